@@ -1,0 +1,1 @@
+"""Envelopes of requests and replies that are not already domain types, shared by the API and the client."""

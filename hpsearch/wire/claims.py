@@ -1,0 +1,92 @@
+"""Claiming trials: what a worker asks and what it gets to train."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.strict import Float, Frozen, Int, Lenient, Name
+from hpsearch.domain.study import Split
+from hpsearch.domain.training import Training
+from hpsearch.domain.trial import Params
+
+
+class ClaimRequest(Frozen):
+    """Ask for trials; repeating the same `claim_id` gives the same answer while those attempts are current.
+
+    Attributes:
+        claim_id: Chosen by the worker, new for each claim it means.
+        max_trials: Trials wanted at most, 1 to 1,024.
+        wait_s: Seconds to wait for work before an empty answer, 0 to 30.
+    """
+
+    claim_id: Name
+    max_trials: Annotated[Int, Field(ge=1, le=1024)] = 1
+    wait_s: Annotated[Float, Field(ge=0, le=30)] = 0.0
+
+
+class ClaimedTrial(Lenient):
+    """One trial to train.
+
+    Attributes:
+        attempt: Fencing token: to be sent with every report.
+        seed: Decides initial weights, shuffling and dropout.
+        params: Values by name, for `MlpConfig.from_params`.
+        refit_epochs: For kind `refit`: how many epochs to train on training and validation rows; None otherwise.
+        split_seed: Replaces the study's split seed; None keeps it.
+    """
+
+    trial_id: str
+    study_id: str
+    number: int
+    kind: TrialKind
+    attempt: int
+    params: Params
+    seed: int
+    n_weights: int | None = None
+    refit_epochs: int | None = None
+    split_seed: int | None = None
+
+
+class StudyBrief(Lenient):
+    """What a worker must know of a study to train its trials.
+
+    Attributes:
+        dataset_id: To download the content by.
+        dataset_digest: SHA-256 the content must have.
+        metric: The objective.
+        data_order_seed: Decides the order of rows in mini-batches, together with the trial's seed.
+        engine: `auto` or `reference`.
+    """
+
+    study_id: str
+    name: str
+    dataset_id: str
+    dataset_digest: str
+    task: Task
+    split: Split
+    metric: str
+    direction: Direction
+    training: Training
+    data_order_seed: int
+    engine: str = "auto"
+
+
+class ClaimReply(Lenient):
+    """The trials given and the facts of their studies.
+
+    Attributes:
+        trials: In the order they should be trained; empty when there is no work.
+        studies: By study id, one for each study among the trials.
+        lease_s: Seconds until an unreported trial may go to another worker.
+        model_thresholds: By study id: the value a finished trial must beat for its model to be kept; a study that is
+            missing keeps every model. Upload the model before reporting COMPLETE.
+    """
+
+    trials: tuple[ClaimedTrial, ...] = ()
+    studies: dict[str, StudyBrief] = {}
+    lease_s: float
+    model_thresholds: dict[str, float] = {}

@@ -1,0 +1,74 @@
+"""Workers as they introduce themselves and as the fleet shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from hpsearch.domain.strict import Count, Frozen, Lenient, Name
+
+
+class Device(Frozen):
+    """One device a worker trains on.
+
+    Attributes:
+        kind: `cpu` or `gpu`.
+        name: As the driver or the system calls it.
+        memory_bytes: Of the device; None when unknown.
+        cores: CPU cores usable; None for GPUs.
+    """
+
+    kind: Name
+    name: Name
+    memory_bytes: Count | None = None
+    cores: Count | None = None
+
+
+class RegisterRequest(Frozen):
+    """A worker process introduces itself; each process start is a new worker.
+
+    Attributes:
+        name: For people, usually the host name.
+        version: Of hpsearch.
+        devices: What it trains on.
+    """
+
+    name: Name = "worker"
+    version: Name | None = None
+    devices: Annotated[tuple[Device, ...], Field(max_length=64)] = ()
+
+
+class RegisterReply(Lenient):
+    """The worker's id and the rhythm it must keep.
+
+    Attributes:
+        heartbeat_s: Seconds between reports while trials run.
+        lease_s: Seconds until an unreported trial may go to another worker.
+    """
+
+    worker_id: str
+    heartbeat_s: float
+    lease_s: float
+
+
+class WorkerView(Lenient):
+    """One worker of the fleet.
+
+    Attributes:
+        state: ACTIVE, DRAINING (finishes, claims no more), DISABLED, QUARANTINED or GONE (not heard of for a lease).
+        n_running: Trials it holds.
+        n_finished: Results accepted from it.
+    """
+
+    worker_id: str
+    name: str
+    state: str
+    version: str | None = None
+    devices: tuple[Device, ...] = ()
+    registered_at: datetime
+    last_seen_at: datetime
+    quarantined_until_at: datetime | None = None
+    n_running: int = 0
+    n_finished: int = 0
