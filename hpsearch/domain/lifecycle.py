@@ -32,6 +32,7 @@ class TrialEvent(StrEnum):
     FAIL = "fail"  # an error in training, or lost too often
     RELEASE = "release"  # the worker was told to go
     LOSE = "lose"  # the lease lapsed or the infrastructure failed
+    REVIVE = "revive"  # a worker thought lost reports again, and nobody took its trial meanwhile
     CANCEL = "cancel"
     RETRY = "retry"  # a person asks for a failed trial again
 
@@ -92,6 +93,7 @@ MOVES: Final[dict[tuple[TrialState, TrialEvent], TrialState]] = {
     (_T.RUNNING, _E.FAIL): _T.FAILED,
     (_T.RUNNING, _E.RELEASE): _T.WAITING,
     (_T.RUNNING, _E.LOSE): _T.WAITING,
+    (_T.WAITING, _E.REVIVE): _T.RUNNING,
     (_T.RUNNING, _E.CANCEL): _T.CANCELLED,
     (_T.FAILED, _E.RETRY): _T.WAITING,
 }

@@ -1,0 +1,72 @@
+"""Where the server, the workers and the migrations lie, and the one way to reach them from the core.
+
+The core imports neither `api` nor `workers`. In a checkout they are folders beside `hpsearch`; in an installed wheel
+they ride inside `hpsearch/_apps`, because two top-level packages with such plain names would collide with other
+people's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from hpsearch.errors import HpsearchError
+
+_HERE: Final = Path(__file__).resolve().parent
+
+# What each edge needs beyond the core: the name of the extra, and what to call the edge in a sentence.
+_EXTRAS: Final = {
+    "api": ("server", "the server"),
+    "migrations": ("server", "the database part"),
+    "hpsearch": ("server", "the server"),
+    "workers": ("worker", "the worker"),
+}
+
+
+class MissingPartError(HpsearchError):
+    """A part of hpsearch, or a package it needs, is not installed here."""
+
+    code = "install.missing_part"
+
+
+def apps_dir() -> Path:
+    """Return the folder that holds the packages `api` and `workers`: bundled in the wheel, or the checkout."""
+    bundled = _HERE / "_apps"
+    return bundled if bundled.is_dir() else _HERE.parent
+
+
+def migrations_dir() -> Path:
+    """Return the folder of the Alembic environment: bundled in the wheel, or in the checkout."""
+    bundled = _HERE / "migrations"
+    return bundled if bundled.is_dir() else _HERE.parent / "migrations"
+
+
+def put_on_path() -> None:
+    """Make `import api` and `import workers` mean ours in this process, whatever else is installed.
+
+    The folder goes to the front of `sys.path`: behind it, somebody else's package of the same name would win.
+    """
+    folder = str(apps_dir())
+    if sys.path[:1] != [folder]:
+        sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
+
+
+def load(module: str) -> Any:
+    """Return a module of the server or of the worker, imported now.
+
+    Args:
+        module: Dotted name such as `api.serve`.
+
+    Raises:
+        MissingPartError: The module, or a package it needs, is not installed; the message says what to install.
+    """
+    put_on_path()
+    extra, part = _EXTRAS[module.partition(".")[0]]
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        msg = f"{part} is not installed here (no module {missing}): run  pip install 'hpsearch[{extra}]'"
+        raise MissingPartError(msg[:1].upper() + msg[1:], details={"module": missing, "extra": extra}) from error

@@ -1,0 +1,144 @@
+"""Child processes of the command line: started with a log file, watched, and stopped without leftovers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MAX_LOG_BYTES: Final = 10 * 2**20
+_TAIL_BYTES: Final = 16 * 1024
+_PAUSE_S: Final = 0.05
+
+
+@dataclass
+class Child:
+    """One running part of hpsearch.
+
+    Attributes:
+        name: For people: `server`, `worker 1`.
+        log: Where its output goes; None when it shares the terminal.
+        log_start: Size of the log when it was started.
+        started_s: Monotonic time of its start.
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path | None
+    log_start: int
+    started_s: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.poll() is None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self.started_s
+
+    def tail(self, n_lines: int = 12) -> list[str]:
+        """Return the last lines it wrote since its start; empty lines are left out."""
+        if self.log is None:
+            return []
+        try:
+            with self.log.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(self.log_start, end - _TAIL_BYTES))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [line for line in text.splitlines() if line.strip()][-n_lines:]
+
+    def last_words(self) -> str:
+        """Return how it ended and the end of its log, as a few lines for a person."""
+        code = self.process.poll()
+        lines = self.tail()
+        told = next((line.removeprefix("Error: ") for line in reversed(lines) if line.startswith("Error: ")), None)
+        how = "was ended by " + _signal_name(-code) if code is not None and code < 0 else f"ended with exit code {code}"
+        head = f"The {self.name} {how}{': ' + told if told else ''}"
+        if self.log is None:
+            return head
+        if told or not lines:
+            return f"{head} (its log is {self.log})"
+        return "\n".join([f"{head}; the end of its log {self.log}:", *(f"  {line}" for line in lines)])
+
+
+def start(
+    name: str,
+    arguments: Sequence[str],
+    *,
+    log: Path | None,
+    environment: Mapping[str, str | None] | None = None,
+) -> Child:
+    """Return a running `hpsearch` command that ends when this process ends.
+
+    To be called from the main thread: Linux ties the child's life to the thread that started it.
+
+    Args:
+        name: For people.
+        arguments: Of the command line, without `hpsearch`.
+        log: File the output is appended to; None shares this process's output.
+        environment: Variables to set; None values are unset. Secrets go here, as arguments are visible to everyone.
+    """
+    merged = {key: value for key, value in (os.environ | dict(environment or {})).items() if value is not None}
+    # -P: the user's folder is not searched for modules, where an api.py of their own may lie.
+    command = [sys.executable, "-P", "-m", "hpsearch.cli.leash", str(os.getpid()), *arguments]
+    if log is None:
+        process = subprocess.Popen(command, env=merged, stdin=subprocess.DEVNULL, start_new_session=True)
+        return Child(name, process, None, 0, time.monotonic())
+    log_start = _prepare(log)
+    with log.open("ab") as file:
+        # A session of its own: Ctrl-C in the terminal reaches this process alone, which stops workers before the server.
+        process = subprocess.Popen(
+            command, env=merged, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+    return Child(name, process, log, log_start, time.monotonic())
+
+
+def stop(children: Iterable[Child], grace_s: float) -> None:
+    """End the children and everything they started: SIGTERM, and SIGKILL for what is left after the grace.
+
+    Args:
+        children: All told at once, waited for together.
+        grace_s: Seconds they have to give trials back and close files; 0 kills at once.
+    """
+    listed = [child for child in children if child.is_alive]
+    for child in listed if grace_s > 0 else ():
+        child.process.terminate()
+    deadline = time.monotonic() + grace_s
+    while any(child.is_alive for child in listed) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
+    for child in listed:
+        bury(child)
+
+
+def bury(child: Child) -> None:
+    """Kill a child and what is left of its session: a trainer may live on where its supervisor was killed."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, signal.SIGKILL)
+    child.process.wait()
+
+
+def _prepare(log: Path) -> int:
+    """Return the size of the log to be appended to, after moving a huge one aside."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))
+    log.touch(mode=0o600)
+    return log.stat().st_size
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

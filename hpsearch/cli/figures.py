@@ -1,0 +1,111 @@
+"""Numbers, durations, sizes and parameters as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from hpsearch.domain.strict import Scalar
+from hpsearch.domain.trial import Params
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
+_LAYER: Final = re.compile(r"units_[0-9]+")
+
+
+def number(value: float | None, digits: int = 5) -> str:
+    """Return a measured number with that many significant digits; a dash for None."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.{digits}g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration such as `45 s`, `3 m 20 s` or `2 h 05 m`; a dash for None."""
+    if seconds is None:
+        return "-"
+    whole = max(0, round(seconds))
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} m {whole % _MINUTE_S:02d} s"
+    if whole < 2 * _DAY_S:
+        return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02d} m"
+    return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
+
+
+def size(n_bytes: float) -> str:
+    """Return a size such as `612 B`, `1.4 MB`; decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def ago(at: datetime, now: datetime | None = None) -> str:
+    """Return how long ago an instant was."""
+    elapsed_s = ((now or datetime.now(UTC)) - at).total_seconds()
+    return f"{duration(elapsed_s)} ago"
+
+
+def plural(n: int, noun: str) -> str:
+    """Return `1 trial`, `2 trials`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def scalar(value: Scalar) -> str:
+    """Return one hyperparameter's value, floats with three significant digits."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number(value, 3) if isinstance(value, float) else str(value)
+
+
+def varying(rows: Iterable[Params]) -> set[str]:
+    """Return the names of parameters that are not the same in all rows; all of them when there is one row."""
+    listed = list(rows)
+    names = {name for row in listed for name in row}
+    if len(listed) < 2:
+        return names
+    return {name for name in names if any(row.get(name) != listed[0].get(name) for row in listed[1:])}
+
+
+def parameters(params: Mapping[str, Scalar], names: set[str] | None = None) -> str:
+    """Return parameters on one line: `layers=2 units=128-64 activation=relu`.
+
+    Args:
+        params: Values by name; the widths of the layers are drawn together.
+        names: Show only these; None shows all.
+    """
+    shown = {name: scalar(value) for name, value in params.items() if names is None or name in names}
+    widths = [shown.pop(name) for name in sorted(filter(_LAYER.fullmatch, shown), key=lambda n: int(n[6:]))]
+    if widths:
+        shown["units"] = "-".join(widths)
+    order = {"layers": 0, "units": 1, "activation": 2, "learning_rate": 3, "optimizer": 4}
+    return " ".join(f"{name}={shown[name]}" for name in sorted(shown, key=lambda n: (order.get(n, 9), n)))
+
+
+def sparkline(values: Sequence[float], width: int = 30, *, blocks: bool = True) -> str:
+    """Return the values as a row of rising blocks, the last ``width`` points of an even thinning.
+
+    Args:
+        values: Finite numbers, first to last.
+        width: Characters at most, at least 1.
+        blocks: False where the terminal has no block characters: then nothing is drawn.
+    """
+    if not blocks or len(values) < 2:
+        return ""
+    step = max(1.0, len(values) / width)
+    thinned = [values[min(len(values) - 1, round((i + 1) * step) - 1)] for i in range(min(width, len(values)))]
+    low, high = min(thinned), max(thinned)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((value - low) * scale)] for value in thinned)

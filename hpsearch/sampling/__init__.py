@@ -1,0 +1,1 @@
+"""Which configuration to try next: grid, random and Bayesian search behind one call."""

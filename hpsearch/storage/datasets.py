@@ -1,0 +1,72 @@
+"""Rows of `dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from hpsearch.errors import NotFoundError
+from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.records import DatasetRecord, columns_of, to_record
+from hpsearch.storage.tables import dataset
+
+_COLUMNS = columns_of(DatasetRecord, dataset)
+
+
+class DatasetRepository:
+    """Data sets within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, values: Mapping[str, Any]) -> int:
+        """Insert a data set and return its internal id."""
+        return int(self._connection.execute(insert(dataset).values(**values).returning(dataset.c.id)).scalar_one())
+
+    def get(self, uid: str) -> DatasetRecord:
+        """Return one data set.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        row = self._connection.execute(select(*_COLUMNS).where(dataset.c.uid == uid)).first()
+        if row is None:
+            msg = f"there is no data set {uid!r}; add it with `hpsearch datasets add`"
+            raise NotFoundError(msg, code="dataset.not_found")
+        return to_record(DatasetRecord, row)
+
+    def by_name(self, source: str, name: str) -> DatasetRecord | None:
+        """Return the newest data set of a source and a name."""
+        statement = select(*_COLUMNS).where(dataset.c.source == source, dataset.c.name == name)
+        row = self._connection.execute(statement.order_by(dataset.c.id.desc()).limit(1)).first()
+        return None if row is None else to_record(DatasetRecord, row)
+
+    def same(self, *, digest: str, name: str, target: str, source: str) -> DatasetRecord | None:
+        """Return a stored data set of the same content, name and target."""
+        statement = select(*_COLUMNS).where(
+            dataset.c.digest == digest, dataset.c.name == name, dataset.c.target == target, dataset.c.source == source
+        )
+        row = self._connection.execute(statement.limit(1)).first()
+        return None if row is None else to_record(DatasetRecord, row)
+
+    def page(self, *, limit: int, page_token: str | None) -> tuple[list[DatasetRecord], str | None]:
+        """Return data sets, newest first, and the token of the next page."""
+        check_limit(limit)
+        order = [(dataset.c.id, True)]
+        statement = select(*_COLUMNS)
+        if page_token is not None:
+            statement = statement.where(after(order, decode_token("datasets", page_token, length=1)))
+        rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
+        found = [to_record(DatasetRecord, row) for row in rows[:limit]]
+        return found, encode_token("datasets", [found[-1].id]) if len(rows) > limit else None
+
+    def delete(self, uid: str) -> None:
+        """Delete a data set that no study uses."""
+        self._connection.execute(delete(dataset).where(dataset.c.uid == uid))
+
+    def n_of_digest(self, digest: str) -> int:
+        """Return how many data sets share a content."""
+        statement = select(func.count()).select_from(dataset).where(dataset.c.digest == digest)
+        return int(self._connection.execute(statement).scalar_one())

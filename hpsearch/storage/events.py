@@ -1,0 +1,57 @@
+"""Rows of `event`: what happened, in an order a reader can follow without gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, and_, cast, func, insert, literal, or_, select, true
+
+from hpsearch.storage.tables import event
+
+
+class EventRepository:
+    """The event log within one transaction."""
+
+    def __init__(self, connection: Connection, *, at: datetime) -> None:
+        self._connection = connection
+        self._at = at
+        self._postgres = connection.dialect.name == "postgresql"
+
+    def _xact(self) -> ColumnElement[int]:
+        if self._postgres:
+            return cast(cast(func.pg_current_xact_id(), Text), BigInteger)
+        return literal(0)
+
+    def _settled(self) -> ColumnElement[bool]:
+        """The condition that nothing can appear before this event any more."""
+        if self._postgres:
+            oldest = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
+            return event.c.xact < oldest
+        return true()
+
+    def add(self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+        """Log one event."""
+        self.add_all([(kind, study_id, trial_uid, data or {})])
+
+    def add_all(self, rows: Sequence[tuple[str, int | None, str | None, Mapping[str, Any]]]) -> None:
+        """Log events given as (kind, study id, trial's public id, data)."""
+        if not rows:
+            return
+        self._connection.execute(
+            insert(event).values(xact=self._xact(), at=self._at),
+            [{"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data)} for kind, study_id, uid, data in rows],
+        )
+
+    def since(self, study_id: int, *, xact: int, event_id: int, limit: int) -> Sequence[Row[Any]]:
+        """Return a study's settled events after a position, in order."""
+        beyond = or_(event.c.xact > xact, and_(event.c.xact == xact, event.c.id > event_id))
+        statement = select(event).where(event.c.study_id == study_id, beyond, self._settled())
+        return self._connection.execute(statement.order_by(event.c.xact, event.c.id).limit(limit)).all()
+
+    def latest(self, study_id: int) -> tuple[int, int]:
+        """Return the position of a study's newest settled event; (0, 0) when there is none."""
+        statement = select(event.c.xact, event.c.id).where(event.c.study_id == study_id, self._settled())
+        row = self._connection.execute(statement.order_by(event.c.xact.desc(), event.c.id.desc()).limit(1)).first()
+        return (0, 0) if row is None else (row.xact, row.id)

@@ -1,0 +1,80 @@
+"""Keyset pages: where one ended, told in a token the next request gives back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_
+
+from hpsearch.errors import InvalidInputError
+
+MAX_LIMIT: Final = 1000
+
+# An order is a list of (column, descending). The last column must be unique and never NULL; NULLs of the others come last.
+Order = Sequence[tuple[ColumnElement[Any], bool]]
+
+
+def encode_token(scope: str, values: Sequence[object]) -> str:
+    """Return an opaque token for the position after the row with these order values."""
+    raw = json.dumps([scope, *values], separators=(",", ":"), allow_nan=False)
+    return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+
+
+def decode_token(scope: str, page_token: str, *, length: int) -> list[Any]:
+    """Return the order values in a token.
+
+    Raises:
+        InvalidInputError: It was not made by `encode_token` for the same scope.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(page_token + "=" * (-len(page_token) % 4))
+        found, *values = json.loads(raw)
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        found, values = None, []
+    if found != scope or len(values) != length or not all(isinstance(v, str | int | float | None) for v in values):
+        msg = "page_token is not one this list gave out; start again without it"
+        raise InvalidInputError(msg, code="page_token.invalid")
+    return values
+
+
+def check_limit(limit: int) -> int:
+    """Return the limit.
+
+    Raises:
+        InvalidInputError: It is outside 1 to 1,000.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        msg = f"limit must be from 1 to {MAX_LIMIT}, received {limit}"
+        raise InvalidInputError(msg, code="limit.invalid")
+    return limit
+
+
+def after(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
+    """Return the condition that a row comes after the one with these order values."""
+    alternatives: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for (column, descending), value in zip(order, values, strict=True):
+        if value is None:
+            beyond: ColumnElement[bool] = false()
+            equal_here = column.is_(None)
+        else:
+            beyond = column < value if descending else column > value
+            beyond = or_(beyond, column.is_(None)) if getattr(column, "nullable", True) else beyond
+            equal_here = column == value
+        alternatives.append(and_(*equal, beyond))
+        equal.append(equal_here)
+    return or_(*alternatives)
+
+
+def ordered(statement: Select[Any], order: Order) -> Select[Any]:
+    """Return the statement in this order, NULLs last."""
+    parts: list[ColumnElement[Any]] = []
+    for column, descending in order:
+        if getattr(column, "nullable", True):
+            parts.append(column.is_(None))
+        parts.append(column.desc() if descending else column.asc())
+    return statement.order_by(*parts)

@@ -1,0 +1,182 @@
+"""Frozen copies of rows, as storage hands them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Column, Row, Table
+
+from hpsearch.domain.lifecycle import TrialKind, TrialState
+from hpsearch.domain.trial import Trial
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study; `id` is internal, `uid` public."""
+
+    id: int
+    uid: str
+    name: str
+    state: str
+    phase: str
+    end_reason: str | None
+    definition: dict[str, Any]
+    resolved: dict[str, Any]
+    fingerprint: str
+    priority: int
+    notes: str
+    labels: dict[str, str]
+    advice: str | None
+    max_trials: int
+    n_numbers: int
+    n_search: int
+    n_search_finished: int
+    n_search_failed: int
+    n_search_cancelled: int
+    n_complete: int
+    n_pruned: int
+    n_infeasible: int
+    n_failed: int
+    n_cancelled: int
+    grid_cursor: int
+    device_seconds: float
+    best_trial_id: int | None
+    best_value: float | None
+    model_threshold: float | None
+    version: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class QueuedTrial:
+    """The part of a trial the queue decides by."""
+
+    id: int
+    uid: str
+    study_id: int
+    number: int
+    kind: str
+    state: str
+    attempt: int
+    infra_attempts: int
+    oom_attempts: int
+    worker_id: int | None
+    last_epoch: int
+
+
+@dataclass(frozen=True)
+class ClaimedRow:
+    """A trial as its new worker gets it."""
+
+    id: int
+    uid: str
+    study_id: int
+    number: int
+    kind: str
+    attempt: int
+    params: dict[str, Any]
+    seed: int
+    n_weights: int | None
+    refit_epochs: int | None
+    split_seed: int | None
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """One worker process."""
+
+    id: int
+    uid: str
+    token_uid: str
+    name: str
+    version: str | None
+    devices: list[dict[str, Any]]
+    state: str
+    quarantined_until: float | None
+    n_quarantines: int
+    n_failures_in_row: int
+    n_finished: int
+    registered_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """One data set with its profile as JSON."""
+
+    id: int
+    uid: str
+    name: str
+    source: str
+    digest: str
+    size_bytes: int
+    n_rows: int
+    n_columns: int
+    target: str
+    task: str
+    profile: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """One token; of its secret only the hash."""
+
+    uid: str
+    public_id: str
+    secret_sha256: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One stored model file."""
+
+    trial_id: int
+    attempt: int
+    digest: str
+    size_bytes: int
+
+
+@cache
+def columns_of(kind: type, table: Table) -> tuple[Column[Any], ...]:
+    """Return the columns of the table that fill the record type, in its order."""
+    return tuple(table.c[field.name] for field in fields(kind))
+
+
+def to_record(kind: type[Record], row: Row[Any]) -> Record:
+    """Return the record of a row selected with `columns_of`."""
+    return kind(*row)
+
+
+# Columns of `trial` that a Trial takes over as they are.
+_SAME: Final = (
+    "number", "search_index", "grid_index", "attempt", "params", "seed", "n_weights", "value", "best_epoch", "epochs",
+    "stop_reason", "cause", "device_seconds", "duration_s", "created_at", "started_at", "ended_at",
+)  # fmt: skip
+
+
+def to_trial(row: Any) -> Trial:
+    """Return the domain's Trial of a row of `TrialRepository.select_trials`."""
+    return Trial.model_construct(
+        trial_id=row.uid,
+        study_id=row.study_uid,
+        kind=TrialKind(row.kind),
+        state=TrialState(row.state),
+        metrics=row.metrics or {},
+        detail=row.detail,
+        worker_id=row.worker_uid,
+        parent_id=row.parent_uid,
+        has_model=row.model_digest is not None,
+        **{name: getattr(row, name) for name in _SAME},
+    )

@@ -1,0 +1,39 @@
+"""Rows of `replica`: signs of life of the server processes, by which an outage is measured."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hpsearch.storage.tables import replica
+
+
+class ReplicaRepository:
+    """Server processes within one transaction."""
+
+    def __init__(self, connection: Connection, *, at: datetime, lease_now: ColumnElement[float]) -> None:
+        self._connection = connection
+        self._at = at
+        self._now = lease_now
+        self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+    def silence_s(self) -> float | None:
+        """Return the seconds since any replica was last alive; None when there never was one."""
+        return self._connection.execute(select(self._now - func.max(replica.c.alive_at))).scalar_one()
+
+    def beat(self, uid: str) -> None:
+        """Note that a replica is alive now."""
+        changed = self._connection.execute(update(replica).where(replica.c.uid == uid).values(alive_at=self._now))
+        if changed.rowcount == 0:
+            self._connection.execute(
+                self._insert(replica).values(uid=uid, alive_at=self._now, started_at=self._at).on_conflict_do_nothing()
+            )
+
+    def forget_older(self, seconds: float) -> None:
+        """Delete the rows of replicas silent for longer, but keep the latest sign of life."""
+        newest = select(func.max(replica.c.alive_at)).scalar_subquery()
+        self._connection.execute(
+            delete(replica).where(replica.c.alive_at < self._now - seconds, replica.c.alive_at < newest)
+        )

@@ -1,0 +1,124 @@
+"""Store: one transaction per use case, committed before its caller goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import ColumnElement, Connection, Double, Float, cast, extract, func, literal, text
+
+from hpsearch.clock import Clock, ManualClock, SystemClock
+from hpsearch.storage.attempts import AttemptRepository
+from hpsearch.storage.datasets import DatasetRepository
+from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
+from hpsearch.storage.events import EventRepository
+from hpsearch.storage.fifo import FifoLock
+from hpsearch.storage.models import ModelRepository
+from hpsearch.storage.queue import Queue
+from hpsearch.storage.replicas import ReplicaRepository
+from hpsearch.storage.results import ResultRepository
+from hpsearch.storage.studies import StudyRepository
+from hpsearch.storage.tokens import TokenRepository
+from hpsearch.storage.trials import TrialRepository
+from hpsearch.storage.workers import WorkerRepository
+
+
+class Transaction:
+    """The repositories over one open transaction, and its time.
+
+    Attributes:
+        at: The instant of this transaction, for people.
+        lease_now: The time leases are compared with, as SQL: the database's clock on PostgreSQL.
+    """
+
+    def __init__(self, connection: Connection, *, at: datetime, lease_now: ColumnElement[float]) -> None:
+        self.connection = connection
+        self.at = at
+        self.lease_now = lease_now
+        self.studies = StudyRepository(connection)
+        self.trials = TrialRepository(connection)
+        self.queue = Queue(connection, at=at, lease_now=lease_now)
+        self.attempts = AttemptRepository(connection)
+        self.results = ResultRepository(connection)
+        self.events = EventRepository(connection, at=at)
+        self.workers = WorkerRepository(connection, at=at, lease_now=lease_now)
+        self.tokens = TokenRepository(connection)
+        self.datasets = DatasetRepository(connection)
+        self.models = ModelRepository(connection)
+        self.replicas = ReplicaRepository(connection, at=at, lease_now=lease_now)
+
+
+class Store:
+    """The database of the service.
+
+    Args:
+        database_url: `sqlite:///file` or `postgresql://…`.
+        clock: Tells the instants; a ManualClock also replaces the database's clock for leases, for tests.
+
+    Raises:
+        InvalidInputError: The URL is malformed.
+        UnavailableError: From every transaction while the database does not answer.
+    """
+
+    def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
+        self.url = parse_url(database_url)
+        self.dialect = self.url.get_backend_name()
+        self.clock = clock or SystemClock()
+        self._reader, self._writer = open_engines(self.url)
+        self._turn = FifoLock() if self.dialect == "sqlite" else None
+        # On SQLite this process is the only writer, so its own steady clock serves for leases: anchored once to the
+        # wall, it does not follow later jumps of the wall clock.
+        self._anchor = time.time() - time.monotonic()
+
+    def _lease_now(self) -> ColumnElement[float]:
+        if isinstance(self.clock, ManualClock):
+            return literal(self.clock.now().timestamp(), Double)
+        if self.dialect == "sqlite":
+            return literal(self._anchor + time.monotonic(), Double)
+        return cast(extract("epoch", func.clock_timestamp()), Float(53))
+
+    def _transaction(self, connection: Connection) -> Transaction:
+        return Transaction(connection, at=self.clock.now(), lease_now=self._lease_now())
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Open a transaction that only reads; it sees one consistent state on SQLite, committed rows on PostgreSQL."""
+        with as_unavailable(), self._reader.connect() as connection:
+            yield self._transaction(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction that is committed when the body ends and undone when it raises.
+
+        On SQLite the writers take turns in order of arrival.
+        """
+        with as_unavailable():
+            if self._turn is None:
+                with self._writer.begin() as connection:
+                    yield self._transaction(connection)
+            else:
+                with self._turn.hold(), self._writer.begin() as connection:
+                    yield self._transaction(connection)
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            UnavailableError: It gives none.
+        """
+        with self.read() as tx:
+            tx.connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

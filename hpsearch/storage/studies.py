@@ -1,0 +1,147 @@
+"""Rows of `study`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
+from hpsearch.errors import NotFoundError
+from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.records import StudyRecord, columns_of, to_record
+from hpsearch.storage.tables import dataset, event, idempotency, study, trial
+
+_COLUMNS = columns_of(StudyRecord, study)
+
+
+def _missing(uid: str) -> NotFoundError:
+    return NotFoundError(f"there is no study {uid!r}", code="study.not_found")
+
+
+class StudyRepository:
+    """Studies, read and changed within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, values: Mapping[str, Any]) -> int:
+        """Insert a study with counters at zero and return its internal id."""
+        zeros = {
+            column.name: 0
+            for column in study.c
+            if column.name.startswith("n_") or column.name in ("grid_cursor", "device_seconds", "version", "priority")
+        }
+        row = {**zeros, "notes": "", "labels": {}, **values}
+        return int(self._connection.execute(insert(study).values(row).returning(study.c.id)).scalar_one())
+
+    def get(self, uid: str) -> StudyRecord:
+        """Return one study.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        row = self._connection.execute(select(*_COLUMNS).where(study.c.uid == uid)).first()
+        if row is None:
+            raise _missing(uid)
+        return to_record(StudyRecord, row)
+
+    def by_ids(self, ids: Sequence[int]) -> dict[int, StudyRecord]:
+        """Return studies by their internal ids."""
+        rows = self._connection.execute(select(*_COLUMNS).where(study.c.id.in_(ids)))
+        return {row.id: to_record(StudyRecord, row) for row in rows}
+
+    def lock(self, study_id: int) -> StudyRecord:
+        """Hold the study's row until the transaction ends and return it as it is now.
+
+        Raises:
+            NotFoundError: It was deleted meanwhile.
+        """
+        row = self._connection.execute(select(*_COLUMNS).where(study.c.id == study_id).with_for_update()).first()
+        if row is None:
+            raise _missing(str(study_id))
+        return to_record(StudyRecord, row)
+
+    def lock_uid(self, uid: str) -> StudyRecord:
+        """Like `lock`, by public id."""
+        row = self._connection.execute(select(*_COLUMNS).where(study.c.uid == uid).with_for_update()).first()
+        if row is None:
+            raise _missing(uid)
+        return to_record(StudyRecord, row)
+
+    def open_ids(self) -> list[int]:
+        """Return the ids of the studies that have not ended, oldest first."""
+        return list(self._connection.execute(select(study.c.id).where(study.c.ended_at.is_(None)).order_by(study.c.id)).scalars())
+
+    def change(self, study_id: int, values: Mapping[str, Any]) -> None:
+        """Set columns and raise the version, which every view of the study is tagged with."""
+        self._connection.execute(
+            update(study).where(study.c.id == study_id).values({**values, "version": study.c.version + 1})
+        )
+
+    def move(self, study_id: int, event: StudyEvent, to: StudyState, values: Mapping[str, Any]) -> bool:
+        """Make one transition of the table if the study is in a state that allows it; return whether it was."""
+        allowed = [state.value for state in study_sources(event)]
+        statement = (
+            update(study)
+            .where(study.c.id == study_id, study.c.state.in_(allowed))
+            .values({**values, "state": to.value, "version": study.c.version + 1})
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def add_to_counters(self, study_id: int, deltas: Mapping[str, float]) -> None:
+        """Add to counter columns; the caller holds the study's lock."""
+        self.change(study_id, {name: study.c[name] + delta for name, delta in deltas.items()})
+
+    def page(
+        self, *, limit: int, page_token: str | None, state: str | None, name: str | None
+    ) -> tuple[list[StudyRecord], str | None]:
+        """Return studies, newest first, and the token of the next page."""
+        check_limit(limit)
+        order = [(study.c.id, True)]
+        statement = select(*_COLUMNS)
+        if state is not None:
+            statement = statement.where(study.c.state == state)
+        if name is not None:
+            statement = statement.where(study.c.name == name)
+        if page_token is not None:
+            statement = statement.where(after(order, decode_token("studies", page_token, length=1)))
+        rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
+        records = [to_record(StudyRecord, row) for row in rows[:limit]]
+        return records, encode_token("studies", [records[-1].id]) if len(rows) > limit else None
+
+    def unfinished_like(self, fingerprint: str) -> StudyRecord | None:
+        """Return the newest study that has not ended and has this definition."""
+        statement = select(*_COLUMNS).where(study.c.fingerprint == fingerprint, study.c.ended_at.is_(None))
+        row = self._connection.execute(statement.order_by(study.c.id.desc()).limit(1)).first()
+        return None if row is None else to_record(StudyRecord, row)
+
+    def delete(self, study_id: int) -> None:
+        """Delete a study with its trials, results, measurements and events."""
+        self._connection.execute(delete(event).where(event.c.study_id == study_id))
+        self._connection.execute(delete(trial).where(trial.c.study_id == study_id))
+        self._connection.execute(delete(study).where(study.c.id == study_id))
+
+    def n_of_dataset(self, dataset_uid: str) -> int:
+        """Return how many studies use a data set."""
+        statement = select(func.count()).select_from(study.join(dataset)).where(dataset.c.uid == dataset_uid)
+        return int(self._connection.execute(statement).scalar_one())
+
+    def remember_request(self, *, token_uid: str, key: str, fingerprint: str, object_uid: str, at: datetime) -> None:
+        """Keep what a creation with an Idempotency-Key made."""
+        self._connection.execute(
+            insert(idempotency).values(
+                token_uid=token_uid, key=key, fingerprint=fingerprint, object_uid=object_uid, created_at=at
+            )
+        )
+
+    def remembered_request(self, *, token_uid: str, key: str) -> tuple[str, str] | None:
+        """Return the fingerprint and the object of an earlier creation with this key, or None."""
+        row = self._connection.execute(
+            select(idempotency.c.fingerprint, idempotency.c.object_uid).where(
+                idempotency.c.token_uid == token_uid, idempotency.c.key == key
+            )
+        ).first()
+        return None if row is None else (row.fingerprint, row.object_uid)

@@ -1,0 +1,307 @@
+"""The tables: real columns for what is queried or ordered, JSON for what is only carried.
+
+Rows have a small integer `id` for joins and a public `uid`. Instants are aware UTC; lease times are seconds since the
+epoch on the database's own clock, so that arithmetic is the same on both databases.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite numbers rows itself only for INTEGER PRIMARY KEY.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant; SQLite has no zones, so they are cut off and put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what the driver stores."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return an aware instant."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _uid() -> Column[Any]:
+    return Column("uid", String(36), nullable=False, unique=True)
+
+
+def _trial_ref(*, primary: bool = True) -> Column[Any]:
+    return Column(
+        "trial_id", Id, ForeignKey("trial.id", ondelete="CASCADE"), nullable=False, primary_key=primary, autoincrement=False
+    )
+
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _uid(),
+    Column("public_id", String(32), nullable=False, unique=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+)
+
+dataset = Table(
+    "dataset",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _uid(),
+    Column("name", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("n_columns", Integer, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("task", String(16), nullable=False),
+    Column("profile", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _uid(),
+    Column("name", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("end_reason", String(24)),
+    Column("definition", Json, nullable=False),
+    Column("resolved", Json, nullable=False),
+    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("dataset_id", Id, ForeignKey("dataset.id"), nullable=False, index=True),
+    Column("token_uid", String(36)),
+    Column("priority", Integer, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("advice", Text),
+    Column("max_trials", Integer, nullable=False),
+    # Counters, kept under the row's lock, so that a page of a large study costs what a page of a small one costs.
+    Column("n_numbers", Integer, nullable=False),
+    Column("n_search", Integer, nullable=False),
+    Column("n_search_finished", Integer, nullable=False),
+    Column("n_search_failed", Integer, nullable=False),
+    Column("n_search_cancelled", Integer, nullable=False),
+    Column("n_complete", Integer, nullable=False),
+    Column("n_pruned", Integer, nullable=False),
+    Column("n_infeasible", Integer, nullable=False),
+    Column("n_failed", Integer, nullable=False),
+    Column("n_cancelled", Integer, nullable=False),
+    Column("grid_cursor", Integer, nullable=False),
+    Column("device_seconds", Float, nullable=False),
+    Column("best_trial_id", Id),
+    Column("best_value", Float),
+    Column("model_threshold", Float),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index("ix_study_open", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+)
+
+_waiting = text("state = 'WAITING' AND NOT held")
+_running = text("state = 'RUNNING'")
+_open = text("state IN ('WAITING', 'RUNNING')")
+_ranked = text("state = 'COMPLETE' AND kind IN ('search', 'baseline')")
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _uid(),
+    Column("study_id", Id, ForeignKey("study.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("search_index", Integer),
+    Column("grid_index", Integer),
+    Column("params", Json, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("n_weights", BigInteger),
+    Column("parent_id", Id),
+    Column("refit_epochs", Integer),
+    Column("split_seed", BigInteger),
+    # The queue. Precedence is minus the study's priority: one rising index then serves claims.
+    Column("precedence", Integer, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("available_at", Float, nullable=False),
+    Column("avoid_worker_id", Id),
+    Column("attempt", Integer, nullable=False),
+    Column("infra_attempts", Integer, nullable=False),
+    Column("oom_attempts", Integer, nullable=False),
+    Column("worker_id", Id),
+    Column("lease_expires_at", Float),
+    Column("last_epoch", Integer, nullable=False),
+    # The result, as leaderboards order by it; its proof of uniqueness is the `result` table.
+    Column("value", Float),
+    # The value turned so that smaller is better: one rising index serves both directions, earlier trials first.
+    Column("score", Float),
+    Column("best_epoch", Integer),
+    Column("epochs", Integer),
+    Column("device_seconds", Float, nullable=False),
+    Column("duration_s", Float),
+    Column("stop_reason", String(24)),
+    Column("cause", String(24)),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    UniqueConstraint("study_id", "number"),
+    UniqueConstraint("study_id", "search_index"),
+    UniqueConstraint("study_id", "grid_index"),
+    Index("ix_trial_claim", "precedence", "id", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("ix_trial_lease", "lease_expires_at", sqlite_where=_running, postgresql_where=_running),
+    Index("ix_trial_worker", "worker_id", sqlite_where=_running, postgresql_where=_running),
+    Index("ix_trial_open", "study_id", sqlite_where=_open, postgresql_where=_open),
+    Index("ix_trial_state", "study_id", "state", "number"),
+    Index("ix_trial_ranked", "study_id", "score", "id", sqlite_where=_ranked, postgresql_where=_ranked),
+    Index("ix_trial_parent", "parent_id"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _trial_ref(),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("worker_id", Id, nullable=False),
+    Column("claim_id", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("state", String(16)),
+    Column("cause", String(24)),
+    Column("detail", Text),
+    Column("device_seconds", Float, nullable=False),
+    Column("outcome_digest", String(64)),
+    Index("ix_attempt_claim", "worker_id", "claim_id"),
+)
+
+measurement = Table(
+    "measurement",
+    metadata,
+    _trial_ref(),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("metrics", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+result = Table(
+    "result",
+    metadata,
+    _trial_ref(),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("value", Float),
+    Column("metrics", Json, nullable=False),
+    Column("detail", Text),
+    Column("outcome_digest", String(64), nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+)
+
+model = Table(
+    "model",
+    metadata,
+    _trial_ref(),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # PostgreSQL only: the writing transaction. Numbers are taken before commit, so a reader that followed `id` alone
+    # would skip an event whose transaction commits late; (xact, id) below the oldest open transaction is gapless.
+    Column("xact", BigInteger, nullable=False),
+    Column("study_id", Id, ForeignKey("study.id", ondelete="CASCADE")),
+    Column("trial_uid", String(36)),
+    Column("kind", String(40), nullable=False),
+    Column("data", Json, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_event_study", "study_id", "xact", "id"),
+    sqlite_autoincrement=True,
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _uid(),
+    Column("token_uid", String(36), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text),
+    Column("devices", Json, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("quarantined_until", Float),
+    Column("n_quarantines", Integer, nullable=False),
+    Column("n_failures_in_row", Integer, nullable=False),
+    Column("n_finished", Integer, nullable=False),
+    Column("registered_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("token_uid", String(36), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("object_uid", String(36), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+replica = Table(
+    "replica",
+    metadata,
+    Column("uid", String(36), primary_key=True),
+    Column("alive_at", Float, nullable=False),
+    Column("started_at", Instant, nullable=False),
+)

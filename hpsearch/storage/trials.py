@@ -1,0 +1,237 @@
+"""Rows of `trial` as users read them, and their creation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, and_, func, insert, literal_column, select, update
+
+from hpsearch.domain.trial import Trial
+from hpsearch.errors import InvalidInputError, NotFoundError
+from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.records import to_trial
+from hpsearch.storage.tables import model, result, study, trial, worker
+
+_parent = trial.alias("parent")
+
+SORTS: Final = ("number", "value", "epochs", "device_seconds", "n_weights", "created_at")
+
+
+def _select_trials() -> Select[Any]:
+    return select(
+        trial,
+        study.c.uid.label("study_uid"),
+        worker.c.uid.label("worker_uid"),
+        _parent.c.uid.label("parent_uid"),
+        result.c.metrics.label("metrics"),
+        result.c.detail.label("detail"),
+        model.c.digest.label("model_digest"),
+    ).select_from(
+        trial.join(study, study.c.id == trial.c.study_id)
+        .outerjoin(worker, worker.c.id == trial.c.worker_id)
+        .outerjoin(_parent, _parent.c.id == trial.c.parent_id)
+        .outerjoin(result, result.c.trial_id == trial.c.id)
+        .outerjoin(model, and_(model.c.trial_id == trial.c.id, model.c.attempt == result.c.attempt))
+    )
+
+
+class TrialRepository:
+    """Trials, read and created within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Insert trials and return their internal ids, in the same order."""
+        if not rows:
+            return []
+        zeros = {
+            "precedence": 0, "held": False, "available_at": 0.0, "attempt": 0, "infra_attempts": 0, "oom_attempts": 0,
+            "last_epoch": 0, "device_seconds": 0.0, "search_index": None, "grid_index": None, "n_weights": None,
+            "parent_id": None, "refit_epochs": None, "split_seed": None,
+        }  # fmt: skip
+        inserted = self._connection.execute(
+            insert(trial).returning(trial.c.id, trial.c.uid), [{**zeros, **row} for row in rows]
+        ).all()
+        by_uid = {row.uid: row.id for row in inserted}
+        return [by_uid[row["uid"]] for row in rows]
+
+    def get(self, uid: str) -> Trial:
+        """Return one trial.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        row = self._connection.execute(_select_trials().where(trial.c.uid == uid)).first()
+        if row is None:
+            msg = f"there is no trial {uid!r}"
+            raise NotFoundError(msg, code="trial.not_found")
+        return to_trial(row)
+
+    def by_id(self, trial_id: int) -> Trial:
+        """Return one trial by its internal id, which must exist."""
+        return to_trial(self._connection.execute(_select_trials().where(trial.c.id == trial_id)).one())
+
+    def study_of(self, uid: str) -> int:
+        """Return the internal id of a trial's study.
+
+        Raises:
+            NotFoundError: There is no such trial.
+        """
+        found = self._connection.execute(select(trial.c.study_id).where(trial.c.uid == uid)).scalar()
+        if found is None:
+            msg = f"there is no trial {uid!r}"
+            raise NotFoundError(msg, code="trial.not_found")
+        return int(found)
+
+    def change(self, trial_id: int, values: Mapping[str, Any]) -> None:
+        """Set columns that are no part of the state machine."""
+        self._connection.execute(update(trial).where(trial.c.id == trial_id).values(**values))
+
+    def page(
+        self,
+        study_id: int,
+        *,
+        limit: int,
+        page_token: str | None,
+        sort: str = "number",
+        descending: bool = False,
+        state: str | None = None,
+        kind: str | None = None,
+    ) -> tuple[list[Trial], str | None]:
+        """Return a study's trials in an order of `SORTS`, and the token of the next page.
+
+        Raises:
+            InvalidInputError: The limit, sort or token is not valid.
+        """
+        check_limit(limit)
+        if sort not in SORTS:
+            msg = f"sort must be one of {', '.join(SORTS)}, received {sort!r}"
+            raise InvalidInputError(msg, code="sort.invalid")
+        # A page over instants is a page over ids: both rise together, and ids survive JSON exactly.
+        column = trial.c.id if sort == "created_at" else trial.c[sort]
+        order = [(column, descending), (trial.c.id, descending)]
+        statement = _select_trials().where(trial.c.study_id == study_id)
+        if state is not None:
+            statement = statement.where(trial.c.state == state)
+        if kind is not None:
+            statement = statement.where(trial.c.kind == kind)
+        scope = f"trials:{sort}:{descending:d}"
+        if page_token is not None:
+            statement = statement.where(after(order, decode_token(scope, page_token, length=2)))
+        rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
+        trials = [to_trial(row) for row in rows[:limit]]
+        if len(rows) <= limit:
+            return trials, None
+        last = rows[limit - 1]
+        return trials, encode_token(scope, [last.id if sort == "created_at" else getattr(last, sort), last.id])
+
+    def ranked(self, study_id: int, *, limit: int, page_token: str | None) -> tuple[list[Trial], int, str | None]:
+        """Return search and baseline results from the best on, the rank of the first, and the token of the next page."""
+        check_limit(limit)
+        order = [(trial.c.score, False), (trial.c.id, False)]
+        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
+        statement = _select_trials().where(trial.c.study_id == study_id, board)
+        start = 1
+        if page_token is not None:
+            score, last_id, rank = decode_token("leaderboard", page_token, length=3)
+            if not isinstance(score, int | float) or not isinstance(last_id, int) or not isinstance(rank, int):
+                msg = "page_token is not one this list gave out; start again without it"
+                raise InvalidInputError(msg, code="page_token.invalid")
+            statement = statement.where(after([(trial.c.score, False), (trial.c.id, False)], [score, last_id]))
+            start = rank + 1
+        # Ranked rows always have a score; saying so spares the sort by "score IS NULL".
+        statement = statement.where(trial.c.score.is_not(None)).order_by(*(column.asc() for column, _ in order))
+        rows = self._connection.execute(statement.limit(limit + 1)).all()
+        trials = [to_trial(row) for row in rows[:limit]]
+        if len(rows) <= limit:
+            return trials, start, None
+        last = rows[limit - 1]
+        return trials, start, encode_token("leaderboard", [last.score, last.id, start + limit - 1])
+
+    def rank_of(self, study_id: int, k: int) -> float | None:
+        """Return the value of the k-th best search or baseline result, None when there are fewer."""
+        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
+        statement = (
+            select(trial.c.value)
+            .where(trial.c.study_id == study_id, board, trial.c.score.is_not(None))
+            .order_by(trial.c.score, trial.c.id)
+            .limit(1)
+            .offset(k - 1)
+        )
+        value = self._connection.execute(statement).scalar()
+        return None if value is None else float(value)
+
+    def best_ids(self, study_id: int, k: int, *, kinds: Sequence[str]) -> list[int]:
+        """Return the internal ids of the k best results of some kinds, the best first."""
+        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
+        statement = (
+            select(trial.c.id)
+            .where(trial.c.study_id == study_id, board, trial.c.score.is_not(None), trial.c.kind.in_(kinds))
+            .order_by(trial.c.score, trial.c.id)
+            .limit(k)
+        )
+        return list(self._connection.execute(statement).scalars())
+
+    def observations(self, study_id: int, *, kinds: Sequence[str]) -> list[tuple[dict[str, Any], str, float | None]]:
+        """Return parameters, state and value of a study's trials of some kinds, in order of creation."""
+        statement = (
+            select(trial.c.params, trial.c.state, trial.c.value)
+            .where(trial.c.study_id == study_id, trial.c.kind.in_(kinds))
+            .order_by(trial.c.id)
+        )
+        return [(row.params, row.state, row.value) for row in self._connection.execute(statement)]
+
+    def repeats_of(self, study_id: int) -> dict[int, list[float]]:
+        """Return the values of finished confirmation trials by the trial they repeat."""
+        statement = (
+            select(trial.c.parent_id, trial.c.value)
+            .where(
+                trial.c.study_id == study_id,
+                trial.c.kind == "confirmation",
+                trial.c.state == "COMPLETE",
+                trial.c.value.is_not(None),
+            )
+            .order_by(trial.c.id)
+        )
+        repeats: dict[int, list[float]] = {}
+        for row in self._connection.execute(statement):
+            repeats.setdefault(row.parent_id, []).append(row.value)
+        return repeats
+
+    def of_kind(self, study_id: int, kind: str) -> list[Trial]:
+        """Return a study's trials of one kind, in order of creation."""
+        statement = _select_trials().where(trial.c.study_id == study_id, trial.c.kind == kind).order_by(trial.c.id)
+        return [to_trial(row) for row in self._connection.execute(statement)]
+
+    def open_counts(self, study_id: int) -> dict[tuple[str, str], int]:
+        """Return the number of waiting and running trials by (state, kind)."""
+        statement = (
+            select(trial.c.state, trial.c.kind, func.count())
+            .where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
+            .group_by(trial.c.state, trial.c.kind)
+        )
+        return {(state, kind): n for state, kind, n in self._connection.execute(statement).tuples()}
+
+    def taken_grid_indices(self, study_id: int, candidates: Sequence[int]) -> set[int]:
+        """Return those of the grid indices that already have a trial."""
+        statement = select(trial.c.grid_index).where(trial.c.study_id == study_id, trial.c.grid_index.in_(candidates))
+        return {int(index) for index in self._connection.execute(statement).scalars() if index is not None}
+
+    def failed_ids(self, study_id: int) -> list[tuple[int, int, str]]:
+        """Return (id, attempt, kind) of a study's failed trials."""
+        statement = select(trial.c.id, trial.c.attempt, trial.c.kind).where(
+            trial.c.study_id == study_id, trial.c.state == "FAILED"
+        )
+        return [(row.id, row.attempt, row.kind) for row in self._connection.execute(statement.order_by(trial.c.id))]
+
+    def improvements(self, study_id: int) -> list[tuple[int, str, float, Any, float]]:
+        """Return (number, uid, value, ended_at, device_seconds) of all ranked results in order of their end."""
+        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
+        statement = (
+            select(trial.c.number, trial.c.uid, trial.c.value, trial.c.ended_at, trial.c.device_seconds)
+            .where(trial.c.study_id == study_id, board)
+            .order_by(trial.c.ended_at, trial.c.id)
+        )
+        return [tuple(row) for row in self._connection.execute(statement)]  # type: ignore[misc]

@@ -1,0 +1,109 @@
+"""Rows of `worker`: the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, literal_column, or_, select, update
+
+from hpsearch.errors import NotFoundError
+from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.records import WorkerRecord, columns_of, to_record
+from hpsearch.storage.tables import trial, worker
+
+_COLUMNS = columns_of(WorkerRecord, worker)
+# `last_seen_at` is for people: writing it with every beat would double the writes of a beat.
+_SEEN_EVERY = timedelta(seconds=2)
+
+
+class WorkerRepository:
+    """Workers within one transaction."""
+
+    def __init__(self, connection: Connection, *, at: datetime, lease_now: ColumnElement[float]) -> None:
+        self._connection = connection
+        self._at = at
+        self._now = lease_now
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Insert a worker."""
+        zeros = {"state": "ACTIVE", "n_quarantines": 0, "n_failures_in_row": 0, "n_finished": 0}
+        self._connection.execute(insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **values}))
+
+    def get(self, uid: str) -> WorkerRecord:
+        """Return one worker.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        row = self._connection.execute(select(*_COLUMNS).where(worker.c.uid == uid)).first()
+        if row is None:
+            msg = f"there is no worker {uid!r}; register again"
+            raise NotFoundError(msg, code="worker.not_found")
+        return to_record(WorkerRecord, row)
+
+    def quarantined(self, record: WorkerRecord) -> bool:
+        """Return whether the worker is in quarantine now."""
+        if record.quarantined_until is None:
+            return False
+        inside = select(worker.c.id).where(worker.c.id == record.id, worker.c.quarantined_until > self._now)
+        return self._connection.execute(inside).first() is not None
+
+    def quarantine(self, worker_id: int, seconds: float) -> None:
+        """Give the worker no trials for some seconds."""
+        self.change(
+            worker_id,
+            {
+                "quarantined_until": self._now + seconds,
+                "n_quarantines": worker.c.n_quarantines + 1,
+                "n_failures_in_row": 0,
+            },
+        )
+
+    def change(self, worker_id: int, values: Mapping[str, Any]) -> None:
+        """Set columns."""
+        self._connection.execute(update(worker).where(worker.c.id == worker_id).values(**values))
+
+    def seen(self, record: WorkerRecord) -> None:
+        """Note that the worker was heard of, at most every two seconds."""
+        if self._at - record.last_seen_at >= _SEEN_EVERY:
+            self.change(record.id, {"last_seen_at": self._at})
+
+    def count_success(self, worker_id: int) -> None:
+        """Note an accepted result."""
+        self.change(worker_id, {"n_finished": worker.c.n_finished + 1, "n_failures_in_row": 0, "n_quarantines": 0})
+
+    def count_failure(self, worker_id: int) -> int:
+        """Note a failure and return how many there were in a row."""
+        statement = update(worker).where(worker.c.id == worker_id).values(n_failures_in_row=worker.c.n_failures_in_row + 1)
+        return int(self._connection.execute(statement.returning(worker.c.n_failures_in_row)).scalar_one())
+
+    def page(self, *, limit: int, page_token: str | None) -> tuple[list[tuple[WorkerRecord, bool, int]], str | None]:
+        """Return workers, newest first, each with whether it is quarantined and its running trials, and the next token."""
+        check_limit(limit)
+        order = [(worker.c.id, True)]
+        running = (
+            select(func.count())
+            .where(trial.c.worker_id == worker.c.id, literal_column("trial.state = 'RUNNING'"))
+            .scalar_subquery()
+        )
+        locked = func.coalesce(worker.c.quarantined_until, 0.0) > self._now
+        statement = select(*_COLUMNS, locked.label("locked"), running.label("running"))
+        if page_token is not None:
+            statement = statement.where(after(order, decode_token("workers", page_token, length=1)))
+        rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
+        found = [(to_record(WorkerRecord, row[:-2]), bool(row.locked), int(row.running)) for row in rows[:limit]]  # type: ignore[arg-type]
+        return found, encode_token("workers", [found[-1][0].id]) if len(rows) > limit else None
+
+    def uids(self, ids: list[int]) -> dict[int, str]:
+        """Return public ids by internal ids."""
+        rows = self._connection.execute(select(worker.c.id, worker.c.uid).where(worker.c.id.in_(ids)))
+        return {row.id: row.uid for row in rows}
+
+    def any_useful(self, since: datetime) -> bool:
+        """Return whether some active worker was heard of since an instant."""
+        statement = select(worker.c.id).where(
+            worker.c.last_seen_at >= since, or_(worker.c.state == "ACTIVE", worker.c.state == "DRAINING")
+        )
+        return self._connection.execute(statement.limit(1)).first() is not None

@@ -1,0 +1,1 @@
+"""Tests of hpsearch; the folders mirror the source."""
