@@ -62,7 +62,9 @@ class Settings(Frozen):
             InvalidInputError: A value is malformed or out of bounds; the message names it.
         """
         environment = os.environ if environment is None else environment
-        values: dict[str, Any] = {field: environment[name] for name, field in ENVIRONMENT.items() if environment.get(name)}
+        values: dict[str, Any] = {
+            field: environment[name] for name, field in ENVIRONMENT.items() if environment.get(name)
+        }
         values |= {field: value for field, value in overrides.items() if value is not None}
         if "data_dir" in values:
             values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()

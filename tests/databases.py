@@ -26,7 +26,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from tests.postgres import NoPostgresError, PostgresServer
+from tests.postgres import NoPostgresError, temporary_server
 
 URL_VARIABLE: Final = "HPSEARCH_TEST_PG_URL"
 # Process id of the run, for the keeper to watch.
@@ -190,25 +190,20 @@ def keep(run: Path, owner: int) -> None:
         owner: Process id of the run.
     """
     answer = run / "keeper.json"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` below is reached
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is closed
     try:
-        server = PostgresServer()
+        with temporary_server() as server:
+            (run / "keeper.new").write_text(json.dumps(_described(server.url(), server.binaries.origin)))
+            (run / "keeper.new").rename(answer)
+            while _alive(owner) and run.is_dir() and not (run / "stop").exists():
+                time.sleep(0.1)
     except NoPostgresError as error:
-        answer.write_text(json.dumps({"error": str(error)}))
-        return
-    try:
-        server.start()
-        facts = _described(server.url(), server.binaries.origin)
-        (run / "keeper.new").write_text(json.dumps(facts))
+        (run / "keeper.new").write_text(json.dumps({"error": str(error)}))
         (run / "keeper.new").rename(answer)
-        while _alive(owner) and run.is_dir() and not (run / "stop").exists():
-            time.sleep(0.1)
-    except NoPostgresError as error:
-        answer.write_text(json.dumps({"error": str(error)}))
-    finally:
-        server.close()
-        if (run / "stop").exists():
-            answer.unlink(missing_ok=True)
+        return
+    answer.unlink(missing_ok=True)
+    if not _alive(owner):
+        shutil.rmtree(run, ignore_errors=True)
 
 
 if __name__ == "__main__":

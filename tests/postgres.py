@@ -1,4 +1,4 @@
-"""A PostgreSQL server in a temporary directory, run as an ordinary user: this machine's binaries or the pip package's."""
+"""A PostgreSQL server in a temporary directory, run as an ordinary user from binaries found on the machine."""
 
 from __future__ import annotations
 
@@ -146,13 +146,18 @@ class PostgresServer:
             "--no-locale",
             "--no-sync",
         ]
-        made = self._run_as_user([str(self.binaries.folder / "initdb"), *arguments])
-        if made.returncode != 0:
-            msg = f"no PostgreSQL: initdb of {self.binaries.folder} failed: {made.stderr.strip()}"
-            raise NoPostgresError(msg)
+        try:
+            subprocess.run(
+                [str(self.binaries.folder / "initdb"), *arguments], cwd=self.home, env=self._environment(),
+                capture_output=True, text=True, check=True, **_identity(self.user),
+            )  # fmt: skip
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+            msg = f"no PostgreSQL: initdb of {self.binaries.folder} failed: {reason}"
+            raise NoPostgresError(msg) from error
 
     def _reachable_copy(self) -> Binaries:
-        """Copy binaries that lie below a private directory, such as a checkout in root's home, to where they can run."""
+        """Copy binaries from below a private directory, such as a checkout in root's home, to where they can run."""
         package = self.binaries.folder.parents[1]
         for source in (package, package.with_name(package.name + ".libs")):
             if source.is_dir():
@@ -161,11 +166,8 @@ class PostgresServer:
             os.chown(path, *(self.user or (-1, -1)))
         return Binaries(self.home / package.name / "pginstall" / "bin", self.binaries.origin)
 
-    def _run_as_user(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.home)}
-        return subprocess.run(
-            command, cwd=self.home, env=environment, capture_output=True, text=True, check=False, **_identity(self.user)
-        )
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.home)}
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database of this server."""
@@ -190,7 +192,7 @@ class PostgresServer:
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
                 command, cwd=self.home, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.home)}, start_new_session=True, **_identity(self.user),
+                env=self._environment(), start_new_session=True, **_identity(self.user),
             )  # fmt: skip
         deadline = time.monotonic() + _START_TIMEOUT_S
         while self._process.poll() is None and time.monotonic() < deadline:

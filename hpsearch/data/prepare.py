@@ -100,7 +100,7 @@ def fit_preparation(
     structure = rows if structure_rows is None else structure_rows
     chosen = [column for column in table.profile.columns if column.name not in exclude]
     if not chosen:
-        msg = "the data set has no input column left; upload one with at least one column beside target and split column"
+        msg = "the data set has no input column left; upload one with a column beside the target and the split column"
         raise InvalidStudyError(msg, code="study.no_inputs")
     plans = tuple(fit_column(column, table.columns[column.name], rows, structure) for column in chosen)
     mean, scale = moments(table.target[rows]) if task == "regression" else (0.0, 1.0)

@@ -162,8 +162,8 @@ def _check_training_target(table: Table, task: Task, train: np.ndarray[Any, Any]
         return
     if task == "regression":
         msg = (
-            f"the target {table.profile.target!r} is {target[0]:g} in all {len(train)} training rows, so nothing can be "
-            "learned; upload a target that varies"
+            f"the target {table.profile.target!r} is {target[0]:g} in all {len(train)} training rows, so nothing can "
+            "be learned; upload a target that varies"
         )
     else:
         msg = (

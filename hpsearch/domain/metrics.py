@@ -40,7 +40,9 @@ _ROC_AUC = Metric("roc_auc", "maximize", 0.0, 1.0)
 
 METRICS: Final[dict[Task, dict[str, Metric]]] = {
     "multiclass": {m.name: m for m in (_LOSS, _ACCURACY, _BALANCED, _F1_MACRO, _ROC_AUC)},
-    "binary": {m.name: m for m in (_LOSS, _ACCURACY, _BALANCED, Metric("f1", "maximize", 0.0, 1.0), _F1_MACRO, _ROC_AUC)},
+    "binary": {
+        m.name: m for m in (_LOSS, _ACCURACY, _BALANCED, Metric("f1", "maximize", 0.0, 1.0), _F1_MACRO, _ROC_AUC)
+    },
     "regression": {
         m.name: m
         for m in (

@@ -32,7 +32,9 @@ def same(left: Scalar, right: Scalar) -> bool:
 
 
 class _Conditional(Frozen):
-    when: Condition | None = Field(default=None, description="Active only while each named parameter has one of these values.")
+    when: Condition | None = Field(
+        default=None, description="Active only while each named parameter has one of these values."
+    )
 
 
 def _check_bounds(low: float, high: float, *, log: bool, steps: int | None) -> None:
@@ -88,7 +90,9 @@ class FloatParameter(_Conditional):
         if isinstance(value, bool | str):
             return False
         if self.steps is not None:
-            return any(math.isclose(value, point, rel_tol=1e-9) for point in self.values or () if not isinstance(point, str))
+            return any(
+                math.isclose(value, point, rel_tol=1e-9) for point in self.values or () if not isinstance(point, str)
+            )
         return self.low <= value <= self.high
 
 

@@ -226,8 +226,7 @@ class StudyDefinition(Frozen):
     def _coherent(self) -> StudyDefinition:
         if self.task and self.objective and self.objective.metric not in METRICS[self.task]:
             msg = (
-                f"{self.objective.metric} is not a metric of {self.task}; "
-                f"choose one of {', '.join(METRICS[self.task])}"
+                f"{self.objective.metric} is not a metric of {self.task}; choose one of {', '.join(METRICS[self.task])}"
             )
             raise ValueError(msg)
         if self.algorithm.kind == "grid":
@@ -242,7 +241,9 @@ class StudyDefinition(Frozen):
         """The number of search trials asked for; None for a grid means all of it."""
         if self.budget.max_trials is not None or self.algorithm.kind == "grid":
             return self.budget.max_trials
-        return DEFAULT_MAX_TRIALS if self.budget.wall_time_s is None and self.budget.device_seconds is None else MAX_TRIALS
+        return (
+            DEFAULT_MAX_TRIALS if self.budget.wall_time_s is None and self.budget.device_seconds is None else MAX_TRIALS
+        )
 
 
 class ResolvedStudy(Frozen):

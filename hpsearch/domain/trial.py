@@ -20,8 +20,18 @@ Metrics = Annotated[dict[MetricName, Float | None], Field(max_length=MAX_METRICS
 Params = dict[str, Scalar]
 
 Cause = Literal[
-    "diverged", "oom", "training_error", "crashed", "stalled", "shutdown", "data_mismatch", "disk_full", "lost",
-    "lost_repeatedly", "cancelled", "unsupported",
+    "diverged",
+    "oom",
+    "training_error",
+    "crashed",
+    "stalled",
+    "shutdown",
+    "data_mismatch",
+    "disk_full",
+    "lost",
+    "lost_repeatedly",
+    "cancelled",
+    "unsupported",
 ]
 StopReason = Literal["early_stopping", "max_epochs", "pruned", "diverged", "cancelled"]
 

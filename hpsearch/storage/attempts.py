@@ -66,7 +66,9 @@ class AttemptRepository:
         names = ("trial_id", "attempt", "epoch", "metrics")
         self._connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 
-    def stored_measurements(self, trial_id: int, number: int, epochs: Sequence[int]) -> dict[int, dict[str, float | None]]:
+    def stored_measurements(
+        self, trial_id: int, number: int, epochs: Sequence[int]
+    ) -> dict[int, dict[str, float | None]]:
         """Return the metrics already stored for some epochs of an attempt."""
         statement = select(measurement.c.epoch, measurement.c.metrics).where(
             measurement.c.trial_id == trial_id, measurement.c.attempt == number, measurement.c.epoch.in_(epochs)
@@ -87,4 +89,3 @@ class AttemptRepository:
         rows = self._connection.execute(statement.order_by(measurement.c.epoch).limit(limit + 1)).all()
         found = [(row.epoch, row.metrics) for row in rows[:limit]]
         return found, encode_token(f"measurements:{number}", [found[-1][0]]) if len(rows) > limit else None
-

@@ -6,7 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, and_, cast, func, insert, literal, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    and_,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+)
 
 from hpsearch.storage.tables import event
 
@@ -31,7 +45,9 @@ class EventRepository:
             return event.c.xact < oldest
         return true()
 
-    def add(self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+    def add(
+        self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: Mapping[str, Any] | None = None
+    ) -> None:
         """Log one event."""
         self.add_all([(kind, study_id, trial_uid, data or {})])
 
@@ -41,7 +57,10 @@ class EventRepository:
             return
         self._connection.execute(
             insert(event).values(xact=self._xact(), at=self._at),
-            [{"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data)} for kind, study_id, uid, data in rows],
+            [
+                {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data)}
+                for kind, study_id, uid, data in rows
+            ],
         )
 
     def since(self, study_id: int, *, xact: int, event_id: int, limit: int) -> Sequence[Row[Any]]:

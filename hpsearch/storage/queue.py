@@ -55,7 +55,7 @@ class Queue:
             )
             .order_by(trial.c.precedence, trial.c.id)
             .limit(n)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
             .cte("free")
             .prefix_with("MATERIALIZED")
         )
@@ -103,15 +103,16 @@ class Queue:
         rows = self._connection.execute(statement).all()
         return [to_record(ClaimedRow, row[:-1]) for row in rows if row.current], bool(rows)  # type: ignore[arg-type]
 
-    def look_up(self, uids: Sequence[str]) -> dict[str, QueuedTrial]:
-        """Return the queue's view of trials by public id; unknown ones are missing."""
-        rows = self._connection.execute(select(*_QUEUED).where(trial.c.uid.in_(uids)))
-        return {row.uid: to_record(QueuedTrial, row) for row in rows}
+    def look_up(self, uids: Sequence[str], *, lock: bool = False) -> dict[str, QueuedTrial]:
+        """Return the queue's view of trials by public id; unknown ones are missing.
 
-    def lock(self, trial_id: int) -> QueuedTrial | None:
-        """Hold a trial's row until the transaction ends and return it; None when it is gone."""
-        row = self._connection.execute(select(*_QUEUED).where(trial.c.id == trial_id).with_for_update()).first()
-        return None if row is None else to_record(QueuedTrial, row)
+        Args:
+            uids: Public ids.
+            lock: Hold the rows until the transaction ends.
+        """
+        statement = select(*_QUEUED).where(trial.c.uid.in_(uids)).order_by(trial.c.id)
+        rows = self._connection.execute(statement.with_for_update(key_share=True) if lock else statement)
+        return {row.uid: to_record(QueuedTrial, row) for row in rows}
 
     def renew(self, leases: Mapping[tuple[int, int], int], *, worker_id: int, lease_s: float) -> set[int]:
         """Renew the leases of running attempts and return the trials for which that was done.
@@ -153,7 +154,14 @@ class Queue:
         return self._connection.execute(statement).rowcount == 1
 
     def back_to_waiting(
-        self, trial_id: int, attempt_number: int, event: TrialEvent, *, held: bool, delay_s: float, values: Mapping[str, Any]
+        self,
+        trial_id: int,
+        attempt_number: int,
+        event: TrialEvent,
+        *,
+        held: bool,
+        delay_s: float,
+        values: Mapping[str, Any],
     ) -> bool:
         """Return an attempt's trial to the queue, claimable after ``delay_s``; return whether it was running."""
         return self.move(
@@ -183,14 +191,16 @@ class Queue:
                 literal_column("trial.state = 'RUNNING'"),
                 trial.c.lease_expires_at < self._now,
             )
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
         )
         return self._connection.execute(statement).first() is not None
 
     def shift_leases(self, seconds: float) -> int:
         """Move the end of every running lease, and every waiting trial's start, by some seconds; return how many."""
         self._connection.execute(
-            update(trial).where(literal_column("trial.state = 'WAITING'")).values(available_at=trial.c.available_at + seconds)
+            update(trial)
+            .where(literal_column("trial.state = 'WAITING'"))
+            .values(available_at=trial.c.available_at + seconds)
         )
         statement = update(trial).where(literal_column("trial.state = 'RUNNING'"))
         return self._connection.execute(statement.values(lease_expires_at=trial.c.lease_expires_at + seconds)).rowcount
@@ -202,7 +212,9 @@ class Queue:
 
     def prioritise(self, study_id: int, priority: int) -> None:
         """Give a study's open trials another priority."""
-        statement = update(trial).where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
+        statement = update(trial).where(
+            trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')")
+        )
         self._connection.execute(statement.values(precedence=-priority))
 
     def open_of(self, study_id: int) -> list[QueuedTrial]:
@@ -229,6 +241,8 @@ class Queue:
         if not study_ids:
             return {}
         rows = self._connection.execute(
-            select(study.c.id, study.c.uid, study.c.model_threshold).where(study.c.id.in_(study_ids) if study_ids else false())
+            select(study.c.id, study.c.uid, study.c.model_threshold).where(
+                study.c.id.in_(study_ids) if study_ids else false()
+            )
         )
         return {row.id: (row.uid, row.model_threshold) for row in rows}

@@ -68,6 +68,8 @@ class QueuedTrial:
     oom_attempts: int
     worker_id: int | None
     last_epoch: int
+    started_at: datetime | None
+    device_seconds: float
 
 
 @dataclass(frozen=True)

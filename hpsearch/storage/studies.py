@@ -59,21 +59,29 @@ class StudyRepository:
         Raises:
             NotFoundError: It was deleted meanwhile.
         """
-        row = self._connection.execute(select(*_COLUMNS).where(study.c.id == study_id).with_for_update()).first()
+        row = self._connection.execute(
+            select(*_COLUMNS).where(study.c.id == study_id).with_for_update(key_share=True)
+        ).first()
         if row is None:
             raise _missing(str(study_id))
         return to_record(StudyRecord, row)
 
     def lock_uid(self, uid: str) -> StudyRecord:
         """Like `lock`, by public id."""
-        row = self._connection.execute(select(*_COLUMNS).where(study.c.uid == uid).with_for_update()).first()
+        row = self._connection.execute(
+            select(*_COLUMNS).where(study.c.uid == uid).with_for_update(key_share=True)
+        ).first()
         if row is None:
             raise _missing(uid)
         return to_record(StudyRecord, row)
 
     def open_ids(self) -> list[int]:
         """Return the ids of the studies that have not ended, oldest first."""
-        return list(self._connection.execute(select(study.c.id).where(study.c.ended_at.is_(None)).order_by(study.c.id)).scalars())
+        return list(
+            self._connection.execute(
+                select(study.c.id).where(study.c.ended_at.is_(None)).order_by(study.c.id)
+            ).scalars()
+        )
 
     def change(self, study_id: int, values: Mapping[str, Any]) -> None:
         """Set columns and raise the version, which every view of the study is tagged with."""

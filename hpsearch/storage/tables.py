@@ -70,7 +70,12 @@ def _uid() -> Column[Any]:
 
 def _trial_ref(*, primary: bool = True) -> Column[Any]:
     return Column(
-        "trial_id", Id, ForeignKey("trial.id", ondelete="CASCADE"), nullable=False, primary_key=primary, autoincrement=False
+        "trial_id",
+        Id,
+        ForeignKey("trial.id", ondelete="CASCADE"),
+        nullable=False,
+        primary_key=primary,
+        autoincrement=False,
     )
 
 
@@ -181,8 +186,11 @@ trial = Table(
     Column("last_epoch", Integer, nullable=False),
     # The result, as leaderboards order by it; its proof of uniqueness is the `result` table.
     Column("value", Float),
-    # The value turned so that smaller is better: one rising index serves both directions, earlier trials first.
+    # What leaderboards order by. Tier 0 is confirmed over seeds and stands before tier 1. The score is the value (or,
+    # once confirmed, the mean) turned so that smaller is better: one rising index serves both directions.
+    Column("tier", Integer, nullable=False),
     Column("score", Float),
+    Column("confirmation", Json),
     Column("best_epoch", Integer),
     Column("epochs", Integer),
     Column("device_seconds", Float, nullable=False),
@@ -200,7 +208,7 @@ trial = Table(
     Index("ix_trial_worker", "worker_id", sqlite_where=_running, postgresql_where=_running),
     Index("ix_trial_open", "study_id", sqlite_where=_open, postgresql_where=_open),
     Index("ix_trial_state", "study_id", "state", "number"),
-    Index("ix_trial_ranked", "study_id", "score", "id", sqlite_where=_ranked, postgresql_where=_ranked),
+    Index("ix_trial_ranked", "study_id", "tier", "score", "id", sqlite_where=_ranked, postgresql_where=_ranked),
     Index("ix_trial_parent", "parent_id"),
 )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, literal_column, select, tuple_, update
 
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
@@ -14,6 +14,9 @@ from hpsearch.storage.records import to_trial
 from hpsearch.storage.tables import model, result, study, trial, worker
 
 _parent = trial.alias("parent")
+
+# Spelt out, not bound: the partial index serves only a condition the planner can read.
+_BOARD: Final = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
 
 SORTS: Final = ("number", "value", "epochs", "device_seconds", "n_weights", "created_at")
 
@@ -36,6 +39,14 @@ def _select_trials() -> Select[Any]:
     )
 
 
+class Ranked(NamedTuple):
+    """A result on the leaderboard; the confirmation is JSON, None before it."""
+
+    rank: int
+    trial: Trial
+    confirmation: dict[str, Any] | None
+
+
 class TrialRepository:
     """Trials, read and created within one transaction."""
 
@@ -48,7 +59,7 @@ class TrialRepository:
             return []
         zeros = {
             "precedence": 0, "held": False, "available_at": 0.0, "attempt": 0, "infra_attempts": 0, "oom_attempts": 0,
-            "last_epoch": 0, "device_seconds": 0.0, "search_index": None, "grid_index": None, "n_weights": None,
+            "last_epoch": 0, "tier": 1, "device_seconds": 0.0, "search_index": None, "grid_index": None, "n_weights": None,
             "parent_id": None, "refit_epochs": None, "split_seed": None,
         }  # fmt: skip
         inserted = self._connection.execute(
@@ -127,51 +138,41 @@ class TrialRepository:
         last = rows[limit - 1]
         return trials, encode_token(scope, [last.id if sort == "created_at" else getattr(last, sort), last.id])
 
-    def ranked(self, study_id: int, *, limit: int, page_token: str | None) -> tuple[list[Trial], int, str | None]:
-        """Return search and baseline results from the best on, the rank of the first, and the token of the next page."""
+    def ranked(self, study_id: int, *, limit: int, page_token: str | None) -> tuple[list[Ranked], str | None]:
+        """Return search and baseline results from the best on, with their ranks, and the token of the next page.
+
+        Raises:
+            InvalidInputError: The limit or token is not valid.
+        """
         check_limit(limit)
-        order = [(trial.c.score, False), (trial.c.id, False)]
-        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
-        statement = _select_trials().where(trial.c.study_id == study_id, board)
+        order = [(trial.c.tier, False), (trial.c.score, False), (trial.c.id, False)]
+        statement = _select_trials().where(trial.c.study_id == study_id, _BOARD)
         start = 1
         if page_token is not None:
-            score, last_id, rank = decode_token("leaderboard", page_token, length=3)
-            if not isinstance(score, int | float) or not isinstance(last_id, int) or not isinstance(rank, int):
+            *position, rank = decode_token("leaderboard", page_token, length=4)
+            if not all(isinstance(number, int | float) for number in (*position, rank)):
                 msg = "page_token is not one this list gave out; start again without it"
                 raise InvalidInputError(msg, code="page_token.invalid")
-            statement = statement.where(after([(trial.c.score, False), (trial.c.id, False)], [score, last_id]))
-            start = rank + 1
-        # Ranked rows always have a score; saying so spares the sort by "score IS NULL".
-        statement = statement.where(trial.c.score.is_not(None)).order_by(*(column.asc() for column, _ in order))
-        rows = self._connection.execute(statement.limit(limit + 1)).all()
-        trials = [to_trial(row) for row in rows[:limit]]
+            statement = statement.where(tuple_(*(column for column, _ in order)) > tuple_(*position))
+            start = int(rank) + 1
+        rows = self._connection.execute(statement.order_by(*(column for column, _ in order)).limit(limit + 1)).all()
+        found = [Ranked(start + i, to_trial(row), row.confirmation) for i, row in enumerate(rows[:limit])]
         if len(rows) <= limit:
-            return trials, start, None
+            return found, None
         last = rows[limit - 1]
-        return trials, start, encode_token("leaderboard", [last.score, last.id, start + limit - 1])
+        return found, encode_token("leaderboard", [last.tier, last.score, last.id, start + limit - 1])
 
-    def rank_of(self, study_id: int, k: int) -> float | None:
-        """Return the value of the k-th best search or baseline result, None when there are fewer."""
-        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
-        statement = (
-            select(trial.c.value)
-            .where(trial.c.study_id == study_id, board, trial.c.score.is_not(None))
-            .order_by(trial.c.score, trial.c.id)
-            .limit(1)
-            .offset(k - 1)
-        )
+    def kth_value(self, study_id: int, k: int) -> float | None:
+        """Return the value of the k-th ranked result, None when there are fewer."""
+        statement = select(trial.c.value).where(trial.c.study_id == study_id, _BOARD)
+        statement = statement.order_by(trial.c.tier, trial.c.score, trial.c.id).limit(1).offset(k - 1)
         value = self._connection.execute(statement).scalar()
         return None if value is None else float(value)
 
-    def best_ids(self, study_id: int, k: int, *, kinds: Sequence[str]) -> list[int]:
+    def best_ids(self, study_id: int, k: int, *, kinds: Sequence[str] = ("search", "baseline")) -> list[int]:
         """Return the internal ids of the k best results of some kinds, the best first."""
-        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
-        statement = (
-            select(trial.c.id)
-            .where(trial.c.study_id == study_id, board, trial.c.score.is_not(None), trial.c.kind.in_(kinds))
-            .order_by(trial.c.score, trial.c.id)
-            .limit(k)
-        )
+        statement = select(trial.c.id).where(trial.c.study_id == study_id, _BOARD, trial.c.kind.in_(kinds))
+        statement = statement.order_by(trial.c.tier, trial.c.score, trial.c.id).limit(k)
         return list(self._connection.execute(statement).scalars())
 
     def observations(self, study_id: int, *, kinds: Sequence[str]) -> list[tuple[dict[str, Any], str, float | None]]:
@@ -228,10 +229,9 @@ class TrialRepository:
 
     def improvements(self, study_id: int) -> list[tuple[int, str, float, Any, float]]:
         """Return (number, uid, value, ended_at, device_seconds) of all ranked results in order of their end."""
-        board = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
         statement = (
             select(trial.c.number, trial.c.uid, trial.c.value, trial.c.ended_at, trial.c.device_seconds)
-            .where(trial.c.study_id == study_id, board)
+            .where(trial.c.study_id == study_id, _BOARD)
             .order_by(trial.c.ended_at, trial.c.id)
         )
         return [tuple(row) for row in self._connection.execute(statement)]  # type: ignore[misc]

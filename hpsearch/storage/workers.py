@@ -29,7 +29,9 @@ class WorkerRepository:
     def add(self, values: Mapping[str, Any]) -> None:
         """Insert a worker."""
         zeros = {"state": "ACTIVE", "n_quarantines": 0, "n_failures_in_row": 0, "n_finished": 0}
-        self._connection.execute(insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **values}))
+        self._connection.execute(
+            insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **values})
+        )
 
     def get(self, uid: str) -> WorkerRecord:
         """Return one worker.
@@ -76,8 +78,23 @@ class WorkerRepository:
 
     def count_failure(self, worker_id: int) -> int:
         """Note a failure and return how many there were in a row."""
-        statement = update(worker).where(worker.c.id == worker_id).values(n_failures_in_row=worker.c.n_failures_in_row + 1)
+        statement = (
+            update(worker).where(worker.c.id == worker_id).values(n_failures_in_row=worker.c.n_failures_in_row + 1)
+        )
         return int(self._connection.execute(statement.returning(worker.c.n_failures_in_row)).scalar_one())
+
+    def others_succeed(self, worker_id: int) -> bool:
+        """Return whether another worker's last report was a success: then the trouble is this worker's own."""
+        statement = select(worker.c.id).where(
+            worker.c.id != worker_id, worker.c.n_finished > 0, worker.c.n_failures_in_row == 0
+        )
+        return self._connection.execute(statement.limit(1)).first() is not None
+
+    def n_quarantines(self, worker_id: int) -> int:
+        """Return how often the worker was quarantined since its last success."""
+        return int(
+            self._connection.execute(select(worker.c.n_quarantines).where(worker.c.id == worker_id)).scalar_one()
+        )
 
     def page(self, *, limit: int, page_token: str | None) -> tuple[list[tuple[WorkerRecord, bool, int]], str | None]:
         """Return workers, newest first, each with whether it is quarantined and its running trials, and the next token."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.domain.strict import Lenient
+from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.domain.trial import Attempt, Params, Trial
 
 Item = TypeVar("Item")
@@ -121,6 +121,22 @@ class MeasurementView(Lenient):
     attempt: int
     epoch: int
     metrics: dict[str, float | None]
+
+
+class HistoryPoint(Lenient):
+    """One improvement of the best value.
+
+    Attributes:
+        n_results: Results until then, this one included.
+        device_seconds: Spent by those results.
+    """
+
+    n_results: int
+    number: int
+    trial_id: str
+    value: float
+    at: datetime
+    device_seconds: float
 
 
 class Event(Lenient):

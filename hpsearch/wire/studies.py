@@ -100,4 +100,3 @@ class RetryFailedReply(Lenient):
     """How many trials were put back."""
 
     n_retried: int
-

@@ -181,7 +181,9 @@ def upgrade() -> None:
         sa.Column("lease_expires_at", sa.Float(), nullable=True),
         sa.Column("last_epoch", sa.Integer(), nullable=False),
         sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("tier", sa.Integer(), nullable=False),
         sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("confirmation", _JSON, nullable=True),
         sa.Column("best_epoch", sa.Integer(), nullable=True),
         sa.Column("epochs", sa.Integer(), nullable=True),
         sa.Column("device_seconds", sa.Float(), nullable=False),
@@ -223,7 +225,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_trial_parent", ["parent_id"], unique=False)
         batch_op.create_index(
             "ix_trial_ranked",
-            ["study_id", "score", "id"],
+            ["study_id", "tier", "score", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'COMPLETE' AND kind IN ('search', 'baseline')"),
             postgresql_where=sa.text("state = 'COMPLETE' AND kind IN ('search', 'baseline')"),

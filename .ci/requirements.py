@@ -1,0 +1,104 @@
+"""Writes the lock files and installs what they pin, through uv, from wherever the user's pip is told to look.
+
+uv does not read pip's configuration; this script passes it on. Run as `python .ci/requirements.py lock|sync [gpu]`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_LOCKS: Final = {"": "requirements.lock", "gpu": "requirements-gpu.lock"}
+# pip's setting, the variable uv reads, and whether pip separates several values by spaces and uv by the given sign.
+_TRANSLATIONS: Final = (
+    ("index-url", "UV_DEFAULT_INDEX", " "),
+    ("extra-index-url", "UV_INDEX", " "),
+    ("find-links", "UV_FIND_LINKS", ","),
+    ("cert", "SSL_CERT_FILE", ""),
+    ("proxy", "ALL_PROXY", ""),
+    ("no-index", "UV_NO_INDEX", ""),
+)
+
+
+def pip_settings(listing: str) -> dict[str, str]:
+    """Return pip's settings by name, as `pip config list` prints them.
+
+    Args:
+        listing: Lines such as `global.index-url='…'`; `:env:` wins over `install`, and `install` over `global`.
+    """
+    settings: dict[str, str] = {}
+    for section in ("global.", "install.", ":env:."):
+        for line in listing.splitlines():
+            name, _, value = line.partition("=")
+            if name.startswith(section):
+                settings[name.removeprefix(section)] = value.strip().strip("'\"").replace("\\n", " ")
+    return settings
+
+
+def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with pip's settings in uv's words; what the user told uv itself stays as it is."""
+    result = dict(environment)
+    for name, variable, separator in _TRANSLATIONS:
+        if settings.get(name):
+            values = settings[name].split()
+            result.setdefault(variable, separator.join(values) if separator else settings[name])
+    return result
+
+
+def _run(*arguments: str) -> int:
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    environment = uv_environment(pip_settings(listing), os.environ)
+    return subprocess.run([sys.executable, "-m", "uv", "pip", *arguments], env=environment, check=False).returncode
+
+
+def lock(extra: str) -> int:
+    """Resolve the newest versions that fit and write the lock file; return uv's exit status."""
+    wanted = ["--extra", "all", "--group", "dev"]
+    if extra:
+        # The same versions of everything that both locks hold.
+        wanted += ["--extra", extra, "--constraint", _LOCKS[""]]
+    return _run(
+        "compile", "pyproject.toml", *wanted, "--universal", "--python-version", "3.11", "--generate-hashes",
+        "--no-emit-index-url", "--index-strategy", "unsafe-best-match", "--upgrade", "--quiet",
+        "--custom-compile-command", "make lock", "--output-file", _LOCKS[extra],
+    )  # fmt: skip
+
+
+def sync(extra: str) -> int:
+    """Make the environment hold exactly what the lock file pins, then the checkout itself; return an exit status.
+
+    With hashes pinned it does not matter which index a file comes from, so all may answer, as pip lets them.
+    """
+    file = _LOCKS[extra]
+    status = _run("sync", file, "--require-hashes", "--index-strategy", "unsafe-best-match", "--quiet")
+    if status != 0:
+        print("uv could not install; trying pip itself, which is slower")
+        status = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--require-hashes", "--requirement", file], check=False
+        ).returncode
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    """Run `lock` or `sync`; return an exit status."""
+    os.chdir(Path(__file__).resolve().parents[1])
+    match arguments:
+        case ["lock"]:
+            return lock("") or lock("gpu")
+        case ["sync"]:
+            return sync("")
+        case ["sync", extra] if extra in _LOCKS:
+            return sync(extra)
+        case _:
+            print("usage: requirements.py lock | sync [gpu]")
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

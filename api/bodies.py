@@ -1,0 +1,103 @@
+"""Reading request bodies: strict JSON of one model, with a cap and a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from api.complaints import complaints, summary
+from api.problems import ProblemError
+from api.strict_json import parse
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# A whole body must arrive within this time: a slow sender must not hold a connection for ever.
+BODY_TIMEOUT_S: Final = 30.0
+# Up to this size reading is quicker than a change of threads.
+_INLINE_BYTES: Final = 32 * 1024
+
+
+async def read_json(request: Request) -> bytes:
+    """Return the body of a JSON request.
+
+    Raises:
+        ProblemError: 415 for another content type, 408 when it does not arrive, 413 above the route's cap.
+    """
+    _check_content_type(request.headers.get("content-type"))
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.body()
+    except TimeoutError:
+        raise ProblemError(408, "body.too_slow", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds") from None
+
+
+def _check_content_type(received: str | None) -> None:
+    if received == "application/json":
+        return
+    kind, _, parameters = (received or "").partition(";")
+    kind = kind.strip().lower()
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))) and (
+        "charset=" not in parameters.lower() or charset in ("utf-8", "utf8")
+    ):
+        return
+    shown = f"received {received[:80]!r}" if received else "received none"
+    raise ProblemError(415, "body.unsupported_type", f"expected the content type application/json in UTF-8, {shown}")
+
+
+def validate(model: type[Model], raw: bytes) -> Model:
+    """Return the model in a JSON text.
+
+    Raises:
+        ProblemError: 400 when it is not JSON, 422 when it is not this model; every field at fault is named.
+    """
+    if not raw.strip():
+        raise ProblemError(422, "body.missing", f"the body is empty; expected a JSON object ({model.__name__})")
+    value = parse(raw)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = complaints(error.errors(include_url=False, include_context=False), value)
+    except RecursionError:
+        raise ProblemError(400, "body.too_deep", "the body is nested too deep") from None
+    raise ProblemError(422, "body.invalid", summary(found), errors=found) from None
+
+
+def json_body(model: type[Model], *, inline: bool = False, optional: bool = False) -> Callable[[Request], Awaitable[Model]]:
+    """Return a dependency that gives the request's body as ``model``.
+
+    Args:
+        model: Of the domain or of the wire.
+        inline: Check small bodies on the event loop: only for models that are cheap to check whatever they hold.
+        optional: An empty body means the model's defaults.
+    """
+
+    async def read(request: Request) -> Model:
+        if optional and not request.headers.get("content-type") and not (await request.body()).strip():
+            return model()
+        raw = await read_json(request)
+        if optional and not raw.strip():
+            return model()
+        if inline and len(raw) <= _INLINE_BYTES:
+            return validate(model, raw)
+        return await run_in_threadpool(validate, model, raw)
+
+    read.model = model  # type: ignore[attr-defined]
+    return read
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """Return the object in a JSON text, unchecked against any model.
+
+    Raises:
+        ProblemError: 400 when it is not JSON, 422 when it is not an object.
+    """
+    value = parse(raw)
+    if not isinstance(value, dict):
+        raise ProblemError(422, "body.invalid", "expected a JSON object")
+    return value

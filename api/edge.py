@@ -1,0 +1,89 @@
+"""Edge: what all requests of one server process share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from api.intruders import Intruders
+from api.problems import ProblemError
+from hpsearch.service.context import Context
+
+MAX_STREAMS: Final = 256
+MAX_STREAMS_PER_TOKEN: Final = 64
+MAX_UPLOADS: Final = 4
+
+
+class Slots:
+    """A number of places, for all callers together and for each.
+
+    Args:
+        what: Named in the error, plural.
+        total: Places in all.
+        each: Places one caller may take.
+    """
+
+    def __init__(self, what: str, *, total: int, each: int) -> None:
+        self._what, self._total, self._each = what, total, each
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def n_taken(self) -> int:
+        """Places in use."""
+        return self._taken.total()
+
+    @contextmanager
+    def one(self, owner: str) -> Iterator[None]:
+        """Hold a place for the body.
+
+        Raises:
+            ProblemError: 429, all places are taken.
+        """
+        if self.n_taken >= self._total or self._taken[owner] >= self._each:
+            detail = f"too many open {self._what}: at most {self._each} for one token and {self._total} in all"
+            raise ProblemError(429, "limit.reached", detail, headers={"Retry-After": "5"})
+        self._taken[owner] += 1
+        try:
+            yield
+        finally:
+            self._taken[owner] -= 1
+            self._taken += Counter()  # drops the owners without any
+
+
+class Edge:
+    """What all requests of one server process share.
+
+    Attributes:
+        context: The opened service.
+        closing: Set when the server begins to stop: streams and long polls end at once.
+        streams: Places for event streams.
+        uploads: Places for data files being received.
+        intruders: Who sent wrong tokens lately.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.closing = asyncio.Event()
+        self.streams = Slots("event streams", total=MAX_STREAMS, each=MAX_STREAMS_PER_TOKEN)
+        self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS)
+        self.intruders = Intruders()
+
+
+async def edge_of(request: Request) -> Edge:
+    """Return what all requests share."""
+    return cast("Edge", request.app.state.edge)
+
+
+async def context_of(request: Request) -> Context:
+    """Return the opened service."""
+    return cast("Edge", request.app.state.edge).context
+
+
+Shared = Annotated[Edge, Depends(edge_of)]
+Service = Annotated[Context, Depends(context_of)]

@@ -1,0 +1,91 @@
+"""Guard: the dependency every route has. It knows who asks, whether they may, and how much they may send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Final, cast
+
+from fastapi import Depends
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from api.edge import Edge
+from api.middleware.gate import meter_of
+from api.problems import ProblemError
+from hpsearch.errors import ForbiddenError, UnauthenticatedError
+from hpsearch.service import tokens
+from hpsearch.service.context import Caller
+from hpsearch.wire.tokens import Scope
+
+_CALLER: Final = "hpsearch.caller"
+
+
+class Guard:
+    """Checks one route's requests before anything of their body is read.
+
+    Args:
+        scopes: Any one of them is enough, and `admin` always; empty for a route that everybody may use.
+        max_body_bytes: Largest body; None keeps the general cap.
+
+    Attributes:
+        query: Names of the query parameters the route knows; any other is refused.
+    """
+
+    def __init__(self, scopes: Iterable[Scope], *, max_body_bytes: int | None = None) -> None:
+        self.scopes = frozenset(scopes)
+        self.max_body_bytes = max_body_bytes
+        self.query: frozenset[str] = frozenset()
+
+    async def __call__(self, request: Request) -> None:
+        """Let the request pass.
+
+        Raises:
+            UnauthenticatedError: There is no valid token in the Authorization header, the only place looked at.
+            ForbiddenError: The token lacks the scope.
+            ProblemError: 413, 422 or 429.
+        """
+        if self.scopes:
+            caller = await self._caller(request)
+            request.scope[_CALLER] = caller
+            if not caller.scopes & self.scopes and not caller.is_admin:
+                wanted = " or ".join(sorted(self.scopes))
+                held = ", ".join(sorted(caller.scopes)) or "none"
+                msg = f"this needs a token with the scope {wanted}; yours has {held}"
+                raise ForbiddenError(msg, code="auth.missing_scope")
+        if request.scope["query_string"]:
+            self._check_query(request)
+        meter_of(request.scope).allow(self.max_body_bytes)
+
+    async def _caller(self, request: Request) -> Caller:
+        edge = cast("Edge", request.app.state.edge)
+        given = request.headers.getlist("authorization")
+        kind, _, raw = (given[0] if len(given) == 1 else "").partition(" ")
+        raw = raw.strip()
+        if kind.lower() != "bearer" or not raw:
+            msg = "no bearer token"
+            raise UnauthenticatedError(msg)
+        peer = request.client.host if request.client else "unknown"
+        edge.intruders.check(peer, raw)
+        try:
+            caller = await run_in_threadpool(tokens.authenticate, edge.context, raw)
+        except UnauthenticatedError:
+            edge.intruders.wrong(peer, raw)
+            raise
+        edge.intruders.right(raw)
+        return caller
+
+    def _check_query(self, request: Request) -> None:
+        for name in request.query_params:
+            if name not in self.query:
+                known = f"known are {', '.join(sorted(self.query))}" if self.query else "there are none here"
+                detail = f"unknown query parameter {name[:80]!r}; {known}"
+                problem = {"field": name[:200], "message": f"is not a known query parameter; {known}"}
+                raise ProblemError(422, "parameter.unknown", detail, errors=[problem])
+
+
+async def caller_of(request: Request) -> Caller:
+    """Return who asks; the route's guard has found out."""
+    return cast("Caller", request.scope[_CALLER])
+
+
+Asker = Annotated[Caller, Depends(caller_of)]

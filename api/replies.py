@@ -1,0 +1,72 @@
+"""Making answers: models to bytes, files to attachments, tags for what has not changed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from hpsearch.service.datasets import StoredFile
+
+_NOT_MODIFIED: Final = 304
+_OK: Final = 200
+
+
+def json_reply(model: BaseModel, status: int = _OK, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the model as JSON."""
+    return Response(model.model_dump_json().encode(), status_code=status, headers=headers, media_type="application/json")
+
+
+def no_content() -> Response:
+    """Return an answer without content."""
+    return Response(status_code=204)
+
+
+def is_current(request: Request, etag: str) -> bool:
+    """Return whether the client already has what the tag names (RFC 9110, section 13.1.2)."""
+    given = request.headers.get("if-none-match")
+    if given is None:
+        return False
+    return any(tag.strip().removeprefix("W/") in ("*", etag) for tag in given.split(","))
+
+
+def not_modified(etag: str) -> Response:
+    """Return an answer that says so."""
+    return Response(status_code=_NOT_MODIFIED, headers=tagged(etag))
+
+
+def tagged(etag: str) -> dict[str, str]:
+    """Return the headers of an answer that may be kept as long as its tag is asked about."""
+    return {"ETag": etag, "Cache-Control": "private, no-cache"}
+
+
+class _WholeFile(FileResponse):
+    """A file sent from start to end: ranges are not offered, so they can not be abused either."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        headers = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+def file_reply(request: Request, stored: StoredFile) -> Response:
+    """Return the file as an attachment of plain bytes, with its SHA-256; 304 when the client has it."""
+    etag = f'"{stored.digest}"'
+    if is_current(request, etag):
+        return not_modified(etag)
+    digest = base64.b64encode(bytes.fromhex(stored.digest)).decode()
+    headers = tagged(etag) | {
+        "Content-Digest": f"sha-256=:{digest}:",
+        "X-Content-SHA256": stored.digest,
+        "Accept-Ranges": "none",
+    }
+    path = Path(stored.path)
+    return _WholeFile(
+        path, headers=headers, media_type="application/octet-stream", filename=stored.filename, stat_result=path.stat()
+    )

@@ -1,0 +1,79 @@
+"""From --server, --token and --data-dir to a client: of a remote server, the running local one, or one just started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hpsearch.cli import children, local
+from hpsearch.client import Client
+from hpsearch.errors import InvalidInputError, NotFoundError
+from hpsearch.settings import Settings
+
+_GRACE_S = 10.0
+
+
+@contextmanager
+def connected(
+    server: str | None, token: str | None, data_dir: Path | None, *, creates: bool = False
+) -> Iterator[Client]:
+    """Yield a client of the server the user means.
+
+    Without `--server` that is the local one; if it does not run, it is started for as long as the command takes.
+
+    Args:
+        server: Address, or None for the local one.
+        token: Bearer token, or None for that of the data directory.
+        data_dir: Of the local server; None for the default.
+        creates: Whether the command makes something; one that only looks does not make a data directory to look in.
+
+    Raises:
+        HpsearchError: There is no such server, or nothing to look at.
+    """
+    settings = Settings.load(data_dir=data_dir)
+    if server is not None:
+        with Client(server, token or known_token(server, settings)) as client:
+            yield client
+        return
+    if not creates and not _has_data(settings) and local.find(settings) is None:
+        msg = (
+            f"No local server runs and there is nothing yet in {settings.data_dir}: "
+            "start with  hpsearch run STUDY.yaml  or name a server with --server"
+        )
+        raise NotFoundError(msg, code="local.nothing")
+    url, child = local.ensure(settings)
+    try:
+        with Client(url, token or local.token_of(settings)) as client:
+            yield client
+    finally:
+        if child is not None:
+            children.stop([child], _GRACE_S)
+
+
+def known_token(server: str, settings: Settings) -> str | None:
+    """Return the local token if the address is that of the local server, and None otherwise.
+
+    It is an admin token: it must never be sent to any other address.
+    """
+    found = local.announced(settings)
+    if found is None or not local.is_same_server(server, found[0]):
+        return None
+    return local.token_of(settings)
+
+
+def require_token(server: str, token: str | None, settings: Settings) -> str:
+    """Return the token to use with a named server.
+
+    Raises:
+        InvalidInputError: None was given, and it is not the local server.
+    """
+    found = token or known_token(server, settings)
+    if found is None:
+        msg = f"No token for {server}: pass it with --token or HPSEARCH_TOKEN"
+        raise InvalidInputError(msg, code="auth.no_token")
+    return found
+
+
+def _has_data(settings: Settings) -> bool:
+    return bool(settings.database_url) or (settings.data_dir / "hpsearch.sqlite3").exists()

@@ -1,0 +1,66 @@
+"""From an exception to one sentence on stderr and an exit code; users never see a traceback they did not ask for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Final
+
+from hpsearch.errors import HpsearchError, UnauthenticatedError
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+NO_RESULT: Final = 3
+INTERRUPTED: Final = 130
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done · 1 an error, said in one sentence · 2 wrong usage · 3 the study ended without a result · "
+    "130 interrupted."
+)
+
+
+class NoResultError(HpsearchError):
+    """The study ended, but has no result to show."""
+
+    code = "study.no_result"
+
+
+def report(error: BaseException) -> int:
+    """Print what went wrong and return the exit code.
+
+    With HPSEARCH_DEBUG=1 in the environment the traceback comes first.
+    """
+    if os.environ.get("HPSEARCH_DEBUG", "") not in ("", "0"):
+        traceback.print_exception(error)
+    from hpsearch.cli.console import err, safe  # noqa: PLC0415 - only failures need it
+
+    console = err()
+    console.print("Error: ", style="bold red", end="")
+    console.print(safe(sentence(error)), soft_wrap=True)
+    return NO_RESULT if isinstance(error, NoResultError) else FAILED
+
+
+def sentence(error: BaseException) -> str:
+    """Return what went wrong, for a person."""
+    if isinstance(error, UnauthenticatedError):
+        return (
+            "the server does not accept the token, or none was given: pass a valid one with --token or HPSEARCH_TOKEN "
+            "(whoever runs the server makes one with  hpsearch tokens create)"
+        )
+    if isinstance(error, HpsearchError):
+        return error.message
+    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
+        first = error.errors()[0]
+        field = ".".join(str(step) for step in first["loc"]) or "the value"
+        return f"{field} can not be {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error} (this is a defect of hpsearch; HPSEARCH_DEBUG=1 shows where)"
+
+
+def silence_pipes() -> None:
+    """Let output nobody reads any more (`hpsearch trials digits | head`) go nowhere, at exit too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

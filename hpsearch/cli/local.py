@@ -1,0 +1,168 @@
+"""The local server: found when it runs, started when it does not, with the token of its data directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from hpsearch.cli.children import Child, start, stop
+from hpsearch.client import Client
+from hpsearch.errors import HpsearchError, InvalidInputError
+from hpsearch.settings import Settings
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+# Imports, migrations and a slow disk on a busy machine.
+START_TIMEOUT_S: Final = 90.0
+_PAUSE_S: Final = 0.1
+_PROBE_TIMEOUT_S: Final = 5.0
+# A server refuses a database that another one holds, in these words.
+_HELD: Final = "already served by another process"
+_TRIES: Final = 3
+_OTHER_TIMEOUT_S: Final = 10.0
+
+
+class StartError(HpsearchError):
+    """A local server or worker could not be started, or does not stay alive."""
+
+    code = "local.start_failed"
+
+
+def announced(settings: Settings) -> tuple[str, int] | None:
+    """Return the address and process of the server that said it serves the data directory, if it is still alive.
+
+    Only loopback addresses are believed: the token of the data directory is sent there.
+    """
+    try:
+        said = json.loads(settings.server_path.read_text(encoding="utf-8"))
+        url, pid = str(said["url"]), int(said["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if urlsplit(url).hostname not in LOOPBACK or not _lives(pid):
+        return None
+    return url.rstrip("/"), pid
+
+
+def find(settings: Settings) -> str | None:
+    """Return the address of the running local server, or None."""
+    found = announced(settings)
+    return found[0] if found and answers(found[0]) else None
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers there."""
+    with Client(url, timeout=_PROBE_TIMEOUT_S) as client:
+        return client.ready()
+
+
+def spawn(settings: Settings, *, port: int = 0) -> Child:
+    """Return a starting local server; its words go to a log file in the data directory."""
+    make_data_dir(settings)
+    return start(
+        "server",
+        ["serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "0", "--data-dir", str(settings.data_dir)],
+        log=settings.data_dir / "logs" / "server.log",
+        environment={"HPSEARCH_DATABASE_URL": settings.database_url or None, "HPSEARCH_WORKERS": None},
+    )
+
+
+def wait_until_ready(child: Child, settings: Settings, *, timeout_s: float = START_TIMEOUT_S) -> str:
+    """Return the address of a started server as soon as it answers.
+
+    Raises:
+        StartError: It ended, or does not answer in time; the message holds the end of its log.
+    """
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if not child.is_alive:
+            raise StartError(child.last_words())
+        found = announced(settings)
+        if found and found[1] == child.process.pid and answers(found[0]):
+            return found[0]
+        time.sleep(_PAUSE_S)
+    msg = f"The local server did not answer within {timeout_s:.0f} s; its log is {child.log}"
+    raise StartError(msg)
+
+
+def ensure(settings: Settings, *, port: int = 0) -> tuple[str, Child | None]:
+    """Return the address of a running local server, and its process if it was started here.
+
+    Another command may be starting or ending its own server at this moment: then that one is waited for.
+
+    Raises:
+        StartError: It can not be started; the message says why.
+    """
+    for left in range(_TRIES - 1, -1, -1):
+        url = find(settings)
+        if url is not None:
+            return url, None
+        child = spawn(settings, port=port)
+        try:
+            return wait_until_ready(child, settings), child
+        except StartError as error:
+            stop([child], 0)
+            if left == 0 or _HELD not in error.message:
+                raise
+            _wait_for_the_other(settings)
+        except BaseException:
+            stop([child], 0)
+            raise
+    raise AssertionError  # the last round returns or raises
+
+
+def _wait_for_the_other(settings: Settings) -> None:
+    deadline = time.monotonic() + _OTHER_TIMEOUT_S
+    while time.monotonic() < deadline and find(settings) is None:
+        time.sleep(_PAUSE_S * 5)
+
+
+def token_of(settings: Settings) -> str:
+    """Return the admin token of the data directory.
+
+    Raises:
+        HpsearchError: There is none, or it can not be read.
+    """
+    try:
+        return settings.token_path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        msg = f"The local token {settings.token_path} can not be read ({reason}); pass one with --token"
+        raise HpsearchError(msg, code="auth.no_local_token") from None
+
+
+def make_data_dir(settings: Settings) -> Path:
+    """Return the data directory, made if need be, for its owner only.
+
+    Raises:
+        InvalidInputError: It can not be made or written to.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        msg = f"The data directory {settings.data_dir} can not be made: {(error.strerror or str(error)).lower()}"
+        raise InvalidInputError(msg, code="settings.invalid") from None
+    if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+        msg = f"The data directory {settings.data_dir} can not be written to; choose another with --data-dir"
+        raise InvalidInputError(msg, code="settings.invalid")
+    return settings.data_dir
+
+
+def is_same_server(url: str, other: str) -> bool:
+    """Return whether two addresses on this machine mean the same port."""
+    left, right = urlsplit(url), urlsplit(other)
+    return left.hostname in LOOPBACK and right.hostname in LOOPBACK and left.port == right.port
+
+
+def _lives(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,171 @@
+"""How a study ended: its model on disk, one JSON object for scripts, a short honest summary for people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.cli import words
+from hpsearch.cli.figures import duration, number, parameters, plural, size
+from hpsearch.client import Client
+from hpsearch.domain.lifecycle import StudyState
+from hpsearch.domain.metrics import better
+from hpsearch.domain.trial import Trial
+from hpsearch.errors import InvalidInputError, NotFoundError
+from hpsearch.wire.pages import StudyView
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """An ended study.
+
+    Attributes:
+        study: As the server shows it.
+        model: The file written, absolute; None when there is no model.
+        baselines: Its finished baseline trials.
+        failure: What the first failed trial said; None when none failed.
+    """
+
+    study: StudyView
+    model: Path | None
+    baselines: tuple[Trial, ...] = ()
+    failure: str | None = None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the study was completed and found something."""
+        return self.study.state == StudyState.COMPLETED and self.study.best is not None
+
+    def document(self) -> dict[str, Any]:
+        """Return the object `hpsearch run --json` prints."""
+        best = self.study.best
+        return {
+            "study_id": self.study.study_id,
+            "state": self.study.state,
+            "end_reason": self.study.end_reason,
+            "n_trials": self.study.n_trials,
+            "best": None
+            if best is None
+            else {"trial_id": best.trial_id, "value": best.value, "params": best.params, "metrics": best.metrics},
+            "model": None if self.model is None else str(self.model),
+        }
+
+
+def collect(client: Client, study: StudyView, out: Path | None) -> StudyOutcome:
+    """Return the outcome of an ended study, its best model written to ``out``.
+
+    Args:
+        client: Of its server.
+        study: The study.
+        out: File to write; None downloads nothing.
+    """
+    model = None
+    if out is not None and study.best is not None:
+        model = save_model(client, study, out)
+    baselines = tuple(client.studies.trials(study.study_id, kind="baseline", state="COMPLETE").items)
+    failed = client.studies.trials(study.study_id, state="FAILED", limit=1).items
+    return StudyOutcome(study, model, baselines, failure_of(failed[0]) if failed else None)
+
+
+def failure_of(trial: Trial) -> str:
+    """Return why a trial failed: its cause and the last line of its traceback."""
+    last = [line.strip() for line in (trial.detail or "").splitlines() if line.strip()][-1:]
+    return f"trial {trial.number}: {trial.cause or 'failed'}{': ' + last[0][:300] if last else ''}"
+
+
+def check_out(out: Path) -> Path:
+    """Return the absolute path of a file to write.
+
+    Raises:
+        InvalidInputError: It can not be written there; better said before a long search than after.
+    """
+    path = out.expanduser().absolute()
+    if path.is_dir():
+        problem = "is a folder; name a file in it"
+    elif not path.parent.is_dir():
+        problem = f"can not be written: there is no folder {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        problem = "can not be written: permission denied"
+    else:
+        return path
+    msg = f"{out} {problem}"
+    raise InvalidInputError(msg, code="file.unwritable")
+
+
+def save_model(client: Client, study: StudyView, out: Path) -> Path | None:
+    """Write a study's best model whole or not at all, and return its path; None when the server has none."""
+    try:
+        client.studies.download_model(study.study_id, out)
+    except NotFoundError:
+        return None
+    _give_usual_mode(out)
+    return out
+
+
+def _give_usual_mode(path: Path) -> None:
+    """Let a file that was written through a private temporary one be read by whom the user's mask allows."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+def summary(outcome: StudyOutcome) -> Iterator[str]:
+    """Yield the lines that tell a person how the study ended."""
+    study = outcome.study
+    cost = f"{duration(study.budget.wall_time_s)}, {duration(study.budget.device_seconds)} of device time"
+    yield f"{study.name}: {study.state.lower()}, {words.end_reason(study)} ({plural(study.n_trials, 'trial')}, {cost})"
+    if study.best is None:
+        yield "No trial came to a result."
+    else:
+        yield from _best_lines(outcome)
+    if outcome.failure is not None:
+        yield f"{plural(study.counts.get('FAILED', 0), 'trial')} failed; {outcome.failure}"
+    if outcome.model is not None:
+        yield from _model_lines(outcome.model)
+    yield f"Look closer: hpsearch leaderboard {_shell(study.name)}"
+
+
+def _best_lines(outcome: StudyOutcome) -> Iterator[str]:
+    study = outcome.study
+    best = study.best
+    if best is None:
+        return
+    metric = study.resolved.metric
+    which = words.kind_of_trial(best.kind, best.params)
+    at = f", epoch {best.best_epoch} of {best.epochs}" if best.best_epoch and best.epochs else ""
+    yield f"Best: trial {best.number}{f' ({which})' if which else ''}, {metric} {number(best.value)} on the validation rows{at}"
+    yield f"      {parameters(best.params)}"
+    if best.interval is not None and best.mean is not None:
+        low, high = best.interval
+        yield f"      over {best.n_seeds} seeds: mean {number(best.mean)}, 95 % between {number(low)} and {number(high)}"
+    yield from _baseline_lines(outcome, best.value)
+    yield "      It was chosen for this value, so expect a little less on new rows."
+
+
+def _baseline_lines(outcome: StudyOutcome, value: float) -> Iterator[str]:
+    direction = outcome.study.resolved.direction
+    compared = [
+        f"{words.kind_of_trial(trial.kind, trial.params)} {number(trial.value)}"
+        for trial in outcome.baselines
+        if trial.value is not None
+    ]
+    if compared:
+        yield f"      against  {', '.join(compared)}"
+    beaten_by = [t for t in outcome.baselines if t.value is not None and not better(value, t.value, direction)]
+    if beaten_by:
+        yield "      The search found nothing better than a baseline: the simpler model is the better choice."
+
+
+def _model_lines(model: Path) -> Iterator[str]:
+    shown = os.path.relpath(model) if model.is_relative_to(Path.cwd()) else str(model)
+    yield f"Model: {shown} ({size(model.stat().st_size)})"
+    yield f"Predict: hpsearch predict {_shell(shown)} DATA.csv"
+
+
+def _shell(text: str) -> str:
+    import shlex  # noqa: PLC0415 - a line at the very end
+
+    return shlex.quote(text)

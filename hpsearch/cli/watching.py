@@ -1,0 +1,201 @@
+"""Following a study until it ends: woken by the server's events, looking by itself when there are none."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from hpsearch.cli import console
+from hpsearch.cli.progress import Snapshot
+from hpsearch.client import Client
+from hpsearch.errors import ForbiddenError, HpsearchError, UnavailableError
+from hpsearch.wire.workers import WorkerView
+
+# Without a word from the server, look this often.
+POLL_S: Final = 2.0
+# With many, not more often than this.
+_GAP_S: Final = 0.3
+_WORKERS_EVERY_S: Final = 3.0
+_TOP: Final = 10
+# A server that stays away this long is given up; the study on it goes on.
+GIVE_UP_AFTER_S: Final = 600.0
+
+
+class View(Protocol):
+    """Something that shows a study to a person."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End."""
+        ...
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show a study at one moment."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Say something that stays."""
+        ...
+
+    def wait(self, text: str) -> None:
+        """Say what is being waited for."""
+        ...
+
+
+def fitting_view() -> View:
+    """Return a moving picture for a person at a terminal, plain lines otherwise."""
+    if console.is_live():
+        from hpsearch.cli.live_view import LiveView  # noqa: PLC0415 - pipes and logs do not need it
+
+        return LiveView()
+    from hpsearch.cli.plain_view import PlainView  # noqa: PLC0415 - see above
+
+    return PlainView()
+
+
+@dataclass
+class Link:
+    """The way to a server, which may move while we watch: a restarted local server has another port.
+
+    Attributes:
+        url: Of the server.
+        token: Bearer token.
+    """
+
+    url: str
+    token: str | None
+    _client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """A client of the server where it is now."""
+        if self._client is None:
+            self._client = Client(self.url, self.token)
+        return self._client
+
+    def move(self, url: str, token: str | None) -> None:
+        """Go on with the server at another address, if it is another."""
+        if (url, token) != (self.url, self.token):
+            self.close()
+            self.url, self.token = url, token
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+class Wakeups:
+    """Wakes the watcher whenever the server reports an event; a lost stream costs only promptness."""
+
+    def __init__(self, link: Link, study_id: str) -> None:
+        self._link = link
+        self._study_id = study_id
+        self._news = threading.Event()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="events", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop listening; the thread ends by itself at its next event or timeout."""
+        self._closed.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at the next event, at the latest after ``timeout_s`` seconds."""
+        self._news.wait(timeout_s)
+        self._news.clear()
+
+    def _listen(self) -> None:
+        after: str | None = None
+        while not self._closed.is_set():
+            with contextlib.suppress(HpsearchError), Client(self._link.url, self._link.token) as client:
+                for event in client.studies.events(self._study_id, after=after, attempts=2):
+                    after = event.event_id
+                    self._news.set()
+                    if self._closed.is_set():
+                        return
+            self._closed.wait(POLL_S)
+
+
+@dataclass
+class Watcher:
+    """Takes snapshots of one study.
+
+    Attributes:
+        link: To its server.
+        study_id: Which.
+        top: Rows of the leaderboard wanted.
+    """
+
+    link: Link
+    study_id: str
+    top: int = _TOP
+    _workers: tuple[WorkerView, ...] = ()
+    _workers_at_s: float = field(default=float("-inf"))
+
+    def take(self) -> Snapshot:
+        """Return the study as it is now.
+
+        Raises:
+            HpsearchError: The server refuses or can not be reached.
+        """
+        client = self.link.client
+        study = client.studies.get(self.study_id)
+        board = client.studies.leaderboard(self.study_id, limit=self.top)
+        now = time.monotonic()
+        if now - self._workers_at_s >= _WORKERS_EVERY_S:
+            with contextlib.suppress(ForbiddenError):
+                self._workers = client.workers.list(limit=50).items
+            self._workers_at_s = now
+        return Snapshot(study, board, self._workers, now)
+
+    def follow(self, view: View, *, tend: Callable[[], None] = lambda: None) -> Snapshot:
+        """Show the study until it has ended, and return its last state.
+
+        Args:
+            view: Shows it.
+            tend: Called before each look, from this thread; looks after child processes.
+
+        Raises:
+            UnavailableError: The server has been away for ten minutes.
+            HpsearchError: The server refuses, or ``tend`` gave up.
+        """
+        away_since_s: float | None = None
+        with Wakeups(self.link, self.study_id) as wakeups:
+            while True:
+                tend()
+                try:
+                    snapshot = self.take()
+                except UnavailableError as error:
+                    now = time.monotonic()
+                    if away_since_s is None:
+                        away_since_s = now
+                        view.tell(f"{error.message} Trying again; nothing stored is lost.")
+                    if now - away_since_s > GIVE_UP_AFTER_S:
+                        raise
+                else:
+                    if away_since_s is not None:
+                        view.tell("The server answers again.")
+                        away_since_s = None
+                    view.show(snapshot)
+                    if snapshot.ended:
+                        return snapshot
+                time.sleep(_GAP_S)
+                wakeups.wait(POLL_S)

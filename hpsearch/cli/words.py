@@ -1,0 +1,87 @@
+"""Sentences about studies and trials that several views share."""
+
+from __future__ import annotations
+
+from hpsearch.cli.figures import number, plural
+from hpsearch.cli.progress import Snapshot, Story
+from hpsearch.cli.figures import duration
+from hpsearch.domain.trial import Params
+from hpsearch.wire.pages import StudyView
+
+_END_REASONS = {
+    "max_trials": "all trials done",
+    "wall_time": "the time was up",
+    "device_seconds": "the device time was used up",
+    "target_reached": "the target was reached",
+    "space_exhausted": "every point was tried",
+    "max_failed": "too many trials failed",
+    "user": "at a user's request",
+}
+
+
+def end_reason(study: StudyView) -> str:
+    """Return why the study ended, for a person."""
+    return _END_REASONS.get(study.end_reason or "", study.end_reason or "no reason given")
+
+
+def kind_of_trial(kind: str, params: Params) -> str:
+    """Return what a leaderboard row is: nothing for a search trial, otherwise which baseline."""
+    if kind != "baseline":
+        return "" if kind == "search" else kind
+    return "linear baseline" if params.get("layers") == 0 else "default MLP"
+
+
+def tally(snapshot: Snapshot) -> str:
+    """Return how far a study is: `17 of 40 trials, 4 running, 1 diverged`."""
+    done, total = snapshot.study.n_trials, snapshot.n_total
+    parts = [f"{done:,} of {total:,} trials" if total is not None else plural(done, "trial")]
+    for state, word in (
+        ("RUNNING", "running"),
+        ("WAITING", "waiting"),
+        ("PRUNED", "pruned"),
+        ("INFEASIBLE", "diverged or too large"),
+        ("FAILED", "failed"),
+    ):
+        if snapshot.count(state):
+            parts.append(f"{snapshot.count(state):,} {word}")
+    return ", ".join(parts)
+
+
+def best_so_far(snapshot: Snapshot) -> str:
+    """Return the best value with its trial, or that there is none yet."""
+    best = snapshot.study.best
+    if best is None:
+        return "no result yet"
+    return f"best {snapshot.board.metric} {number(best.value)} (trial {best.number})"
+
+
+def time_left(story: Story, snapshot: Snapshot) -> str:
+    """Return the estimate of the time left; empty before one can be made."""
+    if snapshot.ended or snapshot.study.phase != "search":
+        return ""
+    left_s = story.left_s(snapshot)
+    return "" if left_s is None else f"about {duration(left_s)} left"
+
+
+def standing(snapshot: Snapshot) -> str:
+    """Return what the study is doing: its state, and its phase beyond the search."""
+    study = snapshot.study
+    if study.state != "RUNNING" or study.phase in ("search", "ended"):
+        return study.state.lower()
+    return {"confirmation": "confirming the best with other seeds", "refit": "training the final model"}.get(
+        study.phase, study.phase
+    )
+
+
+def fleet(snapshot: Snapshot) -> str:
+    """Return what the workers do, on one line."""
+    active = [worker for worker in snapshot.workers if worker.state != "GONE"]
+    if not active:
+        return "no worker yet"
+    shown = []
+    for worker in active[:6]:
+        doing = f"{worker.n_running} running" if worker.n_running else "idle"
+        state = "" if worker.state == "ACTIVE" else f", {worker.state.lower()}"
+        shown.append(f"{worker.name}: {doing}{state}")
+    more = f" and {len(active) - 6} more" if len(active) > 6 else ""
+    return " · ".join(shown) + more

@@ -1,0 +1,134 @@
+"""Results of studies over HTTP: trials, leaderboard, history, events, exports and the best model."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+
+from hpsearch.client.connection import Connection, segment
+from hpsearch.client.events import follow
+from hpsearch.client.files import download
+from hpsearch.client.paging import walk
+from hpsearch.domain.trial import Trial
+from hpsearch.wire.pages import Event, LeaderboardPage, LeaderboardRow, Page
+
+# Leaderboard pages remembered with their ETag, so that polling an unchanged one costs next to nothing.
+_MAX_REMEMBERED: Final = 32
+
+
+class Results:
+    """What studies found."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._remembered: OrderedDict[tuple[str, int | None, str | None], tuple[str, LeaderboardPage]] = OrderedDict()
+        self._lock = Lock()
+
+    def trials(
+        self,
+        study_id: str,
+        *,
+        state: str | None = None,
+        kind: str | None = None,
+        sort: str | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        limit: int | None = None,
+        page_token: str | None = None,
+    ) -> Page[Trial]:
+        """Return a page of a study's trials.
+
+        Args:
+            study_id: Which study.
+            state: Only trials in this state.
+            kind: `search`, `baseline`, `confirmation` or `refit`.
+            sort: `number`, `value`, `epochs`, `device_seconds`, `n_weights` or `created_at`.
+            order: Of the sort.
+            limit: Trials on the page.
+            page_token: Of the page before.
+        """
+        params = {"state": state, "kind": kind, "sort": sort, "order": order, "limit": limit, "page_token": page_token}
+        return self._connection.call(Page[Trial], "GET", _path(study_id, "trials"), params=params)
+
+    def all_trials(self, study_id: str, **filters: Any) -> Iterator[Trial]:
+        """Iterate over a study's trials, page by page; the filters are those of `trials`."""
+        return walk(lambda token: self.trials(study_id, page_token=token, **filters))
+
+    def leaderboard(self, study_id: str, *, limit: int | None = None, page_token: str | None = None) -> LeaderboardPage:
+        """Return a page of the ranked trials: the very same object as last time while nothing has changed.
+
+        The ETag of the last answer goes along, so that an unchanged page is not sent again.
+        """
+        key = (study_id, limit, page_token)
+        with self._lock:
+            known = self._remembered.get(key)
+        response = self._connection.send(
+            "GET",
+            _path(study_id, "leaderboard"),
+            params={"limit": limit, "page_token": page_token},
+            headers={} if known is None else {"If-None-Match": known[0]},
+        )
+        if known is not None and response.status_code == HTTPStatus.NOT_MODIFIED:
+            return known[1]
+        page = self._connection.read(LeaderboardPage, response)
+        etag = response.headers.get("etag")
+        if etag is not None:
+            with self._lock:
+                self._remembered[key] = (etag, page)
+                self._remembered.move_to_end(key)
+                while len(self._remembered) > _MAX_REMEMBERED:
+                    self._remembered.popitem(last=False)
+        return page
+
+    def leaderboard_rows(self, study_id: str, *, limit: int | None = None) -> Iterator[LeaderboardRow]:
+        """Iterate over all ranked trials, best first, `limit` of them per request."""
+        return walk(lambda token: self.leaderboard(study_id, limit=limit, page_token=token))
+
+    def events(self, study_id: str, *, after: str | None = None, attempts: int | None = None) -> Iterator[Event]:
+        """Iterate over what happens in a study, for ever; break off when you have seen enough.
+
+        A broken connection is made again and goes on after the last event seen, so that none is lost or repeated.
+
+        Args:
+            study_id: Which study.
+            after: Go on after this event; None begins with the first.
+            attempts: Failed connections in a row before the error is raised; None never gives up.
+
+        Raises:
+            HpsearchError: The server refuses, or can not be reached `attempts` times in a row.
+        """
+        return follow(self._connection, _path(study_id, "events"), after=after, attempts=attempts)
+
+    def history(self, study_id: str) -> list[dict[str, Any]]:
+        """Return the best value so far after each finished trial, in the order they finished."""
+        answer = self._connection.call(object, "GET", _path(study_id, "history"))
+        points = answer.get("items", []) if isinstance(answer, dict) else answer
+        return TypeAdapter(list[dict[str, Any]]).validate_python(points)
+
+    def export(self, study_id: str, target: Path, *, format: Literal["csv", "parquet", "jsonl"] = "csv") -> str:  # noqa: A002
+        """Write all trials to `target` and return the file's SHA-256 in hex.
+
+        Args:
+            study_id: Which study.
+            target: File to write; its folder must exist.
+            format: Of the file.
+        """
+        return download(self._connection, _path(study_id, "export") + f"?format={format}", target)
+
+    def download_model(self, study_id: str, target: Path) -> str:
+        """Write the best model (`.keras`) to `target` and return its SHA-256 in hex, which was checked.
+
+        Raises:
+            NotFoundError: There is no model yet.
+            ConflictError: With code `digest_mismatch`; the target is as it was before.
+        """
+        return download(self._connection, _path(study_id, "model"), target)
+
+
+def _path(study_id: str, *rest: str) -> str:
+    return "/".join(("/v1/studies", segment(study_id), *rest))

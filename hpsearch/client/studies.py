@@ -1,0 +1,139 @@
+"""Studies over HTTP: making, reading and steering them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hpsearch.client.connection import Connection, segment
+from hpsearch.client.paging import walk
+from hpsearch.client.results import Results
+from hpsearch.domain.study import StudyDefinition
+from hpsearch.domain.trial import Params, Trial
+from hpsearch.wire.pages import Page, StudyView
+from hpsearch.wire.studies import (
+    CloneRequest,
+    EnqueueRequest,
+    ExtendRequest,
+    PreviewReply,
+    RetryFailedReply,
+    StudyPatch,
+    ValidateReply,
+)
+
+# A definition as checked here, or as plain JSON values for the server to check.
+Definition = StudyDefinition | Mapping[str, Any]
+
+
+class Studies(Results):
+    """The studies of a server, and their results."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+
+    def create(self, definition: Definition, *, idempotency_key: str | None = None) -> StudyView:
+        """Return the study made from a definition.
+
+        Args:
+            definition: What to search.
+            idempotency_key: The same key with the same definition makes one study only, however often it is sent.
+
+        Raises:
+            InvalidStudyError: The definition can not work; the message says what to change.
+        """
+        return self._connection.call(
+            StudyView,
+            "POST",
+            "/v1/studies",
+            body=definition,
+            headers=_key(idempotency_key),
+            repeatable=idempotency_key is not None,
+        )
+
+    def validate(self, definition: Definition) -> ValidateReply:
+        """Return whether a definition would be accepted, with errors and warnings; nothing is made."""
+        return self._connection.call(ValidateReply, "POST", "/v1/studies/validate", body=definition, repeatable=True)
+
+    def preview(self, definition: Definition) -> PreviewReply:
+        """Return what a study would do: grid size, sample configurations, weights, cost; nothing is made."""
+        return self._connection.call(PreviewReply, "POST", "/v1/studies/preview", body=definition, repeatable=True)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        page_token: str | None = None,
+        state: str | None = None,
+        name: str | None = None,
+    ) -> Page[StudyView]:
+        """Return a page of the studies, newest first, of one state or name if given."""
+        params = {"limit": limit, "page_token": page_token, "state": state, "name": name}
+        return self._connection.call(Page[StudyView], "GET", "/v1/studies", params=params)
+
+    def all(self, *, state: str | None = None, name: str | None = None) -> Iterator[StudyView]:
+        """Iterate over all studies, page by page."""
+        return walk(lambda token: self.list(page_token=token, state=state, name=name))
+
+    def get(self, study_id: str) -> StudyView:
+        """Return one study: definition, state, counts, best trial, budget used."""
+        return self._connection.call(StudyView, "GET", _path(study_id))
+
+    def patch(self, study_id: str, patch: StudyPatch) -> StudyView:
+        """Change name, priority, notes or labels; what the patch leaves out stays."""
+        return self._connection.call(StudyView, "PATCH", _path(study_id), body=patch)
+
+    def delete(self, study_id: str) -> None:
+        """Delete a study with its trials and models."""
+        self._connection.send("DELETE", _path(study_id))
+
+    def pause(self, study_id: str) -> StudyView:
+        """Start no new trials; running ones go on."""
+        return self._steer(study_id, "pause")
+
+    def resume(self, study_id: str) -> StudyView:
+        """Go on after a pause."""
+        return self._steer(study_id, "resume")
+
+    def stop(self, study_id: str) -> StudyView:
+        """Start no new trials, let running ones end, then finish."""
+        return self._steer(study_id, "stop")
+
+    def cancel(self, study_id: str) -> StudyView:
+        """End the study and its running trials now."""
+        return self._steer(study_id, "cancel")
+
+    def extend(self, study_id: str, max_trials: int) -> StudyView:
+        """Raise the total of finished search trials to `max_trials`, running or ended."""
+        body = ExtendRequest(max_trials=max_trials)
+        return self._connection.call(StudyView, "POST", _path(study_id, "extend"), body=body, repeatable=True)
+
+    def retry_failed(self, study_id: str) -> RetryFailedReply:
+        """Put every failed trial back and return how many."""
+        return self._connection.call(RetryFailedReply, "POST", _path(study_id, "retry-failed"))
+
+    def clone(self, study_id: str, *, name: str | None = None) -> StudyView:
+        """Return a new study with the same definition."""
+        body = CloneRequest(name=name) if name is not None else CloneRequest()
+        return self._connection.call(StudyView, "POST", _path(study_id, "clone"), body=body)
+
+    def enqueue(self, study_id: str, params: Params, *, idempotency_key: str | None = None) -> Trial:
+        """Return the trial made from a point to try next; it counts as a search trial."""
+        return self._connection.call(
+            Trial,
+            "POST",
+            _path(study_id, "trials"),
+            body=EnqueueRequest(params=params),
+            headers=_key(idempotency_key),
+            repeatable=idempotency_key is not None,
+        )
+
+    def _steer(self, study_id: str, verb: str) -> StudyView:
+        return self._connection.call(StudyView, "POST", _path(study_id, verb), repeatable=True)
+
+
+def _path(study_id: str, *rest: str) -> str:
+    return "/".join(("/v1/studies", segment(study_id), *rest))
+
+
+def _key(idempotency_key: str | None) -> dict[str, str]:
+    return {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}

@@ -1,0 +1,80 @@
+"""When a study's search is over and why: a pure function of its counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpsearch.domain.lifecycle import EndReason
+from hpsearch.domain.metrics import Direction, better
+from hpsearch.domain.study import StudyDefinition
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a study has used so far.
+
+    Attributes:
+        max_trials: Search trials it is to finish.
+        grid_size: Feasible points of its grid; None for other algorithms.
+        n_search: Search trials created.
+        n_finished: Search trials finished.
+        n_failed: Search trials that failed in training or were lost repeatedly.
+        n_cancelled: Search trials a person stopped.
+        best_value: None before the first result.
+        wall_time_s: Since creation.
+        device_seconds: Over all trials.
+    """
+
+    max_trials: int
+    grid_size: int | None
+    n_search: int
+    n_finished: int
+    n_failed: int
+    n_cancelled: int
+    best_value: float | None
+    wall_time_s: float
+    device_seconds: float
+
+    @property
+    def n_wanted(self) -> int:
+        """Search trials that will be finished: a grid point somebody stopped is not replaced, other trials are."""
+        return self.max_trials - (self.n_cancelled if self.grid_size is not None else 0)
+
+    @property
+    def n_creatable(self) -> int:
+        """Search trials that may still be created."""
+        replaced = 0 if self.grid_size is not None else self.n_cancelled
+        return max(0, self.max_trials + replaced - self.n_search)
+
+
+def end_reason(progress: Progress, definition: StudyDefinition, direction: Direction) -> EndReason | None:
+    """Return why the search is over; None while it is not."""
+    budget = definition.budget
+    if progress.n_failed >= budget.max_failed:
+        return EndReason.MAX_FAILED
+    if (
+        budget.target is not None
+        and progress.best_value is not None
+        and not better(budget.target, progress.best_value, direction)
+    ):
+        return EndReason.TARGET_REACHED
+    if progress.n_finished >= progress.n_wanted and progress.n_creatable == 0:
+        whole = progress.grid_size is not None and progress.grid_size == progress.max_trials
+        asked = budget.max_trials is not None and budget.max_trials <= progress.max_trials
+        return EndReason.SPACE_EXHAUSTED if whole and not asked else EndReason.MAX_TRIALS
+    if budget.wall_time_s is not None and progress.wall_time_s >= budget.wall_time_s:
+        return EndReason.WALL_TIME
+    if budget.device_seconds is not None and progress.device_seconds >= budget.device_seconds:
+        return EndReason.DEVICE_SECONDS
+    return None
+
+
+def open_limit(definition: StudyDefinition, max_trials: int) -> int:
+    """Return how many search trials may be open (waiting or running) at once.
+
+    With `parallelism: auto` a Bayesian search keeps at most an eighth of its budget open, at least 4, so that most of
+    its points are chosen knowing most of the results; grid and random search, which learn nothing, keep a supply.
+    """
+    if definition.parallelism != "auto":
+        return definition.parallelism
+    return max(4, max_trials // 8) if definition.algorithm.kind == "bayesian" else 256

@@ -1,0 +1,110 @@
+"""A search space prepared for fast work: parameters in order, with their values and conditions looked up at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hpsearch.domain.space import Parameter, Space
+from hpsearch.domain.strict import Scalar
+
+# What decides how many weights a network has; all `units_…` do too.
+_STRUCTURE: Final = frozenset({"layers", "units", "batch_norm"})
+
+Key = tuple[bool, Scalar]
+
+
+def key(value: Scalar) -> Key:
+    """Return a hashable stand-in under which ``1`` equals ``1.0`` but not ``true``, as `space.same` has it."""
+    return (isinstance(value, bool), value)
+
+
+def is_width(name: str) -> bool:
+    """Return whether the parameter is the width of one or all hidden layers."""
+    return name == "units" or name.startswith("units_")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One flat parameter in its place.
+
+    Attributes:
+        name: As in trials.
+        parameter: Its definition.
+        values: All its values, or None when there are too many to list.
+        when: For each parent, the values under which this parameter is active; empty means always.
+    """
+
+    name: str
+    parameter: Parameter
+    values: tuple[Scalar, ...] | None
+    when: Mapping[str, frozenset[Key]]
+
+    @property
+    def searched(self) -> bool:
+        """Whether more than one value can be taken."""
+        return self.values is None or len(self.values) > 1
+
+    def active(self, params: Mapping[str, Scalar]) -> bool:
+        """Return whether the parameter takes part, given its parents' values."""
+        return all(parent in params and key(params[parent]) in wanted for parent, wanted in self.when.items())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All flat parameters, each after its parents; those that decide the weight count (and their parents) first.
+
+    Attributes:
+        slots: The parameters in that order.
+        n_structural: How many of the first decide the number of weights.
+    """
+
+    slots: tuple[Slot, ...]
+    n_structural: int
+
+    @property
+    def searched(self) -> tuple[Slot, ...]:
+        """The parameters that can take more than one value."""
+        return tuple(slot for slot in self.slots if slot.searched)
+
+    @property
+    def structural(self) -> tuple[Slot, ...]:
+        """The parameters that decide the number of weights, and those their conditions name."""
+        return self.slots[: self.n_structural]
+
+
+def _ancestors(names: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(parents[name])
+    return found
+
+
+def _close_together(slots: Mapping[str, Slot], wanted: set[str], placed: dict[str, int]) -> None:
+    """Place the wanted slots, children right after their parents: so few conditions are open at any place."""
+    waiting = [slot for name, slot in slots.items() if name in wanted]
+    while waiting:
+        ready = [slot for slot in waiting if all(parent in placed for parent in slot.when)]
+        latest = max(max((placed[parent] for parent in slot.when), default=-1) for slot in ready)
+        chosen = next(slot for slot in ready if max((placed[p] for p in slot.when), default=-1) == latest)
+        placed[chosen.name] = len(placed)
+        waiting.remove(chosen)
+
+
+def plan(space: Space) -> Plan:
+    """Return the space prepared; the order depends on nothing but the order of the definition."""
+    slots: dict[str, Slot] = {}
+    for name, parameter in space.ordered():
+        when = {parent: frozenset(map(key, wanted)) for parent, wanted in (parameter.when or {}).items()}
+        slots[name] = Slot(name, parameter, parameter.values, when)
+    shaping = [name for name in slots if name in _STRUCTURE or is_width(name)]
+    structural = _ancestors(shaping, {name: tuple(slot.when) for name, slot in slots.items()})
+    placed: dict[str, int] = {}
+    _close_together(slots, structural, placed)
+    _close_together(slots, set(slots) - structural, placed)
+    return Plan(tuple(slots[name] for name in placed), len(structural))

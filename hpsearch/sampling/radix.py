@@ -1,0 +1,149 @@
+"""Counting and numbering the points of a finite space with conditions, without listing them.
+
+A mixed-radix number whose later digits may be missing: parameters are digits, first parameter slowest, and a digit
+exists only while its condition holds. Two values of a parent that switch the same children on are one *class*; the
+classes of the parents still needed further down are the *state*, and the number of completions of a point depends on
+the state alone. So a table by place and state counts the points and turns an index into a point and back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hpsearch.domain.strict import Scalar
+from hpsearch.domain.trial import Params
+from hpsearch.sampling.plan import Key, Slot, key
+
+State = tuple[int, ...]
+_INACTIVE = -1
+
+
+class TooManyStatesError(Exception):
+    """The space has more than the allowed number of points; how many exactly is too much work to say."""
+
+
+class _Digit:
+    """One parameter's values, their classes, and where its parents stand in the state."""
+
+    def __init__(self, slots: Sequence[Slot], place: int, frontier: Sequence[str], following: Sequence[str]) -> None:
+        slot = slots[place]
+        self.name = slot.name
+        self.values = slot.values or ()
+        self._place_of: dict[Key, int] = {key(value): i for i, value in enumerate(self.values)}
+        children = [child for child in slots[place + 1 :] if self.name in child.when]
+        signatures = [tuple(key(v) in child.when[self.name] for child in children) for v in self.values]
+        distinct = list(dict.fromkeys(signatures))
+        self.class_of = [distinct.index(s) for s in signatures]
+        self.class_sizes = [self.class_of.count(c) for c in range(len(distinct))]
+        self._conditions = [(frontier.index(p), self._wanted(slots, p, slot)) for p in slot.when]
+        self._kept = [frontier.index(name) if name in frontier else None for name in following]
+
+    @staticmethod
+    def _wanted(slots: Sequence[Slot], parent: str, slot: Slot) -> frozenset[int]:
+        place = next(i for i, s in enumerate(slots) if s.name == parent)
+        children = [child for child in slots[place + 1 :] if parent in child.when]
+        values = slots[place].values or ()
+        signatures = list(dict.fromkeys(tuple(key(v) in c.when[parent] for c in children) for v in values))
+        mine = next(i for i, child in enumerate(children) if child.name == slot.name)
+        return frozenset(c for c, signature in enumerate(signatures) if signature[mine])
+
+    def active(self, state: State) -> bool:
+        return all(state[at] in wanted for at, wanted in self._conditions)
+
+    def after(self, state: State, chosen: int) -> State:
+        """The state once this digit's class is chosen (-1: inactive)."""
+        return tuple(chosen if at is None else state[at] for at in self._kept)
+
+    def find(self, value: Scalar) -> int | None:
+        exact = self._place_of.get(key(value))
+        if exact is not None or not isinstance(value, float):
+            return exact
+        near = (i for i, v in enumerate(self.values) if isinstance(v, float) and math.isclose(v, value, rel_tol=1e-9))
+        return next(near, None)
+
+
+class Radix:
+    """The points of a finite space, numbered from 0 in the order of its parameters.
+
+    Args:
+        slots: Parameters, each with listed values and after its parents.
+        cap: States per place above which counting is given up; as every state belongs to at least one point, the
+            space then has more than `cap` points.
+
+    Raises:
+        TooManyStatesError: More than `cap` states.
+    """
+
+    def __init__(self, slots: Sequence[Slot], *, cap: int) -> None:
+        frontiers = [
+            [s.name for s in slots[:place] if any(s.name in later.when for later in slots[place:])]
+            for place in range(len(slots) + 1)
+        ]
+        self.frontiers = frontiers
+        self.digits = [_Digit(slots, i, frontiers[i], frontiers[i + 1]) for i in range(len(slots))]
+        self.counts = self._count(self._reach(cap))
+        self.size = self.counts[0][()]
+
+    def _reach(self, cap: int) -> list[set[State]]:
+        reached: list[set[State]] = [{()}]
+        for digit in self.digits:
+            following: set[State] = set()
+            for state in reached[-1]:
+                classes = range(len(digit.class_sizes)) if digit.active(state) else (_INACTIVE,)
+                following.update(digit.after(state, c) for c in classes)
+                if len(following) > cap:
+                    raise TooManyStatesError
+            reached.append(following)
+        return reached
+
+    def _count(self, reached: Sequence[set[State]]) -> list[dict[State, int]]:
+        counts: list[dict[State, int]] = [{(): 1}]
+        for digit, states in zip(reversed(self.digits), reversed(reached[:-1]), strict=True):
+            after = counts[-1]
+            here = {}
+            for state in states:
+                sizes = list(enumerate(digit.class_sizes)) if digit.active(state) else [(_INACTIVE, 1)]
+                here[state] = sum(n * after[digit.after(state, c)] for c, n in sizes)
+            counts.append(here)
+        counts.reverse()
+        return counts
+
+    def point(self, index: int) -> Params:
+        """Return the point with this number, 0 to `size - 1`."""
+        params: Params = {}
+        state: State = ()
+        for place, digit in enumerate(self.digits):
+            chosen = _INACTIVE
+            if digit.active(state):
+                blocks = self._blocks(place, state)
+                for value, chosen in zip(digit.values, digit.class_of, strict=True):
+                    if index < blocks[chosen]:
+                        params[digit.name] = value
+                        break
+                    index -= blocks[chosen]
+            state = digit.after(state, chosen)
+        return params
+
+    def index_of(self, params: Params) -> int | None:
+        """Return the number of a point; None when it is not one of these points."""
+        index = 0
+        n_used = 0
+        state: State = ()
+        for place, digit in enumerate(self.digits):
+            chosen = _INACTIVE
+            if digit.active(state):
+                at = digit.find(params[digit.name]) if digit.name in params else None
+                if at is None:
+                    return None
+                blocks = self._blocks(place, state)
+                index += sum(blocks[c] for c in digit.class_of[:at])
+                chosen = digit.class_of[at]
+                n_used += 1
+            state = digit.after(state, chosen)
+        return index if n_used == len(params) else None
+
+    def _blocks(self, place: int, state: State) -> list[int]:
+        """Completions below each class of the digit at this place."""
+        digit, after = self.digits[place], self.counts[place + 1]
+        return [after[digit.after(state, c)] for c in range(len(digit.class_sizes))]

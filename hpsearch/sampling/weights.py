@@ -1,0 +1,58 @@
+"""How many weights sampled networks have, one at a time or a whole table at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.domain.mlp import MlpConfig, count_weights
+from hpsearch.domain.trial import Params
+from hpsearch.sampling.request import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def n_weights(params: Params, shape: Shape) -> int:
+    """Return the trainable weights of the network a point describes.
+
+    Args:
+        params: A point of a space; only layers, widths and batch normalisation are read.
+        shape: Widths of input and output.
+    """
+    config = MlpConfig.from_params({name: v for name, v in params.items() if _shapes(name)})
+    return count_weights(
+        config.units, n_inputs=shape.n_inputs, n_outputs=shape.n_outputs, batch_norm=config.batch_norm
+    )
+
+
+def obeys(params: Params, shape: Shape) -> bool:
+    """Return whether the point keeps to the weight limit."""
+    return shape.max_weights is None or n_weights(params, shape) <= shape.max_weights
+
+
+def count_table(
+    n_layers: NDArray[np.int64], widths: NDArray[np.int64], batch_norm: NDArray[np.bool_], shape: Shape
+) -> NDArray[Any]:
+    """Return the weights of many networks, (n_rows,) int64; the same formula as `domain.mlp.count_weights`.
+
+    Args:
+        n_layers: (n_rows,) hidden layers of each, 0 to the number of columns of `widths`.
+        widths: (n_rows, max_layers) width of each hidden layer; columns beyond `n_layers` are ignored.
+        batch_norm: (n_rows,) whether hidden layers are normalised.
+        shape: Widths of input and output.
+    """
+    import numpy as np
+
+    total = np.zeros(len(n_layers), dtype=np.int64)
+    fan_in = np.full(len(n_layers), shape.n_inputs, dtype=np.int64)
+    for layer in range(widths.shape[1]):
+        present = layer < n_layers
+        width = widths[:, layer]
+        total += np.where(present, (fan_in + 1) * width + np.where(batch_norm, 2 * width, 0), 0)
+        fan_in = np.where(present, width, fan_in)
+    return total + (fan_in + 1) * shape.n_outputs
+
+
+def _shapes(name: str) -> bool:
+    return name in ("layers", "units", "batch_norm") or name.startswith("units_")

@@ -1,0 +1,113 @@
+"""Giving trials to workers. Nothing here suggests points, waits, or grows with history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.service import fleet
+from hpsearch.service.context import Caller, Context
+from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.storage.records import ClaimedRow, StudyRecord
+from hpsearch.storage.store import Transaction
+from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
+
+# Trials one worker may hold at once: a worker that claims everything and goes silent must not starve the others.
+MAX_HELD: Final = 2048
+
+
+def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -> ClaimReply:
+    """Return trials for a worker, at once and perhaps none; the same claim again gives the same trials.
+
+    Raises:
+        NotFoundError: The worker is not registered.
+        ForbiddenError: It was registered with another token.
+    """
+    with ctx.store.read() as tx:
+        if not tx.queue.any_waiting() and not _asked_before(tx, worker_id, request):
+            idle = True
+            fleet_worker = tx.workers.get(worker_id)
+            stale = (tx.at - fleet_worker.last_seen_at).total_seconds() > ctx.settings.heartbeat_s
+            foreign = fleet_worker.token_uid != caller.token_id and not caller.is_admin
+        else:
+            idle = stale = foreign = False
+    if idle and not stale and not foreign:
+        # Nothing to give: an idle worker's polling must not take the writer's turn.
+        ctx.signals.wish(request.max_trials)
+        return ClaimReply(lease_s=ctx.settings.lease_s)
+    with ctx.store.write() as tx:
+        worker = fleet.identify(tx, caller, worker_id)
+        rows, known = tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)
+        room = 0
+        if not known and worker.state == fleet.ACTIVE and not tx.workers.quarantined(worker):
+            room = min(request.max_trials, MAX_HELD - len(tx.queue.running_of_worker(worker.id)))
+        if room > 0:
+            rows = tx.queue.claim(worker_id=worker.id, claim_id=request.claim_id, n=room, lease_s=ctx.settings.lease_s)
+            tx.events.add_all(
+                [
+                    (
+                        "trial.claimed",
+                        row.study_id,
+                        row.uid,
+                        {"number": row.number, "attempt": row.attempt, "worker_id": worker.uid, "worker": worker.name},
+                    )
+                    for row in rows
+                ]
+            )
+        reply = _reply(ctx, tx, rows)
+    if len(rows) < room:
+        ctx.signals.wish(room - len(rows))
+    if rows and not known:
+        ctx.signals.fill_needed.set()
+        for study_id in reply.studies:
+            ctx.signals.changed(study_id)
+    return reply
+
+
+def _asked_before(tx: Transaction, worker_id: str, request: ClaimRequest) -> bool:
+    worker = tx.workers.get(worker_id)
+    return tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)[1]
+
+
+def _reply(ctx: Context, tx: Transaction, rows: Sequence[ClaimedRow]) -> ClaimReply:
+    studies = tx.studies.by_ids(sorted({row.study_id for row in rows})) if rows else {}
+    return ClaimReply(
+        trials=tuple(_trial(row, studies[row.study_id]) for row in rows),
+        studies={study.uid: brief_of(study) for study in studies.values()},
+        lease_s=ctx.settings.lease_s,
+        model_thresholds={s.uid: s.model_threshold for s in studies.values() if s.model_threshold is not None},
+    )
+
+
+def _trial(row: ClaimedRow, study: StudyRecord) -> ClaimedTrial:
+    return ClaimedTrial(
+        trial_id=row.uid,
+        study_id=study.uid,
+        number=row.number,
+        kind=TrialKind(row.kind),
+        attempt=row.attempt,
+        params=row.params,
+        seed=row.seed,
+        n_weights=row.n_weights,
+        refit_epochs=row.refit_epochs,
+        split_seed=row.split_seed,
+    )
+
+
+def brief_of(study: StudyRecord) -> StudyBrief:
+    """Return what a worker must know of a study."""
+    definition, resolved = definition_of(study), resolved_of(study)
+    return StudyBrief(
+        study_id=study.uid,
+        name=study.name,
+        dataset_id=resolved.dataset_id,
+        dataset_digest=resolved.dataset_digest,
+        task=resolved.task,
+        split=definition.split,
+        metric=resolved.metric,
+        direction=resolved.direction,
+        training=definition.training,
+        data_order_seed=definition.algorithm.seed,
+        engine=definition.engine,
+    )

@@ -1,0 +1,100 @@
+"""After the search: training the top again with other seeds, ranking by the mean, and refitting the winner."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any, Final
+
+from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.service import creating
+from hpsearch.service.creating import NewTrial
+from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.ids import derived_seed
+from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.store import Transaction
+
+_RESAMPLES: Final = 1000
+
+
+def create_confirmations(tx: Transaction, study: StudyRecord) -> int:
+    """Create s trials with new seeds for each of the k best search trials and return how many."""
+    definition = definition_of(study)
+    top = tx.trials.best_ids(study.id, definition.confirm.top_k, kinds=(TrialKind.SEARCH.value,))
+    wanted: list[NewTrial] = []
+    for parent_id in top:
+        parent = tx.trials.by_id(parent_id)
+        for repeat in range(definition.confirm.seeds):
+            seed = derived_seed(definition.algorithm.seed, "confirmation", parent.number, repeat)
+            wanted.append(NewTrial(parent.params, TrialKind.CONFIRMATION, parent_id=parent_id, seed=seed))
+    return len(creating.insert(tx, study, wanted))
+
+
+def rank(tx: Transaction, study: StudyRecord) -> None:
+    """Put the confirmed trials at the head of the board, ordered by their means over the new seeds.
+
+    The seed that won the search is left out of the mean: it was chosen for its luck.
+    """
+    repeats = tx.trials.repeats_of(study.id)
+    if not repeats:
+        return
+    turn = -1.0 if resolved_of(study).direction == "maximize" else 1.0
+    ranks = rank_intervals({trial: [turn * v for v in values] for trial, values in repeats.items()}, seed=study.id)
+    for trial_id, values in repeats.items():
+        confirmed: dict[str, Any] = {
+            "mean": fmean(values),
+            "n_seeds": len(values),
+            "interval": mean_interval(values),
+            "rank_interval": ranks[trial_id],
+        }
+        tx.trials.change(trial_id, {"tier": 0, "score": turn * fmean(values), "confirmation": confirmed})
+    best_id = tx.trials.best_ids(study.id, 1)[0]
+    tx.studies.change(study.id, {"best_trial_id": best_id, "best_value": tx.trials.by_id(best_id).value})
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % interval of a mean by Student's t; None for fewer than two values."""
+    if len(values) < 2:  # noqa: PLR2004 - one value has no spread
+        return None
+    from scipy.stats import t  # noqa: PLC0415 - slow to import and needed once per study
+
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return fmean(values) - half, fmean(values) + half
+
+
+def rank_intervals(scores: Mapping[int, Sequence[float]], *, seed: int) -> dict[int, tuple[int, int]]:
+    """Return the 95 % interval of each entry's rank by the mean, smaller scores first, from a bootstrap over seeds."""
+    rng = random.Random(seed)  # noqa: S311 - a bootstrap, not a secret
+    found: dict[int, list[int]] = {entry: [] for entry in scores}
+    for _ in range(_RESAMPLES):
+        means = {entry: fmean(rng.choices(values, k=len(values))) for entry, values in scores.items()}
+        for entry, mean in means.items():
+            found[entry].append(1 + sum(other < mean for other in means.values()))
+    cut = _RESAMPLES // 40
+    return {entry: (sorted(ranks)[cut], sorted(ranks)[-1 - cut]) for entry, ranks in found.items()}
+
+
+def create_refit(tx: Transaction, study: StudyRecord) -> int:
+    """Create the trial that trains the winner on training and validation rows; return how many were created."""
+    if study.best_trial_id is None:
+        return 0
+    winner = tx.trials.by_id(study.best_trial_id)
+    epochs = [
+        t.best_epoch
+        for t in tx.trials.of_kind(study.id, "confirmation")
+        if t.parent_id == winner.trial_id and t.best_epoch
+    ]
+    refit_epochs = round(fmean(epochs)) if epochs else winner.best_epoch
+    if definition_of(study).split.folds:
+        # Folds follow one another in the count of epochs; the winner's own best epoch is already one fold's mean.
+        refit_epochs = winner.best_epoch
+    wanted = NewTrial(
+        winner.params,
+        TrialKind.REFIT,
+        parent_id=study.best_trial_id,
+        refit_epochs=max(1, refit_epochs or 1),
+        seed=winner.seed,
+    )
+    return len(creating.insert(tx, study, [wanted]))

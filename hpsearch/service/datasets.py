@@ -1,0 +1,171 @@
+"""Data sets: adding a file, taking a named one, reading them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hpsearch.domain.dataset import Dataset, DatasetProfile
+from hpsearch.domain.study import DatasetReference
+from hpsearch.errors import ConflictError
+from hpsearch.ingest.intake import Ingested, ingest_named, ingest_upload
+from hpsearch.service.context import Caller, Context
+from hpsearch.service.ids import new_uid
+from hpsearch.storage.records import DatasetRecord
+from hpsearch.wire.pages import Page
+
+Source = Literal["builtin", "generated", "upload"]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the server, ready to be sent.
+
+    Attributes:
+        path: Where it lies.
+        digest: SHA-256 of its content, in hex.
+        size_bytes: Of the content.
+        filename: What to call it on the other side.
+    """
+
+    path: Path
+    digest: str
+    size_bytes: int
+    filename: str
+
+
+def upload(ctx: Context, caller: Caller, path: Path, *, name: str, target: str | None) -> Dataset:  # noqa: ARG001
+    """Store the data file at ``path`` and return its data set; the same content, name and target twice are one.
+
+    Args:
+        ctx: The server's parts.
+        caller: Who adds it.
+        path: An uploaded temporary file; the caller deletes it.
+        name: For people.
+        target: Name of the target column; None takes the last one.
+
+    Raises:
+        InvalidDatasetError: It can not be read or used; nothing is kept.
+    """
+    return _view(_keep(ctx, ingest_upload(path, target=target), source="upload", name=name))
+
+
+def _keep(ctx: Context, ingested: Ingested, *, source: Source, name: str) -> DatasetRecord:
+    profile = ingested.profile
+    blob = ctx.blobs.put_file(ingested.content)
+    with ctx.store.write() as tx:
+        known = tx.datasets.same(digest=blob.digest, name=name, target=profile.target, source=source)
+        if known is not None:
+            return known
+        uid = new_uid()
+        tx.datasets.add(
+            {
+                "uid": uid,
+                "name": name,
+                "source": source,
+                "digest": blob.digest,
+                "size_bytes": blob.size_bytes,
+                "n_rows": profile.n_rows,
+                "n_columns": len(profile.columns),
+                "target": profile.target,
+                "task": profile.task,
+                "profile": profile.model_dump(mode="json"),
+                "created_at": tx.at,
+            }
+        )
+        return tx.datasets.get(uid)
+
+
+def named(ctx: Context, reference: DatasetReference) -> DatasetRecord:
+    """Return the data set a definition refers to; built-in and generated ones are made on first use.
+
+    Raises:
+        NotFoundError: There is no data set of that id.
+    """
+    source: Source = "builtin" if reference.builtin is not None else "generated"
+    name = reference.builtin or reference.generated
+    with ctx.store.read() as tx:
+        if name is None:
+            return tx.datasets.get(str(reference.id))
+        known = tx.datasets.by_name(source, name)
+    if known is not None:
+        return known
+    return _keep(ctx, ingest_named(source, name, ctx.blobs.new_temporary().parent), source=source, name=name)
+
+
+def _view(record: DatasetRecord) -> Dataset:
+    return Dataset(
+        dataset_id=record.uid,
+        name=record.name,
+        source=record.source,
+        digest=record.digest,
+        size_bytes=record.size_bytes,
+        n_rows=record.n_rows,
+        n_columns=record.n_columns,
+        target=record.target,
+        task=record.task,  # type: ignore[arg-type]
+        created_at=record.created_at,
+    )
+
+
+def get(ctx: Context, dataset_id: str) -> Dataset:
+    """Return one data set.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    with ctx.store.read() as tx:
+        return _view(tx.datasets.get(dataset_id))
+
+
+def listing(ctx: Context, *, limit: int, page_token: str | None) -> Page[Dataset]:
+    """Return a page of data sets, newest first."""
+    with ctx.store.read() as tx:
+        records, token = tx.datasets.page(limit=limit, page_token=page_token)
+    return Page[Dataset](items=tuple(_view(record) for record in records), next_page_token=token)
+
+
+def profile_of(record: DatasetRecord) -> DatasetProfile:
+    """Return the profile kept with a data set."""
+    return DatasetProfile.model_validate(record.profile)
+
+
+def profile(ctx: Context, dataset_id: str) -> DatasetProfile:
+    """Return columns, target and warnings of a data set.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    with ctx.store.read() as tx:
+        return profile_of(tx.datasets.get(dataset_id))
+
+
+def content(ctx: Context, dataset_id: str) -> StoredFile:
+    """Return the stored content of a data set, a Parquet file.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    with ctx.store.read() as tx:
+        record = tx.datasets.get(dataset_id)
+    return StoredFile(ctx.blobs.path(record.digest), record.digest, record.size_bytes, f"{record.digest}.parquet")
+
+
+def delete(ctx: Context, dataset_id: str) -> None:
+    """Delete a data set that no study uses.
+
+    Raises:
+        NotFoundError: There is none of that id.
+        ConflictError: A study uses it.
+    """
+    with ctx.store.write() as tx:
+        record = tx.datasets.get(dataset_id)
+        n_studies = tx.studies.n_of_dataset(dataset_id)
+        if n_studies:
+            msg = f"data set {record.name!r} is used by {n_studies} studies; delete those first"
+            raise ConflictError(msg, code="dataset.in_use")
+        tx.datasets.delete(dataset_id)
+        orphaned = not tx.datasets.n_of_digest(record.digest)
+    if orphaned:
+        ctx.blobs.delete(record.digest)

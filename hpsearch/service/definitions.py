@@ -1,0 +1,74 @@
+"""Parsed definitions of stored studies: they never change, so each is parsed once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from hpsearch.domain.study import ResolvedStudy, StudyDefinition
+from hpsearch.sampling.grid import Grid
+from hpsearch.sampling.request import Shape
+from hpsearch.storage.records import StudyRecord
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Key, Value]):
+    """The most recently used values of a function, safe for threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._guard = threading.Lock()
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        """Return the kept value, or make and keep it; two threads may make it at once, and agree."""
+        with self._guard:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._guard:
+            self._values[key] = value
+            if len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
+
+
+_definitions: Recent[str, StudyDefinition] = Recent(256)
+_resolved: Recent[str, ResolvedStudy] = Recent(256)
+_grids: Recent[str, tuple[Grid, tuple[int, ...]]] = Recent(8)
+
+
+def definition_of(study: StudyRecord) -> StudyDefinition:
+    """Return the definition of a stored study."""
+    return _definitions.get(study.uid, lambda: StudyDefinition.model_validate(study.definition))
+
+
+def resolved_of(study: StudyRecord) -> ResolvedStudy:
+    """Return what was decided for a stored study at its creation."""
+    return _resolved.get(study.uid, lambda: ResolvedStudy.model_validate(study.resolved))
+
+
+def shape_of(study: StudyRecord) -> Shape:
+    """Return the widths and the weight limit networks of a stored study must obey."""
+    resolved = resolved_of(study)
+    return Shape(
+        n_inputs=resolved.n_inputs,
+        n_outputs=resolved.n_outputs,
+        max_weights=definition_of(study).constraints.max_weights,
+    )
+
+
+def grid_of(study: StudyRecord) -> tuple[Grid, tuple[int, ...]]:
+    """Return the grid of a stored study and the order in which its points are handed out."""
+
+    def make() -> tuple[Grid, tuple[int, ...]]:
+        definition = definition_of(study)
+        grid = Grid(definition.space, shape_of(study))
+        return grid, tuple(grid.order(definition.algorithm.seed))
+
+    return _grids.get(study.uid, make)

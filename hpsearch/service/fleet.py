@@ -1,0 +1,119 @@
+"""Workers: registration, the fleet's view, draining and disabling."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from hpsearch.errors import ForbiddenError
+from hpsearch.service.context import Caller, Context
+from hpsearch.service.ids import new_uid
+from hpsearch.storage.records import WorkerRecord
+from hpsearch.storage.store import Transaction
+from hpsearch.wire.pages import Page
+from hpsearch.wire.workers import Device, RegisterReply, RegisterRequest, WorkerView
+
+ACTIVE: Final = "ACTIVE"
+DRAINING: Final = "DRAINING"
+DISABLED: Final = "DISABLED"
+
+
+def register(ctx: Context, caller: Caller, request: RegisterRequest) -> RegisterReply:
+    """Return a fresh worker id and the rhythm to keep; each process start registers anew."""
+    uid = new_uid()
+    with ctx.store.write() as tx:
+        tx.workers.add(
+            {
+                "uid": uid,
+                "token_uid": caller.token_id,
+                "name": request.name,
+                "version": request.version,
+                "devices": [device.model_dump() for device in request.devices],
+            }
+        )
+    return RegisterReply(worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s)
+
+
+def identify(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
+    """Return the worker a request speaks for, and note that it was heard of.
+
+    Raises:
+        NotFoundError: It was never registered here.
+        ForbiddenError: It was registered with another token.
+    """
+    worker = tx.workers.get(worker_id)
+    if worker.token_uid != caller.token_id and not caller.is_admin:
+        msg = f"worker {worker_id} was registered with another token; register a worker of your own"
+        raise ForbiddenError(msg, code="worker.foreign")
+    tx.workers.seen(worker)
+    return worker
+
+
+def listing(ctx: Context, *, limit: int, page_token: str | None) -> Page[WorkerView]:
+    """Return a page of the fleet, newest first."""
+    with ctx.store.read() as tx:
+        rows, token = tx.workers.page(limit=limit, page_token=page_token)
+        silent_since = tx.at - timedelta(seconds=ctx.settings.lease_s)
+        views = tuple(_view(record, quarantined, running, silent_since) for record, quarantined, running in rows)
+    return Page[WorkerView](items=views, next_page_token=token)
+
+
+def _view(record: WorkerRecord, quarantined: bool, n_running: int, silent_since: datetime) -> WorkerView:  # noqa: FBT001
+    state = record.state
+    if record.last_seen_at < silent_since:
+        state = "GONE"
+    elif quarantined and state == ACTIVE:
+        state = "QUARANTINED"
+    return WorkerView(
+        worker_id=record.uid,
+        name=record.name,
+        state=state,
+        version=record.version,
+        devices=tuple(Device.model_validate(device) for device in record.devices),
+        registered_at=record.registered_at,
+        last_seen_at=record.last_seen_at,
+        quarantined_until_at=None
+        if record.quarantined_until is None
+        else datetime.fromtimestamp(record.quarantined_until, tz=record.registered_at.tzinfo),
+        n_running=n_running,
+        n_finished=record.n_finished,
+    )
+
+
+def get(ctx: Context, worker_id: str) -> WorkerView:
+    """Return one worker.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    with ctx.store.read() as tx:
+        return _current(ctx, tx, worker_id)
+
+
+def _current(ctx: Context, tx: Transaction, worker_id: str) -> WorkerView:
+    record = tx.workers.get(worker_id)
+    n_running = len(tx.queue.running_of_worker(record.id))
+    return _view(record, tx.workers.quarantined(record), n_running, tx.at - timedelta(seconds=ctx.settings.lease_s))
+
+
+def _set_state(ctx: Context, worker_id: str, state: str, **more: object) -> WorkerView:
+    with ctx.store.write() as tx:
+        tx.workers.change(tx.workers.get(worker_id).id, {"state": state, **more})
+        view = _current(ctx, tx, worker_id)
+    ctx.signals.work()
+    return view
+
+
+def drain(ctx: Context, worker_id: str) -> WorkerView:
+    """Let the worker finish what it holds and give it nothing more."""
+    return _set_state(ctx, worker_id, DRAINING)
+
+
+def disable(ctx: Context, worker_id: str) -> WorkerView:
+    """Give the worker nothing more until it is enabled; what it holds goes on."""
+    return _set_state(ctx, worker_id, DISABLED)
+
+
+def enable(ctx: Context, worker_id: str) -> WorkerView:
+    """Give the worker trials again, quarantined or not."""
+    return _set_state(ctx, worker_id, ACTIVE, quarantined_until=None, n_failures_in_row=0, n_quarantines=0)

@@ -1,0 +1,134 @@
+"""The threads of a server process: reaper, filler and sign of life."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from hpsearch.errors import HpsearchError
+from hpsearch.service import models
+from hpsearch.service.context import Context
+from hpsearch.service.filling import fill
+from hpsearch.service.ids import new_uid
+from hpsearch.service.progress import advance, is_due
+from hpsearch.service.reaper import reap
+
+_log = structlog.get_logger(__name__)
+
+_BEAT_S: Final = 2.0
+_FILL_S: Final = 0.5
+_SWEEP_S: Final = 60.0
+_TEMPORARY_S: Final = 3600.0
+# A gap between wall and steady time larger than this is a jump of the clock, not drift.
+_JUMP_S: Final = 1.0
+_FORGET_REPLICAS_S: Final = 86_400.0
+
+
+class Maintenance:
+    """Starts and stops the background threads of a server process.
+
+    Args:
+        ctx: The opened parts; must stay open until `stop` has returned.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._stopping = threading.Event()
+        self._replica = new_uid()
+        self._threads: list[threading.Thread] = []
+        self._last_sweep = time.monotonic()
+        self._drift: float | None = None
+
+    def start(self) -> None:
+        """Compensate for an outage that has just ended, then start the threads."""
+        self._compensate()
+        jobs: tuple[tuple[str, Callable[[], None], float], ...] = (
+            ("beat", self._beat, _BEAT_S),
+            ("reaper", self._reap, self._ctx.settings.reaper_s),
+            ("filler", self._fill, 0.0),
+        )
+        for name, job, period_s in jobs:
+            thread = threading.Thread(target=self._repeat, args=(job, period_s), name=f"hpsearch-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop the threads and wait for them; what they were doing is committed or undone."""
+        self._stopping.set()
+        self._ctx.signals.fill_needed.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _repeat(self, job: Callable[[], None], period_s: float) -> None:
+        while not self._stopping.is_set():
+            try:
+                job()
+            except HpsearchError as error:
+                _log.warning("maintenance failed and will be repeated", job=job.__name__, reason=error.message)
+                self._stopping.wait(1.0)
+            except Exception:
+                _log.exception("maintenance failed and will be repeated", job=job.__name__)
+                self._stopping.wait(1.0)
+            self._stopping.wait(period_s)
+
+    def _compensate(self) -> None:
+        """Give every running lease the time that no server was there to hear its worker."""
+        with self._ctx.store.write() as tx:
+            silence = tx.replicas.silence_s()
+            if silence is not None and abs(silence) > 2 * _BEAT_S:
+                n = tx.queue.shift_leases(silence)
+                _log.info("server was away; leases moved", seconds=round(silence, 1), leases=n)
+            tx.replicas.beat(self._replica)
+            tx.replicas.forget_older(_FORGET_REPLICAS_S)
+
+    def _beat(self) -> None:
+        with self._ctx.store.write() as tx:
+            silence = tx.replicas.silence_s()
+            if silence is not None and silence > self._ctx.settings.lease_s / 2 + 2 * _BEAT_S:
+                # The database was away, or this process was frozen: no worker could renew.
+                tx.queue.shift_leases(silence)
+                _log.info("no server was alive; leases moved", seconds=round(silence, 1))
+            tx.replicas.beat(self._replica)
+
+    def _clock_jumped(self) -> bool:
+        drift = self._ctx.clock.now().timestamp() - self._ctx.clock.monotonic_s()
+        before, self._drift = self._drift, drift
+        return before is not None and abs(drift - before) > _JUMP_S
+
+    def _reap(self) -> None:
+        if self._clock_jumped():
+            _log.warning("the clock jumped; leases are not looked at in this round")
+            return
+        reap(self._ctx)
+
+    def _fill(self) -> None:
+        ctx = self._ctx
+        ctx.signals.fill_needed.wait(_FILL_S)
+        ctx.signals.fill_needed.clear()
+        with ctx.store.read() as tx:
+            study_ids = tx.studies.open_ids()
+        for study_id in study_ids:
+            if self._stopping.is_set():
+                return
+            fill(ctx, study_id)
+        self._watch_limits(study_ids)
+        if time.monotonic() - self._last_sweep > _SWEEP_S:
+            self._last_sweep = time.monotonic()
+            ctx.blobs.sweep_temporary(_TEMPORARY_S)
+            for study_id in study_ids:
+                models.drop_beaten(ctx, study_id)
+
+    def _watch_limits(self, study_ids: list[int]) -> None:
+        """End searches whose wall time is over: no report need come for that."""
+        for study_id in study_ids:
+            with self._ctx.store.read() as tx:
+                study = tx.studies.by_ids([study_id]).get(study_id)
+                if study is None or not is_due(tx, study):
+                    continue
+            with self._ctx.store.write() as tx:
+                study = advance(tx, study_id)
+            self._ctx.signals.changed(study.uid)

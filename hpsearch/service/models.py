@@ -1,0 +1,124 @@
+"""Model files: stored before their trial completes, dropped when they can not win any more."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hpsearch.domain.lifecycle import TrialKind, TrialState
+from hpsearch.errors import ForbiddenError, NotFoundError, StaleAttemptError
+from hpsearch.service import fleet
+from hpsearch.service.context import Caller, Context
+from hpsearch.service.datasets import StoredFile
+from hpsearch.service.definitions import definition_of
+from hpsearch.storage.records import ModelRecord, StudyRecord
+from hpsearch.storage.store import Transaction
+
+
+def put(ctx: Context, caller: Caller, worker_id: str, trial_id: str, attempt: int, path: Path) -> ModelRecord:
+    """Keep the file at ``path`` as the model of a running attempt; sending it again replaces it.
+
+    Raises:
+        NotFoundError: There is no such trial or worker.
+        ForbiddenError: The attempt belongs to another worker.
+        StaleAttemptError: The attempt is not the current one.
+    """
+    with ctx.store.write() as tx:
+        worker = fleet.identify(tx, caller, worker_id)
+        trial = tx.queue.look_up([trial_id]).get(trial_id)
+        if trial is None:
+            msg = f"there is no trial {trial_id!r}"
+            raise NotFoundError(msg, code="trial.not_found")
+        # A lapsed attempt nobody else took may still deliver: its report will revive it.
+        if trial.attempt != attempt or trial.state not in (TrialState.RUNNING, TrialState.WAITING):
+            msg = f"attempt {attempt} is not running: the trial is {trial.state} at attempt {trial.attempt}"
+            raise StaleAttemptError(msg)
+        if trial.worker_id != worker.id:
+            msg = f"attempt {attempt} of trial {trial_id} belongs to another worker"
+            raise ForbiddenError(msg, code="trial.foreign")
+    blob = ctx.blobs.put_file(path)
+    record = ModelRecord(trial.id, attempt, blob.digest, blob.size_bytes)
+    with ctx.store.write() as tx:
+        tx.models.put(record, tx.at)
+    return record
+
+
+def of_study(ctx: Context, study_id: str) -> StoredFile:
+    """Return the model of a study: of its refit if there was one, else of its best trial that has one.
+
+    Raises:
+        NotFoundError: There is no such study, or it has no model yet.
+        ConflictError: The file on disk was changed (code `blob.digest_mismatch`).
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
+        record = _winner(tx, study)
+    if record is None:
+        msg = f"study {study.name!r} has no model yet: no trial that is complete has delivered one"
+        raise NotFoundError(msg, code="model.not_found")
+    return _file(ctx, record, study.name)
+
+
+def _winner(tx: Transaction, study: StudyRecord) -> ModelRecord | None:
+    refits = [t for t in tx.trials.of_kind(study.id, TrialKind.REFIT) if t.state is TrialState.COMPLETE]
+    ids = [tx.queue.look_up([refit.trial_id])[refit.trial_id].id for refit in refits]
+    if study.best_trial_id is not None:
+        ids.append(study.best_trial_id)
+    for trial_id in ids:
+        record = _accepted_model(tx, trial_id)
+        if record is not None:
+            return record
+    return None
+
+
+def _accepted_model(tx: Transaction, trial_id: int) -> ModelRecord | None:
+    return tx.models.of_attempt(trial_id, tx.trials.by_id(trial_id).attempt)
+
+
+def of_trial(ctx: Context, trial_id: str) -> StoredFile:
+    """Return the model of one trial, if it is kept.
+
+    Raises:
+        NotFoundError: There is no such trial, or its model is not kept.
+        ConflictError: The file on disk was changed (code `blob.digest_mismatch`).
+    """
+    with ctx.store.read() as tx:
+        trial = tx.trials.get(trial_id)
+        record = None
+        if trial.state is TrialState.COMPLETE:
+            record = tx.models.of_attempt(tx.queue.look_up([trial_id])[trial_id].id, trial.attempt)
+        study = tx.studies.get(trial.study_id)
+    if record is None:
+        msg = f"the model of trial {trial_id} is not kept; only the best trials' models are"
+        raise NotFoundError(msg, code="model.not_found")
+    return _file(ctx, record, f"{study.name}-{trial.number}")
+
+
+def _file(ctx: Context, record: ModelRecord, name: str) -> StoredFile:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80] or "model"
+    return StoredFile(ctx.blobs.verified_path(record.digest), record.digest, record.size_bytes, f"{safe}.keras")
+
+
+def drop_beaten(ctx: Context, study_id: int) -> int:
+    """Delete the models of trials that are no longer among the best and return how many.
+
+    Kept are those of open trials, of refits, and of the best k, where k is what confirmation looks at, at least 1.
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.by_ids([study_id]).get(study_id)
+        if study is None:
+            return 0
+        kept = max(1, definition_of(study).confirm.top_k)
+        safe = {*tx.trials.best_ids(study_id, kept), *(trial.id for trial in tx.queue.open_of(study_id))}
+        if study.best_trial_id is not None:
+            safe.add(study.best_trial_id)
+        refits = {trial.trial_id for trial in tx.trials.of_kind(study_id, TrialKind.REFIT)}
+        safe |= {row.id for row in tx.queue.look_up(sorted(refits)).values()}
+        beaten = [record for record in tx.models.of_study(study_id) if record.trial_id not in safe]
+    if not beaten:
+        return 0
+    with ctx.store.write() as tx:
+        orphaned = tx.models.remove(beaten)
+    for digest in orphaned:
+        ctx.blobs.delete(digest)
+    return len(beaten)

@@ -1,0 +1,258 @@
+"""How an attempt's end changes its trial and its study. Always under the study's lock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hpsearch.domain.lifecycle import (
+    MAX_INFRA_ATTEMPTS,
+    STUDY_FINAL,
+    StudyState,
+    TrialEvent,
+    TrialKind,
+    TrialState,
+)
+from hpsearch.domain.metrics import better
+from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
+from hpsearch.service.context import Context
+from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.ids import fingerprint
+from hpsearch.service.progress import cancel_trial, log
+from hpsearch.storage.records import QueuedTrial, StudyRecord, WorkerRecord
+from hpsearch.storage.store import Transaction
+
+# Causes that blame the machine, not the trial.
+INFRASTRUCTURE: Final = frozenset({"crashed", "stalled", "lost"})
+# Causes for which a worker gives a trial back and is left alone for a while.
+_WORKER_TROUBLE: Final = frozenset({"data_mismatch", "disk_full"})
+_TROUBLE_S: Final = 60.0
+# Failures in a row after which a worker is quarantined: 60 s, then twice as long each time, an hour at most.
+_QUARANTINE_AFTER: Final = 5
+_QUARANTINE_S: Final = 60.0
+_MAX_QUARANTINE_S: Final = 3600.0
+
+_COUNTERS: Final = {
+    TrialState.COMPLETE: "n_complete",
+    TrialState.PRUNED: "n_pruned",
+    TrialState.INFEASIBLE: "n_infeasible",
+    TrialState.FAILED: "n_failed",
+}
+_RESULTS: Final = {
+    "COMPLETE": (TrialEvent.COMPLETE, TrialState.COMPLETE),
+    "PRUNED": (TrialEvent.PRUNE, TrialState.PRUNED),
+    "INFEASIBLE": (TrialEvent.REJECT, TrialState.INFEASIBLE),
+    "FAILED": (TrialEvent.FAIL, TrialState.FAILED),
+}
+
+
+def digest_of(outcome: Outcome) -> str:
+    """Return the fingerprint by which the same outcome, sent again, is known."""
+    return fingerprint(outcome.model_dump(mode="json"))
+
+
+def apply(
+    ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome, worker: WorkerRecord
+) -> bool:
+    """End the trial's current attempt as its worker says; return False when it was not running any more."""
+    if outcome.state == "RELEASED":
+        done = _release(tx, study, trial, outcome)
+        if done and outcome.cause in _WORKER_TROUBLE:
+            tx.workers.quarantine(worker.id, _TROUBLE_S)
+            log(tx, "worker.quarantined", study, worker_id=worker.uid, cause=outcome.cause, seconds=_TROUBLE_S)
+        return done
+    if outcome.state == "FAILED" and outcome.cause in INFRASTRUCTURE:
+        return lose(ctx, tx, study, trial, outcome)
+    if outcome.state == "INFEASIBLE" and outcome.cause == "oom" and trial.oom_attempts == 0:
+        return _try_elsewhere(tx, study, trial, outcome)
+    event, state = _RESULTS[outcome.state]
+    if not _accept(tx, study, trial, outcome, event=event, state=state):
+        return False
+    if state is TrialState.FAILED:
+        _count_failure(tx, study, worker.id)
+    else:
+        tx.workers.count_success(worker.id)
+    return True
+
+
+def _accept(
+    tx: Transaction,
+    study: StudyRecord,
+    trial: QueuedTrial,
+    outcome: Outcome,
+    *,
+    event: TrialEvent,
+    state: TrialState,
+) -> bool:
+    """Write a result: compare-and-set on the trial, one row in `result`, the attempt's end, counters, event."""
+    resolved = resolved_of(study)
+    value = outcome.value if state in (TrialState.COMPLETE, TrialState.PRUNED) else None
+    turned = None if value is None else (-value if resolved.direction == "maximize" else value)
+    moved = tx.queue.move(
+        trial.id,
+        trial.attempt,
+        event,
+        {
+            "value": value,
+            "score": turned,
+            "best_epoch": outcome.best_epoch,
+            "epochs": outcome.epochs if outcome.epochs is not None else (trial.last_epoch or None),
+            "stop_reason": outcome.stop_reason,
+            "cause": outcome.cause,
+            "ended_at": tx.at,
+            "duration_s": None if trial.started_at is None else max(0.0, (tx.at - trial.started_at).total_seconds()),
+            "lease_expires_at": None,
+            **_paid(trial, outcome),
+        },
+    )
+    if not moved:
+        return False
+    tx.results.add(
+        {
+            "trial_id": trial.id,
+            "attempt": trial.attempt,
+            "state": state.value,
+            "value": value,
+            "metrics": outcome.metrics,
+            "detail": _cut(outcome.detail),
+            "outcome_digest": digest_of(outcome),
+            "accepted_at": tx.at,
+        }
+    )
+    _end_attempt(tx, trial, outcome, state=state.value)
+    counters: dict[str, float] = {_COUNTERS[state]: 1, "device_seconds": outcome.device_seconds}
+    if trial.kind == TrialKind.SEARCH:
+        counters["n_search_finished"] = 1
+        counters["n_search_failed"] = 1 if state is TrialState.FAILED else 0
+    tx.studies.add_to_counters(study.id, counters)
+    if state is TrialState.COMPLETE and value is not None and trial.kind in (TrialKind.SEARCH, TrialKind.BASELINE):
+        _note_best(tx, study, trial, value)
+    log(tx, f"trial.{state.value.lower()}", study, trial.uid, **_told(trial, outcome, value))
+    return True
+
+
+def _note_best(tx: Transaction, study: StudyRecord, trial: QueuedTrial, value: float) -> None:
+    values: dict[str, Any] = {}
+    if study.best_value is None or better(value, study.best_value, resolved_of(study).direction):
+        values = {"best_trial_id": trial.id, "best_value": value}
+    kept = max(1, definition_of(study).confirm.top_k)
+    threshold = (
+        value if kept == 1 and values else study.model_threshold if kept == 1 else tx.trials.kth_value(study.id, kept)
+    )
+    if threshold != study.model_threshold:
+        values["model_threshold"] = threshold
+    if values:
+        tx.studies.change(study.id, values)
+
+
+def _release(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
+    if _gives_up(study):
+        return _cancel(tx, study, trial, outcome)
+    done = tx.queue.back_to_waiting(
+        trial.id, trial.attempt, TrialEvent.RELEASE, held=_held(study), delay_s=0.0, values=_paid(trial, outcome)
+    )
+    if done:
+        _end_attempt(tx, trial, outcome, state="RELEASED")
+        tx.studies.add_to_counters(study.id, {"device_seconds": outcome.device_seconds})
+        log(tx, "trial.released", study, trial.uid, **_told(trial, outcome, None))
+    return done
+
+
+def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
+    """Count an infrastructure failure: back to the queue, or FAILED `lost_repeatedly` after five.
+
+    The first loss is tried again at once; from the second on the wait doubles, with jitter, so that a trial that kills
+    its workers does not take them all down together.
+    """
+    lost = trial.infra_attempts + 1
+    if lost >= MAX_INFRA_ATTEMPTS:
+        final = outcome.model_copy(update={"cause": "lost_repeatedly"})
+        done = _accept(tx, study, trial, final, event=TrialEvent.FAIL, state=TrialState.FAILED)
+    elif _gives_up(study):
+        done = _cancel(tx, study, trial, outcome)
+    else:
+        wait_s = ctx.settings.reaper_s * (2 ** (lost - 1) - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        values = {"infra_attempts": lost, **_paid(trial, outcome)}
+        done = tx.queue.back_to_waiting(
+            trial.id, trial.attempt, TrialEvent.LOSE, held=_held(study), delay_s=wait_s, values=values
+        )
+        if done:
+            _end_attempt(tx, trial, outcome, state="LOST")
+            tx.studies.add_to_counters(study.id, {"device_seconds": outcome.device_seconds})
+            log(tx, "trial.lost", study, trial.uid, infra_attempts=lost, **_told(trial, outcome, None))
+    if done and trial.worker_id is not None:
+        _count_failure(tx, study, trial.worker_id)
+    return done
+
+
+def _try_elsewhere(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
+    if _gives_up(study):
+        return _cancel(tx, study, trial, outcome)
+    values = {"oom_attempts": trial.oom_attempts + 1, "avoid_worker_id": trial.worker_id, **_paid(trial, outcome)}
+    done = tx.queue.back_to_waiting(
+        trial.id, trial.attempt, TrialEvent.LOSE, held=_held(study), delay_s=0.0, values=values
+    )
+    if done:
+        _end_attempt(tx, trial, outcome, state="RELEASED")
+        tx.studies.add_to_counters(study.id, {"device_seconds": outcome.device_seconds})
+        log(tx, "trial.out_of_memory", study, trial.uid, **_told(trial, outcome, None))
+    return done
+
+
+def _cancel(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
+    tx.studies.add_to_counters(study.id, {"device_seconds": outcome.device_seconds})
+    return cancel_trial(tx, study, trial, why=f"the study is {study.state}")
+
+
+def _gives_up(study: StudyRecord) -> bool:
+    """Return whether a trial that comes back is dropped: the study wants no new executions."""
+    return study.state == StudyState.STOPPING or study.state in STUDY_FINAL
+
+
+def _held(study: StudyRecord) -> bool:
+    return study.state == StudyState.PAUSED
+
+
+def _end_attempt(tx: Transaction, trial: QueuedTrial, outcome: Outcome, *, state: str) -> None:
+    tx.attempts.end(
+        trial.id,
+        trial.attempt,
+        {
+            "ended_at": tx.at,
+            "state": state,
+            "cause": outcome.cause,
+            "detail": _cut(outcome.detail),
+            "device_seconds": outcome.device_seconds,
+            "outcome_digest": digest_of(outcome),
+        },
+    )
+
+
+def _paid(trial: QueuedTrial, outcome: Outcome) -> Mapping[str, Any]:
+    """Device time adds up over a trial's attempts."""
+    return {"device_seconds": trial.device_seconds + outcome.device_seconds}
+
+
+def _told(trial: QueuedTrial, outcome: Outcome, value: float | None) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "kind": trial.kind,
+        "attempt": trial.attempt,
+        "value": value,
+        "cause": outcome.cause,
+        "epochs": outcome.epochs,
+    }
+
+
+def _cut(detail: str | None) -> str | None:
+    return None if detail is None else detail[-MAX_DETAIL_CHARACTERS:]
+
+
+def _count_failure(tx: Transaction, study: StudyRecord, worker_id: int) -> None:
+    if tx.workers.count_failure(worker_id) < _QUARANTINE_AFTER or not tx.workers.others_succeed(worker_id):
+        return
+    n_before = tx.workers.n_quarantines(worker_id)
+    seconds = min(_MAX_QUARANTINE_S, _QUARANTINE_S * 2**n_before)
+    tx.workers.quarantine(worker_id, seconds)
+    log(tx, "worker.quarantined", study, worker_id=tx.workers.uids([worker_id])[worker_id], seconds=seconds)

@@ -1,0 +1,54 @@
+"""Taking trials back from workers that went silent. Runs in every server process; none depends on another."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+import structlog
+
+from hpsearch.domain.trial import Outcome
+from hpsearch.errors import NotFoundError
+from hpsearch.service import outcomes
+from hpsearch.service.context import Context
+from hpsearch.service.progress import advance
+from hpsearch.storage.records import QueuedTrial
+
+_log = structlog.get_logger(__name__)
+
+_BATCH: Final = 500
+
+
+def reap(ctx: Context) -> int:
+    """Give up the attempts whose lease has passed and return how many; renewed ones are left alone."""
+    with ctx.store.read() as tx:
+        lapsed = tx.queue.lapsed(limit=_BATCH)
+    by_study: dict[int, list[QueuedTrial]] = defaultdict(list)
+    for trial in lapsed:
+        by_study[trial.study_id].append(trial)
+    return sum(_reap_study(ctx, study_id, trials) for study_id, trials in by_study.items())
+
+
+def _reap_study(ctx: Context, study_id: int, trials: list[QueuedTrial]) -> int:
+    n = 0
+    try:
+        with ctx.store.write() as tx:
+            study = tx.studies.lock(study_id)
+            for trial in sorted(trials, key=lambda one: one.id):
+                # Seen without a lock: only what is still the same attempt, and still overdue, is given up.
+                if not tx.queue.still_lapsed(trial.id, trial.attempt):
+                    continue
+                gone = Outcome.model_construct(state="FAILED", cause="lost", detail=None)
+                if outcomes.lose(ctx, tx, study, trial, gone):
+                    n += 1
+                    _log.warning("lease lapsed", study=study.uid, trial=trial.uid, attempt=trial.attempt)
+                study = tx.studies.lock(study_id)
+            if n:
+                advance(tx, study_id)
+    except NotFoundError:
+        return 0  # the study was deleted meanwhile
+    if n:
+        ctx.signals.work()
+        ctx.signals.fill_needed.set()
+        ctx.signals.changed(study.uid)
+    return n

@@ -1,0 +1,228 @@
+"""Reports: one request renews the leases of a whole pack, delivers its epochs and ends its trials.
+
+Only the attempt number decides whether a report is accepted, never the clock. Whatever is not accepted changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hpsearch.domain.lifecycle import TrialEvent, TrialState
+from hpsearch.domain.metrics import METRICS
+from hpsearch.service import fleet, outcomes
+from hpsearch.service.context import Caller, Context
+from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.progress import advance
+from hpsearch.storage.records import QueuedTrial, StudyRecord, WorkerRecord
+from hpsearch.storage.store import Transaction
+from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult, Status, TrialReport
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One report with what the server knows of its trial."""
+
+    report: TrialReport
+    trial: QueuedTrial
+    study: StudyRecord
+
+
+def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest) -> ReportReply:
+    """Return one result per report, in order; what was accepted is committed.
+
+    Raises:
+        NotFoundError: The worker is not registered.
+        ForbiddenError: It was registered with another token.
+    """
+    with ctx.store.write() as tx:
+        worker = fleet.identify(tx, caller, worker_id)
+        items, studies = _look_up(tx, request.reports)
+        results: dict[int, ReportResult] = {}
+        live: list[tuple[int, _Item]] = []
+        for position, entry in enumerate(request.reports):
+            item = items.get(entry.trial_id)
+            verdict = _judge(
+                tx, worker, item, entry, repeated=any(i.report.trial_id == entry.trial_id for _, i in live)
+            )
+            if verdict is None and item is not None:
+                live.append((position, _Item(entry, item.trial, item.study)))
+            elif verdict is not None:
+                results[position] = verdict
+        results |= _apply_all(ctx, tx, worker, live)
+        ended = {
+            item.study.id for position, item in live if item.report.outcome and results[position].status == "accepted"
+        }
+        for study_id in sorted(ended):
+            advance(tx, study_id)
+        fresh = tx.queue.study_facts(sorted(studies))
+    if ended:
+        ctx.signals.fill_needed.set()
+        ctx.signals.work()
+    for uid, _ in fresh.values():
+        ctx.signals.changed(uid)
+    return ReportReply(
+        results=tuple(results[position] for position in range(len(request.reports))),
+        lease_s=ctx.settings.lease_s,
+        model_thresholds={uid: threshold for uid, threshold in fresh.values() if threshold is not None},
+    )
+
+
+def _look_up(tx: Transaction, reports: Sequence[TrialReport]) -> tuple[dict[str, _Item], set[int]]:
+    """Return the trials reported on, locked: studies first, in order of id, then trials, so that nobody deadlocks."""
+    uids = sorted({entry.trial_id for entry in reports})
+    ending = sorted({entry.trial_id for entry in reports if entry.outcome is not None})
+    locked = {}
+    if ending:
+        locked = {
+            study_id: tx.studies.lock(study_id)
+            for study_id in sorted({t.study_id for t in tx.queue.look_up(ending).values()})
+        }
+    trials = tx.queue.look_up(uids, lock=True)
+    others = {trial.study_id for trial in trials.values()} - set(locked)
+    studies = {**locked, **(tx.studies.by_ids(sorted(others)) if others else {})}
+    by_uid = {entry.trial_id: entry for entry in reports}
+    return {uid: _Item(by_uid[uid], trial, studies[trial.study_id]) for uid, trial in trials.items()}, set(studies)
+
+
+def _result(
+    entry: TrialReport, status: Status, detail: str | None = None, action: Literal["continue", "stop"] = "stop"
+) -> ReportResult:
+    return ReportResult(trial_id=entry.trial_id, status=status, action=action, detail=detail)
+
+
+def _judge(
+    tx: Transaction, worker: WorkerRecord, item: _Item | None, entry: TrialReport, *, repeated: bool
+) -> ReportResult | None:
+    """Return the verdict on a report that can not be applied; None for one that speaks of the running attempt."""
+    if item is None:
+        return _result(entry, "not_found", f"there is no trial {entry.trial_id!r}")
+    if repeated:
+        return _result(entry, "invalid", "the same trial stands twice in one request", "continue")
+    trial = item.trial
+    current = entry.attempt == trial.attempt
+    if current and trial.worker_id != worker.id:
+        tx.events.add("report.forbidden", study_id=trial.study_id, trial_uid=trial.uid, data={"worker_id": worker.uid})
+        return _result(entry, "forbidden", f"attempt {entry.attempt} of this trial belongs to another worker")
+    if current and (trial.state == TrialState.RUNNING or _revive(tx, trial)):
+        wrong = _wrong(item, entry)
+        return None if wrong is None else _result(entry, "invalid", wrong, "continue")
+    return _judge_ended(tx, worker, trial, entry)
+
+
+def _judge_ended(tx: Transaction, worker: WorkerRecord, trial: QueuedTrial, entry: TrialReport) -> ReportResult:
+    ending = tx.attempts.ending(trial.id, entry.attempt)
+    own = ending is not None and ending[0] == worker.id
+    if own and entry.outcome is not None and ending is not None and ending[2] is not None:
+        if ending[2] == outcomes.digest_of(entry.outcome):
+            return _result(entry, "replayed")
+        if entry.attempt == trial.attempt:
+            _log_refusal(tx, trial, worker, entry, "result_conflict")
+            return _result(
+                entry, "result_conflict", f"attempt {entry.attempt} already ended with another outcome, which stays"
+            )
+    _log_refusal(tx, trial, worker, entry, "stale_attempt")
+    detail = f"attempt {entry.attempt} is not running: the trial is {trial.state} at attempt {trial.attempt}"
+    return _result(entry, "stale_attempt", detail)
+
+
+def _log_refusal(tx: Transaction, trial: QueuedTrial, worker: WorkerRecord, entry: TrialReport, why: str) -> None:
+    data = {"worker_id": worker.uid, "attempt": entry.attempt, "state": trial.state, "current_attempt": trial.attempt}
+    tx.events.add(f"report.{why}", study_id=trial.study_id, trial_uid=trial.uid, data=data)
+
+
+def _revive(tx: Transaction, trial: QueuedTrial) -> bool:
+    """Take a lapsed lease back: the reaper gave the trial up, but nobody took it meanwhile."""
+    if trial.state != TrialState.WAITING:
+        return False
+    ending = tx.attempts.ending(trial.id, trial.attempt)
+    if ending is None or ending[1] != "LOST" or ending[2] is not None:
+        return False
+    back = {"infra_attempts": max(0, trial.infra_attempts - 1), "held": False}
+    if not tx.queue.move(trial.id, trial.attempt, TrialEvent.REVIVE, back):
+        return False
+    tx.attempts.end(trial.id, trial.attempt, {"state": None, "cause": None, "ended_at": None, "detail": None})
+    tx.events.add("trial.revived", study_id=trial.study_id, trial_uid=trial.uid, data={"attempt": trial.attempt})
+    return True
+
+
+def _wrong(item: _Item, entry: TrialReport) -> str | None:
+    """Return what is wrong with the content of a report; None when nothing is."""
+    definition, resolved = definition_of(item.study), resolved_of(item.study)
+    cap = definition.training.max_epochs * ((definition.split.folds or 0) + 1)
+    epochs = [measurement.epoch for measurement in entry.measurements]
+    if any(later <= earlier for earlier, later in zip(epochs, epochs[1:], strict=False)):
+        return f"epochs must rise within a report, received {epochs[:20]}"
+    outcome = entry.outcome
+    if epochs and epochs[-1] > cap:
+        return f"epoch {epochs[-1]} is beyond this study's {cap}"
+    if outcome is None:
+        return None
+    for name, number in (("best_epoch", outcome.best_epoch), ("epochs", outcome.epochs)):
+        if number is not None and number > cap:
+            return f"{name} {number} is beyond this study's {cap} epochs"
+    metric = METRICS[resolved.task][resolved.metric]
+    if outcome.value is not None and not metric.admits(outcome.value):
+        return f"{metric.name} lies between {metric.low} and {metric.high}, received {outcome.value}"
+    return None
+
+
+def _apply_all(
+    ctx: Context, tx: Transaction, worker: WorkerRecord, live: Sequence[tuple[int, _Item]]
+) -> dict[int, ReportResult]:
+    """Apply the reports that speak of running attempts."""
+    results: dict[int, ReportResult] = {}
+    fresh: list[tuple[int, int, int, dict[str, float | None]]] = []
+    leases: dict[tuple[int, int], int] = {}
+    for position, item in live:
+        conflict = _repeats_differ(tx, item)
+        if conflict is not None:
+            _log_refusal(tx, item.trial, worker, item.report, "result_conflict")
+            results[position] = _result(item.report, "result_conflict", conflict, "continue")
+            continue
+        new = [m for m in item.report.measurements if m.epoch > item.trial.last_epoch]
+        fresh += [(item.trial.id, item.trial.attempt, m.epoch, m.metrics) for m in new]
+        leases[item.trial.id, item.trial.attempt] = new[-1].epoch if new else 0
+    renewed = tx.queue.renew(leases, worker_id=worker.id, lease_s=ctx.settings.lease_s)
+    tx.attempts.add_measurements([row for row in fresh if row[0] in renewed])
+    for position, item in live:
+        if position in results:
+            continue
+        results[position] = _end(ctx, tx, worker, item, renewed=item.trial.id in renewed)
+    return results
+
+
+def _repeats_differ(tx: Transaction, item: _Item) -> str | None:
+    """Compare epochs reported before with what is stored; return a sentence when they differ."""
+    old = {m.epoch: m.metrics for m in item.report.measurements if m.epoch <= item.trial.last_epoch}
+    if not old:
+        return None
+    stored = tx.attempts.stored_measurements(item.trial.id, item.trial.attempt, sorted(old))
+    for epoch, metrics in old.items():
+        if epoch not in stored:
+            return f"epoch {epoch} comes after epoch {item.trial.last_epoch}: epochs rise within an attempt"
+        if stored[epoch] != metrics:
+            return f"epoch {epoch} was reported before with other metrics, which stay"
+    return None
+
+
+def _end(ctx: Context, tx: Transaction, worker: WorkerRecord, item: _Item, *, renewed: bool) -> ReportResult:
+    entry, trial = item.report, item.trial
+    if not renewed:
+        return _result(entry, "stale_attempt", f"attempt {entry.attempt} is not running any more")
+    if entry.outcome is None:
+        return _result(entry, "accepted", action="continue")
+    study = tx.studies.lock(item.study.id)
+    last = entry.measurements[-1].epoch if entry.measurements else 0
+    revived = 1 if trial.state == TrialState.WAITING and trial.infra_attempts else 0
+    now = {
+        "state": "RUNNING",
+        "last_epoch": max(trial.last_epoch, last),
+        "infra_attempts": trial.infra_attempts - revived,
+    }
+    trial = dataclasses.replace(trial, **now)  # type: ignore[arg-type]
+    if not outcomes.apply(ctx, tx, study, trial, entry.outcome, worker):
+        return _result(entry, "stale_attempt", f"attempt {entry.attempt} is not running any more")
+    return _result(entry, "accepted", action="stop")

@@ -1,0 +1,193 @@
+"""Reading trials: leaderboards, pages, measurements, histories, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hpsearch.domain.lifecycle import TrialKind, TrialState
+from hpsearch.domain.metrics import better
+from hpsearch.domain.trial import Trial
+from hpsearch.errors import InvalidInputError
+from hpsearch.service.context import Context
+from hpsearch.service.definitions import resolved_of
+from hpsearch.storage.trials import Ranked
+from hpsearch.wire.pages import HistoryPoint, LeaderboardPage, LeaderboardRow, MeasurementView, Page, TrialView
+
+
+def to_row(ranked: Ranked) -> LeaderboardRow:
+    """Return a leaderboard row of a ranked result."""
+    trial = ranked.trial
+    return LeaderboardRow.model_construct(
+        rank=ranked.rank,
+        trial_id=trial.trial_id,
+        number=trial.number,
+        kind=trial.kind.value,
+        params=trial.params,
+        value=trial.value,
+        metrics=trial.metrics,
+        best_epoch=trial.best_epoch,
+        epochs=trial.epochs,
+        stop_reason=trial.stop_reason,
+        n_weights=trial.n_weights,
+        device_seconds=trial.device_seconds,
+        duration_s=trial.duration_s,
+        **(ranked.confirmation or {}),
+    )
+
+
+def leaderboard(ctx: Context, study_id: str, *, limit: int = 50, page_token: str | None = None) -> LeaderboardPage:
+    """Return a page of the ranked search and baseline results.
+
+    Raises:
+        NotFoundError: There is no such study.
+        InvalidInputError: The limit or token is not valid.
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
+        ranked, token = tx.trials.ranked(study.id, limit=limit, page_token=page_token)
+    resolved = resolved_of(study)
+    return LeaderboardPage(
+        items=tuple(to_row(one) for one in ranked),
+        next_page_token=token,
+        metric=resolved.metric,
+        direction=resolved.direction,
+    )
+
+
+def leaderboard_etag(ctx: Context, study_id: str) -> str:
+    """Return a tag that changes whenever a page of the leaderboard may have changed.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
+    return f"{study.uid}-{study.version}"
+
+
+def trials(
+    ctx: Context,
+    study_id: str,
+    *,
+    limit: int,
+    page_token: str | None = None,
+    state: str | None = None,
+    kind: str | None = None,
+    sort: str = "number",
+    order: str = "asc",
+) -> Page[Trial]:
+    """Return a page of a study's trials.
+
+    Args:
+        ctx: The server's parts.
+        study_id: Whose trials.
+        limit: Trials at most, 1 to 1,000.
+        page_token: From the page before.
+        state: Only trials in this state.
+        kind: Only trials of this kind.
+        sort: number, value, epochs, device_seconds, n_weights or created_at.
+        order: asc or desc; trials without the value come last either way.
+
+    Raises:
+        NotFoundError: There is no such study.
+        InvalidInputError: An argument is not one of those above.
+    """
+    for name, value, known in (
+        ("state", state, list(TrialState)),
+        ("kind", kind, list(TrialKind)),
+        ("order", order, ["asc", "desc"]),
+    ):
+        if value is not None and value not in known:
+            msg = f"{name} must be one of {', '.join(known)}, received {value!r}"
+            raise InvalidInputError(msg, code=f"{name}.invalid")
+    with ctx.store.read() as tx:
+        found, token = tx.trials.page(
+            tx.studies.get(study_id).id,
+            limit=limit,
+            page_token=page_token,
+            sort=sort,
+            descending=order == "desc",
+            state=state,
+            kind=kind,
+        )
+    return Page[Trial](items=tuple(found), next_page_token=token)
+
+
+def trial(ctx: Context, trial_id: str) -> TrialView:
+    """Return a trial with its attempts.
+
+    Raises:
+        NotFoundError: There is no such trial.
+    """
+    with ctx.store.read() as tx:
+        found = tx.trials.get(trial_id)
+        attempts = tx.attempts.of_trial(tx.queue.look_up([trial_id])[trial_id].id)
+    return TrialView.model_construct(**vars(found), attempts=tuple(attempts))
+
+
+def measurements(
+    ctx: Context, trial_id: str, *, attempt: int | None = None, limit: int = 1000, page_token: str | None = None
+) -> Page[MeasurementView]:
+    """Return every metric of every epoch of an attempt, the current one unless another is named.
+
+    Raises:
+        NotFoundError: There is no such trial.
+        InvalidInputError: The limit or token is not valid.
+    """
+    with ctx.store.read() as tx:
+        tx.trials.study_of(trial_id)
+        queued = tx.queue.look_up([trial_id])[trial_id]
+        number = queued.attempt if attempt is None else attempt
+        rows, token = tx.attempts.measurements(queued.id, number, limit=limit, page_token=page_token)
+    items = tuple(MeasurementView(attempt=number, epoch=epoch, metrics=metrics) for epoch, metrics in rows)
+    return Page[MeasurementView](items=items, next_page_token=token)
+
+
+def history(ctx: Context, study_id: str) -> list[HistoryPoint]:
+    """Return how the best value improved: one point for each result that beat all before it.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
+        rows = tx.trials.improvements(study.id)
+    points: list[HistoryPoint] = []
+    spent = 0.0
+    for n_results, (number, uid, value, ended_at, device_seconds) in enumerate(rows, 1):
+        spent += device_seconds
+        if points and not better(value, points[-1].value, resolved_of(study).direction):
+            continue
+        points.append(
+            HistoryPoint(
+                n_results=n_results,
+                number=number,
+                trial_id=uid,
+                value=value,
+                at=ended_at,
+                device_seconds=round(spent, 6),
+            )
+        )
+    return points
+
+
+def export_rows(ctx: Context, study_id: str) -> Iterator[dict[str, Any]]:
+    """Yield every trial of a study as a flat row: facts, `param.…`, `metric.…`; reads page by page.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    token: str | None = None
+    while True:
+        page = trials(ctx, study_id, limit=1000, page_token=token)
+        for one in page.items:
+            plain = one.model_dump(mode="json", exclude={"params", "metrics"})
+            yield {
+                **plain,
+                **{f"param.{name}": value for name, value in one.params.items()},
+                **{f"metric.{name}": value for name, value in one.metrics.items()},
+            }
+        token = page.next_page_token
+        if token is None:
+            return

@@ -1,0 +1,97 @@
+"""Wake-ups inside one server process: work for waiting workers, news for open streams.
+
+They only save waiting. Another replica's changes are not seen here, so every waiter also looks by itself now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+# How far back a worker's unanswered wish for trials counts as demand.
+_DEMAND_S = 10.0
+
+
+class _Waiters:
+    """Asyncio tasks waiting for a topic; woken from any thread."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    @contextmanager
+    def joined(self) -> Iterator[asyncio.Event]:
+        entry = (asyncio.get_running_loop(), asyncio.Event())
+        with self._guard:
+            self._waiting.add(entry)
+        try:
+            yield entry[1]
+        finally:
+            with self._guard:
+                self._waiting.discard(entry)
+
+    def wake(self) -> None:
+        with self._guard:
+            waiting = list(self._waiting)
+        for loop, event in waiting:
+            with suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(event.set)
+
+
+class Signals:
+    """Topics of one server process: work, changes of studies, and the need to create trials."""
+
+    def __init__(self) -> None:
+        self._work = _Waiters()
+        self._guard = threading.Lock()
+        self._studies: dict[str, _Waiters] = {}
+        self._wishes: list[tuple[float, int]] = []
+        self.fill_needed = threading.Event()
+
+    def work(self) -> None:
+        """Say that trials may be claimable."""
+        self._work.wake()
+
+    def changed(self, study_uid: str) -> None:
+        """Say that something happened in a study."""
+        with self._guard:
+            waiters = self._studies.get(study_uid)
+        if waiters is not None:
+            waiters.wake()
+
+    async def wait_for_work(self, timeout_s: float) -> bool:
+        """Return True as soon as trials may be claimable, False after ``timeout_s`` seconds."""
+        with self._work.joined() as event:
+            return await _within(event, timeout_s)
+
+    async def wait_for_change(self, study_uid: str, timeout_s: float) -> bool:
+        """Return True as soon as something happens in the study, False after ``timeout_s`` seconds."""
+        with self._guard:
+            waiters = self._studies.setdefault(study_uid, _Waiters())
+        with waiters.joined() as event:
+            return await _within(event, timeout_s)
+
+    def wish(self, n: int) -> None:
+        """Note that a worker asked for ``n`` more trials than there were."""
+        now = time.monotonic()
+        with self._guard:
+            self._wishes = [(at, size) for at, size in self._wishes if now - at < _DEMAND_S][-999:]
+            self._wishes.append((now, n))
+        self.fill_needed.set()
+
+    def demand(self) -> int:
+        """Return the largest unanswered wish of the last ten seconds, 0 if there was none."""
+        now = time.monotonic()
+        with self._guard:
+            return max((size for at, size in self._wishes if now - at < _DEMAND_S), default=0)
+
+
+async def _within(event: asyncio.Event, timeout_s: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), timeout_s)
+    except TimeoutError:
+        return False
+    return True

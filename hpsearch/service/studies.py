@@ -1,0 +1,161 @@
+"""Studies: created whole or not at all, read, changed, deleted."""
+
+from __future__ import annotations
+
+from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialKind
+from hpsearch.domain.study import StudyDefinition
+from hpsearch.errors import ConflictError, InvalidInputError
+from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
+from hpsearch.service import creating
+from hpsearch.service.context import Caller, Context
+from hpsearch.service.creating import NewTrial
+from hpsearch.service.filling import fill_locked
+from hpsearch.service.ids import fingerprint, new_uid
+from hpsearch.service.resolving import Resolution, resolve
+from hpsearch.service.views import view
+from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.store import Transaction
+from hpsearch.wire.pages import Page, StudyView
+from hpsearch.wire.studies import StudyPatch
+
+
+def create(
+    ctx: Context, caller: Caller, definition: StudyDefinition, *, idempotency_key: str | None = None
+) -> StudyView:
+    """Return the new study, its baselines and first trials already queued.
+
+    Args:
+        ctx: The server's parts.
+        caller: Who creates it.
+        definition: What is asked for.
+        idempotency_key: The same key with the same definition returns the study made before.
+
+    Raises:
+        InvalidStudyError: The definition can not work; nothing is created.
+        NotFoundError: There is no such data set.
+        InvalidInputError: The key was used with another definition.
+    """
+    mark = fingerprint(definition.model_dump(mode="json"))
+    if idempotency_key is not None:
+        with ctx.store.read() as tx:
+            known = _made_before(tx, caller, idempotency_key, mark)
+            if known is not None:
+                return view(tx, known)
+    resolution = resolve(ctx, definition)
+    with ctx.store.write() as tx:
+        if idempotency_key is not None:
+            known = _made_before(tx, caller, idempotency_key, mark)
+            if known is not None:
+                return view(tx, known)
+        study = _insert(tx, caller, definition, resolution, mark)
+        if idempotency_key is not None:
+            tx.studies.remember_request(
+                token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=study.uid, at=tx.at
+            )
+        created = view(tx, study)
+    ctx.signals.fill_needed.set()
+    ctx.signals.work()
+    return created
+
+
+def _made_before(tx: Transaction, caller: Caller, key: str, mark: str) -> StudyRecord | None:
+    known = tx.studies.remembered_request(token_uid=caller.token_id, key=key)
+    if known is None:
+        return None
+    if known[0] != mark:
+        msg = f"Idempotency-Key {key!r} was used with another body; choose a new key"
+        raise InvalidInputError(msg, code="idempotency_key.reused")
+    return tx.studies.get(known[1])
+
+
+def _insert(
+    tx: Transaction, caller: Caller, definition: StudyDefinition, resolution: Resolution, mark: str
+) -> StudyRecord:
+    uid = new_uid()
+    study_id = tx.studies.add(
+        {
+            "uid": uid,
+            "name": definition.name,
+            "state": StudyState.RUNNING.value,
+            "phase": "search",
+            "definition": definition.model_dump(mode="json"),
+            "resolved": resolution.resolved.model_dump(mode="json"),
+            "fingerprint": mark,
+            "dataset_id": resolution.dataset.id,
+            "token_uid": caller.token_id,
+            "max_trials": resolution.resolved.max_trials,
+            "created_at": tx.at,
+        }
+    )
+    tx.events.add("study.created", study_id=study_id, data={"name": definition.name})
+    if definition.baselines:
+        shape = resolution.shape(definition)
+        points = (linear_baseline(definition), mlp_baseline(definition, shape))
+        creating.insert(tx, tx.studies.lock(study_id), [NewTrial(point, TrialKind.BASELINE) for point in points])
+    if definition.algorithm.kind != "bayesian":
+        fill_locked(tx, study_id, n=256)
+    return tx.studies.get(uid)
+
+
+def get(ctx: Context, study_id: str) -> StudyView:
+    """Return one study.
+
+    Raises:
+        NotFoundError: There is none of that id.
+    """
+    with ctx.store.read() as tx:
+        return view(tx, tx.studies.get(study_id))
+
+
+def listing(
+    ctx: Context, *, limit: int, page_token: str | None, state: str | None = None, name: str | None = None
+) -> Page[StudyView]:
+    """Return a page of studies, newest first.
+
+    Raises:
+        InvalidInputError: The limit, token or state is not valid.
+    """
+    if state is not None and state not in list(StudyState):
+        msg = f"state must be one of {', '.join(StudyState)}, received {state!r}"
+        raise InvalidInputError(msg, code="state.invalid")
+    with ctx.store.read() as tx:
+        records, token = tx.studies.page(limit=limit, page_token=page_token, state=state, name=name)
+        return Page[StudyView](items=tuple(view(tx, record) for record in records), next_page_token=token)
+
+
+def patch(ctx: Context, study_id: str, change: StudyPatch) -> StudyView:
+    """Change a study's name, priority, notes or labels and return it; what is left out stays.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    values = change.model_dump(exclude_unset=True, exclude_none=True)
+    with ctx.store.write() as tx:
+        study = tx.studies.lock_uid(study_id)
+        if values:
+            tx.studies.change(study.id, values)
+            tx.events.add("study.changed", study_id=study.id, data=values)
+        if "priority" in values and values["priority"] != study.priority:
+            tx.queue.prioritise(study.id, values["priority"])
+        changed = view(tx, tx.studies.get(study_id))
+    ctx.signals.changed(study_id)
+    return changed
+
+
+def delete(ctx: Context, study_id: str) -> None:
+    """Delete an ended study with everything that belongs to it.
+
+    Raises:
+        NotFoundError: There is no such study.
+        ConflictError: It has not ended; cancel it first.
+    """
+    with ctx.store.write() as tx:
+        study = tx.studies.lock_uid(study_id)
+        if study.state not in STUDY_FINAL:
+            msg = f"study {study.name!r} is {study.state}; cancel it before deleting it"
+            raise ConflictError(msg, code="study.not_ended")
+        orphaned = tx.models.remove(tx.models.of_study(study.id))
+        tx.studies.delete(study.id)
+    for digest in orphaned:
+        ctx.blobs.delete(digest)
+    ctx.signals.changed(study_id)
