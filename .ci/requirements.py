@@ -5,9 +5,11 @@ uv does not read pip's configuration; this script passes it on. Run as `python .
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -70,19 +72,50 @@ def lock(extra: str) -> int:
     )  # fmt: skip
 
 
+def pinned(lock_text: str, name: str) -> str:
+    """Return the lines of a lock file that pin one package with its hashes.
+
+    Raises:
+        ValueError: The file does not pin it.
+    """
+    lines = lock_text.splitlines()
+    for start, line in enumerate(lines):
+        if line.startswith(f"{name}=="):
+            end = next(i for i in range(start, len(lines)) if not lines[i].endswith("\\"))
+            return "\n".join(lines[start : end + 1]) + "\n"
+    msg = f"the lock file does not pin {name}"
+    raise ValueError(msg)
+
+
+def _bootstrap(file: str) -> int:
+    """Install the pinned uv with pip, unless it is there."""
+    if importlib.util.find_spec("uv") is not None:
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        only = Path(folder) / "uv.lock"
+        only.write_text(pinned(Path(file).read_text(), "uv"))
+        return _pip("install", "--quiet", "--require-hashes", "--no-deps", "--requirement", str(only))
+
+
+def _pip(*arguments: str) -> int:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
 def sync(extra: str) -> int:
-    """Make the environment hold exactly what the lock file pins, then the checkout itself; return an exit status.
+    """Make the environment hold exactly what the lock file pins, and the checkout; return an exit status.
 
     With hashes pinned it does not matter which index a file comes from, so all may answer, as pip lets them.
     """
     file = _LOCKS[extra]
-    status = _run("sync", file, "--require-hashes", "--index-strategy", "unsafe-best-match", "--quiet")
+    status = _bootstrap(file) or _run(
+        "sync", file, "--require-hashes", "--index-strategy", "unsafe-best-match", "--quiet"
+    )
     if status != 0:
         print("uv could not install; trying pip itself, which is slower")
-        status = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--require-hashes", "--requirement", file], check=False
-        ).returncode
-    return status
+        status = _pip("install", "--require-hashes", "--requirement", file)
+    # The checkout itself, built by the pinned hatchling: nothing is fetched for it.
+    return status or _pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 
 
 def main(arguments: list[str]) -> int:

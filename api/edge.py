@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Final, cast
 
+import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -18,6 +19,7 @@ from hpsearch.service.context import Context
 MAX_STREAMS: Final = 256
 MAX_STREAMS_PER_TOKEN: Final = 64
 MAX_UPLOADS: Final = 4
+_STREAM_THREADS: Final = 6
 
 
 class Slots:
@@ -65,6 +67,7 @@ class Edge:
         streams: Places for event streams.
         uploads: Places for data files being received.
         intruders: Who sent wrong tokens lately.
+        stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
 
     def __init__(self, context: Context) -> None:
@@ -73,6 +76,7 @@ class Edge:
         self.streams = Slots("event streams", total=MAX_STREAMS, each=MAX_STREAMS_PER_TOKEN)
         self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS)
         self.intruders = Intruders()
+        self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)
 
 
 async def edge_of(request: Request) -> Edge:

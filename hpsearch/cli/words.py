@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hpsearch.cli.figures import number, plural
+from hpsearch.cli.figures import duration, number, plural
 from hpsearch.cli.progress import Snapshot, Story
-from hpsearch.cli.figures import duration
 from hpsearch.domain.trial import Params
 from hpsearch.wire.pages import StudyView
+from hpsearch.wire.workers import WorkerView
 
 _END_REASONS = {
     "max_trials": "all trials done",
@@ -75,7 +75,13 @@ def standing(snapshot: Snapshot) -> str:
 
 def fleet(snapshot: Snapshot) -> str:
     """Return what the workers do, on one line."""
-    active = [worker for worker in snapshot.workers if worker.state != "GONE"]
+    active: list[WorkerView] = []
+    for worker in sorted(snapshot.workers, key=lambda w: w.last_seen_at, reverse=True):
+        # A worker that was stopped is idle for the server until its lease is over; its successor has the same name.
+        replaced = not worker.n_running and any(worker.name == other.name for other in active)
+        if worker.state != "GONE" and not replaced:
+            active.append(worker)
+    active.sort(key=lambda w: w.name)
     if not active:
         return "no worker yet"
     shown = []

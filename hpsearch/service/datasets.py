@@ -104,7 +104,7 @@ def _view(record: DatasetRecord) -> Dataset:
         n_rows=record.n_rows,
         n_columns=record.n_columns,
         target=record.target,
-        task=record.task,  # type: ignore[arg-type]
+        task=record.task,
         created_at=record.created_at,
     )
 

@@ -70,7 +70,7 @@ class Maintenance:
             except HpsearchError as error:
                 _log.warning("maintenance failed and will be repeated", job=job.__name__, reason=error.message)
                 self._stopping.wait(1.0)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a thread that dies of a bug would stop the whole service quietly
                 _log.exception("maintenance failed and will be repeated", job=job.__name__)
                 self._stopping.wait(1.0)
             self._stopping.wait(period_s)

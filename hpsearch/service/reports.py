@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
@@ -153,7 +154,7 @@ def _wrong(item: _Item, entry: TrialReport) -> str | None:
     definition, resolved = definition_of(item.study), resolved_of(item.study)
     cap = definition.training.max_epochs * ((definition.split.folds or 0) + 1)
     epochs = [measurement.epoch for measurement in entry.measurements]
-    if any(later <= earlier for earlier, later in zip(epochs, epochs[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(epochs)):
         return f"epochs must rise within a report, received {epochs[:20]}"
     outcome = entry.outcome
     if epochs and epochs[-1] > cap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, insert, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, literal_column, select, tuple_, update
 
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
@@ -16,7 +16,7 @@ from hpsearch.storage.tables import model, result, study, trial, worker
 _parent = trial.alias("parent")
 
 # Spelt out, not bound: the partial index serves only a condition the planner can read.
-_BOARD: Final = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
+_BOARD: Final[ColumnElement[bool]] = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
 
 SORTS: Final = ("number", "value", "epochs", "device_seconds", "n_weights", "created_at")
 

@@ -1,0 +1,97 @@
+# Everything a developer or a first-time user runs; needs only make and Python 3.11 to 3.13.
+#
+#   make demo        a real study on this machine: leaderboard in the terminal, best.keras on disk
+#   make test        all tests, on SQLite and PostgreSQL
+#   make help        the other targets
+
+PYTHON ?= python3
+VENV ?= .venv
+# EXTRAS=gpu installs TensorFlow with CUDA.
+EXTRAS ?=
+BIN := $(VENV)/bin
+# Test processes; `logical` is one per core.
+PYTEST_WORKERS ?= logical
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile
+LOCK := requirements$(if $(EXTRAS),-$(EXTRAS)).lock
+# One stamp per selection, so that changing EXTRAS installs again.
+STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(EXTRAS))
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: install
+install: $(STAMP)  ## Make .venv with all that is pinned, and the checkout in it (EXTRAS=gpu for CUDA).
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
+	  echo "hpsearch needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true). Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) lacks the module venv; install it (on Debian and Ubuntu: apt-get install python3-venv) and try again."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(STAMP): $(VENV)/.made $(LOCK) pyproject.toml .ci/requirements.py
+	$(BIN)/python .ci/requirements.py sync $(EXTRAS)
+	@rm -f $(VENV)/.installed*
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP)  ## Search a good network for handwritten digits, on this machine.
+	$(BIN)/hpsearch run examples/digits.yaml $(ARGS)
+
+.PHONY: test
+test: $(STAMP)  ## Run all tests.
+	$(PYTEST) $(ARGS)
+
+.PHONY: test-quick
+test-quick: $(STAMP)  ## Run the tests that take less than ten seconds each.
+	$(PYTEST) -m "not slow" $(ARGS)
+
+.PHONY: coverage
+coverage: $(STAMP)  ## Run all tests and measure which branches they take; at least 90 % of hpsearch/ and of api/.
+	rm -f .coverage .coverage.*
+	$(PYTEST) --cov --cov-report= $(ARGS)
+	$(BIN)/python .ci/branches.py
+
+.PHONY: lint
+lint: $(STAMP)  ## Look for faults and for style.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(STAMP)  ## Rewrite the code in the one style.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: $(STAMP)  ## Check the types.
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(STAMP)  ## Check which room imports which.
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: benchmarks
+benchmarks: $(STAMP)  ## Measure requests per second on both databases.
+	$(BIN)/python benchmarks/http.py $(ARGS)
+
+.PHONY: wheel
+wheel: $(STAMP)  ## Build the wheel and the source distribution into dist/.
+	$(BIN)/python -m uv build --no-build-isolation --python $(BIN)/python --out-dir dist
+
+.PHONY: lock
+lock: $(STAMP)  ## Resolve the newest versions that fit into the lock files.
+	$(BIN)/python .ci/requirements.py lock
+
+.PHONY: ci
+ci:  ## All that must pass before a change lands.
+	bash .ci/run
+
+.PHONY: clean
+clean:  ## Delete what the targets made, .venv included.
+	rm -rf $(VENV) dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

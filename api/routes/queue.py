@@ -1,0 +1,150 @@
+"""What workers do all day: claim, report, deliver models. These routes come first and stay light."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import examples
+from api.bodies import json_body
+from api.edge import Edge, Service, Shared
+from api.guard import Asker
+from api.parameters import TrialId, WorkerId
+from api.problems import ProblemError
+from api.replies import json_reply
+from api.routing import Routes
+from api.uploads import expected_digest, receive_file
+from api.waiting import departure, drop, first_of, started
+from hpsearch.domain.strict import MAX_INT
+from hpsearch.service import claims, models, reports
+from hpsearch.service.context import Caller
+from hpsearch.wire.claims import ClaimReply, ClaimRequest
+from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult
+
+# A pack's epochs and a traceback or two; a worker cuts its own texts long before.
+_MAX_REPORT_BYTES: Final = 32 * 2**20
+_MAX_MODEL_BYTES: Final = 2**30
+# Trials another server process made are seen by looking; ours wake the waiter at once.
+_LOOK_S: Final = 2.0
+# What a single refused report answers.
+_REFUSED: Final = {
+    "stale_attempt": (409, "trial.stale_attempt"),
+    "result_conflict": (409, "trial.result_conflict"),
+    "forbidden": (403, "trial.foreign"),
+    "not_found": (404, "trial.not_found"),
+    "invalid": (422, "report.invalid"),
+}
+
+routes = Routes("workers")
+
+
+class StoredModel(BaseModel):
+    """A model file as stored."""
+
+    trial_id: str
+    attempt: int
+    digest: str
+    size_bytes: int
+
+
+@routes.post(
+    "/v1/workers/{worker_id}/reports", scope="worker", reply=ReportReply, errors=(404, 409), body=ReportRequest,
+    examples=examples.REPORT, max_body_bytes=_MAX_REPORT_BYTES,
+)  # fmt: skip
+def report(
+    worker_id: WorkerId, ctx: Service, caller: Asker,
+    body: Annotated[ReportRequest, Depends(json_body(ReportRequest, inline=True))],
+) -> Response:  # fmt: skip
+    """Renew leases, deliver epochs and end trials, for a whole pack at once.
+
+    Several reports are answered with a status each. A single one that is refused is answered with a problem that
+    holds the result: 409 when it is stale or in conflict, 403 when the attempt is another worker's.
+    """
+    reply = reports.report(ctx, caller, worker_id, body)
+    if len(reply.results) == 1 and reply.results[0].status in _REFUSED:
+        raise _refused(reply.results[0], reply)
+    return json_reply(reply)
+
+
+def _refused(result: ReportResult, reply: ReportReply) -> ProblemError:
+    status, code = _REFUSED[result.status]
+    return ProblemError(status, code, result.detail or f"the report was not accepted: {result.status}", extra=reply.model_dump())
+
+
+@routes.post(
+    "/v1/workers/{worker_id}/claims", scope="worker", reply=ClaimReply, errors=(404,), body=ClaimRequest,
+    examples=examples.CLAIM,
+)  # fmt: skip
+async def claim_trials(
+    worker_id: WorkerId, edge: Shared, caller: Asker, request: Request,
+    body: Annotated[ClaimRequest, Depends(json_body(ClaimRequest, inline=True))],
+) -> Response:  # fmt: skip
+    """Ask for trials; waits up to `wait_s` seconds for work and is empty when there was none.
+
+    Repeating a `claim_id` gives the same trials while their attempts are current.
+    """
+    reply = await run_in_threadpool(claims.claim, edge.context, caller, worker_id, body)
+    if not reply.trials and body.wait_s > 0:
+        reply = await _wait(edge, request, caller, worker_id, body, reply)
+    return json_reply(reply)
+
+
+async def _wait(  # noqa: PLR0913 - what a claim is made of
+    edge: Edge, request: Request, caller: Caller, worker_id: str, body: ClaimRequest, reply: ClaimReply
+) -> ClaimReply:
+    """Return the first reply with trials, or the last one when the time is up, the client left or the server stops."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + body.wait_s
+    async with departure(request.receive) as gone:
+        while not reply.trials and (left_s := deadline_s - loop.time()) > 0:
+            work = await started(edge.context.signals.wait_for_work(min(left_s, _LOOK_S)))
+            try:
+                # A client that has left must not be given trials: they would wait for their lease to lapse.
+                if gone.is_set() or edge.closing.is_set():
+                    return reply
+                reply = await run_in_threadpool(claims.claim, edge.context, caller, worker_id, body)
+                if not reply.trials:
+                    await first_of(work, gone.wait(), edge.closing.wait())
+            finally:
+                await drop(work)
+    return reply
+
+
+@routes.put(
+    "/v1/workers/{worker_id}/trials/{trial_id}/model", scope="worker", reply=StoredModel, errors=(404, 409),
+    max_body_bytes=_MAX_MODEL_BYTES,
+    described={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "parameters": [
+            {
+                "name": "X-Content-SHA256",
+                "in": "header",
+                "required": True,
+                "description": "SHA-256 of the body in hex; `Content-Digest: sha-256=:base64:` does as well.",
+                "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            }
+        ],
+    },
+)  # fmt: skip
+async def upload_model(
+    worker_id: WorkerId, trial_id: TrialId, edge: Shared, caller: Asker, request: Request,
+    attempt: Annotated[int, Query(ge=1, le=MAX_INT, description="The attempt that made it.")],
+) -> Response:  # fmt: skip
+    """Deliver the model file of a running attempt, before its COMPLETE report. It is stored as bytes, never opened."""
+    digest = expected_digest(request)
+    path = edge.context.blobs.new_temporary()
+    try:
+        size_bytes = await receive_file(request, path, digest=digest)
+        await run_in_threadpool(models.put, edge.context, caller, worker_id, trial_id, attempt, path)
+    finally:
+        await run_in_threadpool(path.unlink, missing_ok=True)
+    return json_reply(StoredModel(trial_id=trial_id, attempt=attempt, digest=digest, size_bytes=size_bytes))

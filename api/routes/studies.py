@@ -1,0 +1,106 @@
+"""Studies: created, checked, listed, changed, deleted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from api import examples
+from api.bodies import json_body, json_object, read_json
+from api.complaints import complaints
+from api.edge import Service
+from api.guard import Asker
+from api.parameters import IdempotencyKey, Page, StudyId
+from api.replies import json_reply, no_content
+from api.routing import Routes
+from hpsearch.domain.lifecycle import StudyState
+from hpsearch.domain.strict import Name
+from hpsearch.domain.study import StudyDefinition
+from hpsearch.service import preview, studies
+from hpsearch.wire import pages
+from hpsearch.wire.studies import PreviewReply, Problem, StudyPatch, ValidateReply
+
+routes = Routes("studies")
+
+_Definition = Annotated[StudyDefinition, Depends(json_body(StudyDefinition))]
+_Raw = Annotated[bytes, Depends(read_json)]
+
+
+@routes.post(
+    "/v1/studies", scope="submit", reply=pages.StudyView, status=201, errors=(404, 409), body=StudyDefinition,
+    examples=examples.STUDIES,
+)  # fmt: skip
+def create_study(ctx: Service, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None) -> Response:
+    """Create a study; its baselines and first trials are queued when this answers."""
+    view = studies.create(ctx, caller, body, idempotency_key=idempotency_key)
+    return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
+
+
+@routes.post(
+    "/v1/studies/validate", scope=("submit", "read"), reply=ValidateReply, body=StudyDefinition, examples=examples.STUDIES
+)
+def validate_study(ctx: Service, raw: _Raw) -> Response:
+    """Say whether a definition would be accepted, and every reason why not; nothing is created."""
+    found = _read(raw)
+    if isinstance(found, StudyDefinition):
+        return json_reply(preview.validate(ctx, found))
+    return json_reply(ValidateReply(valid=False, errors=found))
+
+
+@routes.post(
+    "/v1/studies/preview", scope=("submit", "read"), reply=PreviewReply, body=StudyDefinition, examples=examples.STUDIES
+)
+def preview_study(ctx: Service, raw: _Raw) -> Response:
+    """Show what a definition would do: size of the grid, sample configurations, weights, cost; nothing is created."""
+    found = _read(raw)
+    if isinstance(found, StudyDefinition):
+        return json_reply(preview.preview(ctx, found))
+    return json_reply(PreviewReply(valid=False, errors=found))
+
+
+def _read(raw: bytes) -> StudyDefinition | tuple[Problem, ...]:
+    """Return the definition in a JSON text, or everything that is wrong with it."""
+    value = json_object(raw)
+    try:
+        return StudyDefinition.model_validate(value)
+    except ValidationError as error:
+        found = complaints(error.errors(include_url=False, include_context=False), value)
+        return tuple(Problem(field=item["field"], message=item["message"]) for item in found)
+
+
+@routes.get("/v1/studies", scope="read", reply=pages.Page[pages.StudyView])
+def list_studies(
+    ctx: Service,
+    page: Page,
+    state: Annotated[StudyState | None, Query(description="Only studies in this state.")] = None,
+    name: Annotated[Name | None, Query(description="Only studies of exactly this name.")] = None,
+) -> Response:
+    """List studies, newest first."""
+    found = studies.listing(ctx, limit=page.limit, page_token=page.page_token, state=state and state.value, name=name)
+    return json_reply(found)
+
+
+@routes.get("/v1/studies/{study_id}", scope="read", reply=pages.StudyView, errors=(404,))
+def get_study(study_id: StudyId, ctx: Service) -> Response:
+    """Return a study: definition, state, counts, best trial, budget used."""
+    return json_reply(studies.get(ctx, study_id))
+
+
+@routes.patch(
+    "/v1/studies/{study_id}", scope="submit", reply=pages.StudyView, errors=(404,), body=StudyPatch, examples=examples.PATCH
+)
+def patch_study(
+    study_id: StudyId, ctx: Service, body: Annotated[StudyPatch, Depends(json_body(StudyPatch))]
+) -> Response:
+    """Change name, priority, notes or labels; what is left out stays."""
+    return json_reply(studies.patch(ctx, study_id, body))
+
+
+@routes.delete("/v1/studies/{study_id}", scope="submit", status=204, errors=(404, 409))
+def delete_study(study_id: StudyId, ctx: Service) -> Response:
+    """Delete an ended study with its trials, measurements and models."""
+    studies.delete(ctx, study_id)
+    return no_content()

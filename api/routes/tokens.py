@@ -1,0 +1,39 @@
+"""Tokens: made, listed, revoked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.responses import Response
+
+from api import examples
+from api.bodies import json_body
+from api.edge import Service
+from api.parameters import TokenId
+from api.replies import json_reply, no_content
+from api.routing import Routes
+from hpsearch.service import tokens
+from hpsearch.wire.pages import Page
+from hpsearch.wire.tokens import TokenReply, TokenRequest, TokenView
+
+routes = Routes("tokens")
+
+
+@routes.post("/v1/tokens", scope="admin", reply=TokenReply, status=201, body=TokenRequest, examples=examples.TOKEN)
+def create_token(ctx: Service, body: Annotated[TokenRequest, Depends(json_body(TokenRequest))]) -> Response:
+    """Make a token. Its secret is in this answer and nowhere else: it can not be shown again."""
+    return json_reply(tokens.create(ctx, body), 201)
+
+
+@routes.get("/v1/tokens", scope="admin", reply=Page[TokenView])
+def list_tokens(ctx: Service) -> Response:
+    """List all tokens, newest first, without their secrets."""
+    return json_reply(Page[TokenView](items=tokens.listing(ctx)))
+
+
+@routes.delete("/v1/tokens/{token_id}", scope="admin", status=204, errors=(404,))
+def revoke_token(token_id: TokenId, ctx: Service) -> Response:
+    """Make a token useless from now on."""
+    tokens.revoke(ctx, token_id)
+    return no_content()

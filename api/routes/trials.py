@@ -1,0 +1,64 @@
+"""Reading trials: lists, single ones, every epoch of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+from starlette.responses import Response
+
+from api.edge import Service
+from api.parameters import Page, StudyId, TrialId
+from api.replies import json_reply
+from api.routing import Routes
+from hpsearch.domain.lifecycle import TrialKind, TrialState
+from hpsearch.domain.strict import MAX_INT
+from hpsearch.domain.trial import Trial
+from hpsearch.service import results
+from hpsearch.wire import pages
+
+routes = Routes("trials")
+
+_Sort = Literal["number", "value", "epochs", "device_seconds", "n_weights", "created_at"]
+
+
+@routes.get("/v1/studies/{study_id}/trials", scope="read", reply=pages.Page[Trial], errors=(404,))
+def list_trials(  # noqa: PLR0913 - one for each filter
+    study_id: StudyId,
+    ctx: Service,
+    page: Page,
+    state: Annotated[TrialState | None, Query(description="Only trials in this state.")] = None,
+    kind: Annotated[TrialKind | None, Query(description="Only trials of this kind.")] = None,
+    sort: Annotated[_Sort, Query(description="What to order by; trials without the value come last.")] = "number",
+    order: Annotated[Literal["asc", "desc"], Query(description="Rising or falling.")] = "asc",
+) -> Response:
+    """List a study's trials."""
+    found = results.trials(
+        ctx,
+        study_id,
+        limit=page.limit,
+        page_token=page.page_token,
+        state=state and state.value,
+        kind=kind and kind.value,
+        sort=sort,
+        order=order,
+    )
+    return json_reply(found)
+
+
+@routes.get("/v1/trials/{trial_id}", scope="read", reply=pages.TrialView, errors=(404,))
+def get_trial(trial_id: TrialId, ctx: Service) -> Response:
+    """Return a trial: parameters, state, result, attempts."""
+    return json_reply(results.trial(ctx, trial_id))
+
+
+@routes.get("/v1/trials/{trial_id}/measurements", scope="read", reply=pages.Page[pages.MeasurementView], errors=(404,))
+def list_measurements(
+    trial_id: TrialId,
+    ctx: Service,
+    page: Page,
+    attempt: Annotated[int | None, Query(ge=1, le=MAX_INT, description="The current attempt when left out.")] = None,
+) -> Response:
+    """Return every metric of every epoch of one attempt, in order of epochs."""
+    found = results.measurements(ctx, trial_id, attempt=attempt, limit=page.limit, page_token=page.page_token)
+    return json_reply(found)

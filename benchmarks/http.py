@@ -1,0 +1,184 @@
+"""Requests per second of the queue over HTTP: claim + 3 heartbeats + complete, 8 clients, one server process.
+
+    python -m benchmarks.http [--seconds 20] [--clients 8] [--database sqlite|postgresql|both]
+
+The server is the real one (`hpsearch serve`): tokens checked, event log on, SQLite with synchronous=FULL, PostgreSQL
+with its defaults. The clients are processes with plain http.client connections that are kept open, so that the figures
+are the server's and not the client library's; both share the machine's cores. PostgreSQL is the one the tests use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hpsearch.client import Client
+from hpsearch.domain.study import StudyDefinition
+
+STUDY = {
+    "name": "benchmark",
+    "dataset": {"builtin": "iris"},
+    "space": {"layers": 1, "units": 8, "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}},
+    "algorithm": {"kind": "random", "seed": 0},
+    "budget": {"max_trials": 1_000_000},
+    "parallelism": 512,
+    "baselines": False,
+}
+KINDS = ("claim", "heartbeat", "complete")
+
+
+@dataclass
+class Tally:
+    """What one client measured: milliseconds of each request, by kind, and what was not 200."""
+
+    milliseconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    errors: int = 0
+    empty_claims: int = 0
+
+
+class Connection:
+    """One kept-open connection with a token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=30)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def post(self, path: str, body: object) -> tuple[int, dict[str, object], float]:
+        """Return status, reply and milliseconds."""
+        start = time.perf_counter()
+        self._http.request("POST", path, json.dumps(body), self._headers)
+        response = self._http.getresponse()
+        raw = response.read()
+        elapsed = (time.perf_counter() - start) * 1e3
+        return response.status, json.loads(raw), elapsed
+
+
+def client(url: str, token: str, seconds: float, results: multiprocessing.Queue[Tally]) -> None:
+    """Claim, beat and complete until the time is over."""
+    connection, tally = Connection(url, token), Tally()
+    worker = connection.post("/v1/workers", {"name": "benchmark"})[1]["worker_id"]
+    deadline = time.perf_counter() + seconds
+    n = 0
+    while time.perf_counter() < deadline:
+        n += 1
+        claim = {"claim_id": f"{worker}-{n}", "max_trials": 1, "wait_s": 1}
+        status, reply, elapsed = connection.post(f"/v1/workers/{worker}/claims", claim)
+        tally.errors += status != 200
+        trials = reply.get("trials") or []
+        if not trials:
+            tally.empty_claims += 1
+            continue
+        tally.milliseconds["claim"].append(elapsed)
+        trial = {"trial_id": trials[0]["trial_id"], "attempt": trials[0]["attempt"]}  # type: ignore[index]
+        for epoch in (1, 2, 3):
+            metrics = {"accuracy": 0.5 + epoch / 10, "loss": 1.0 / epoch, "train_loss": 1.1 / epoch}
+            report = {**trial, "measurements": [{"epoch": epoch, "metrics": metrics}]}
+            status, _, elapsed = connection.post(f"/v1/workers/{worker}/reports", {"reports": [report]})
+            tally.errors += status != 200
+            tally.milliseconds["heartbeat"].append(elapsed)
+        outcome = {"state": "COMPLETE", "value": 0.8, "metrics": {"accuracy": 0.8}, "best_epoch": 3, "epochs": 3}
+        status, _, elapsed = connection.post(f"/v1/workers/{worker}/reports", {"reports": [{**trial, "outcome": outcome}]})
+        tally.errors += status != 200
+        tally.milliseconds["complete"].append(elapsed)
+    results.put(tally)
+
+
+@contextmanager
+def served(database_url: str | None) -> Iterator[tuple[str, str]]:
+    """Run `hpsearch serve` in a fresh data directory and yield its address and token."""
+    folder = Path(tempfile.mkdtemp(prefix="hpsearch-benchmark-"))
+    command = [sys.executable, "-m", "hpsearch.cli", "serve", "--port", "0", "--data-dir", str(folder)]
+    if database_url is not None:
+        command += ["--database-url", database_url]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "server.json").exists():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit((folder / "server.log").read_text())
+            time.sleep(0.05)
+        url = json.loads((folder / "server.json").read_text())["url"]
+        yield url, (folder / "token").read_text().strip()
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return the value below which a share of the values lies."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def measure(url: str, token: str, *, clients: int, seconds: float) -> tuple[Tally, float]:
+    """Return all clients' figures together and the seconds they took."""
+    with Client(url, token) as api:
+        api.create_study(StudyDefinition.model_validate(STUDY))
+    queue: multiprocessing.Queue[Tally] = multiprocessing.Queue()
+    processes = [multiprocessing.Process(target=client, args=(url, token, seconds, queue)) for _ in range(clients)]
+    start = time.perf_counter()
+    for process in processes:
+        process.start()
+    total = Tally()
+    for _ in processes:
+        one = queue.get()
+        total.errors += one.errors
+        total.empty_claims += one.empty_claims
+        for kind in KINDS:
+            total.milliseconds[kind] += one.milliseconds[kind]
+    for process in processes:
+        process.join()
+    return total, time.perf_counter() - start
+
+
+def report(name: str, total: Tally, elapsed: float) -> None:
+    """Print one database's figures."""
+    n = sum(len(values) for values in total.milliseconds.values())
+    n_trials = len(total.milliseconds["complete"])
+    print(f"\n{name}: {n / elapsed:.0f} requests/s, {n_trials / elapsed:.0f} trials/s, "
+          f"{total.errors} errors, {total.empty_claims} empty claims")  # fmt: skip
+    print(f"  {'request':<10} {'count':>8} {'p50 ms':>8} {'p90 ms':>8} {'p99 ms':>8}")
+    for kind in KINDS:
+        values = total.milliseconds[kind]
+        figures = " ".join(f"{quantile(values, share):8.1f}" for share in (0.5, 0.9, 0.99))
+        print(f"  {kind:<10} {len(values):>8} {figures}")
+
+
+def main() -> None:
+    """Measure the chosen databases and print a table for each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    options = parser.parse_args()
+    multiprocessing.set_start_method("spawn")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+          f"{options.clients} clients, {options.seconds:g} s each")  # fmt: skip
+    if options.database in ("sqlite", "both"):
+        with served(None) as (url, token):
+            report("SQLite (WAL, FULL)", *measure(url, token, clients=options.clients, seconds=options.seconds))
+    if options.database in ("postgresql", "both"):
+        from tests.postgres import temporary_server
+
+        with temporary_server() as postgres, served(postgres.url) as (url, token):
+            report("PostgreSQL", *measure(url, token, clients=options.clients, seconds=options.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""`hpsearch pause`, `resume`, `stop`, `cancel`, `extend` and `retry-failed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli import options
+
+_PANEL = "Steering"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (pause, resume, stop, cancel, extend, retry_failed):
+        app.command(command.__name__.replace("_", "-"), rich_help_panel=_PANEL)(command)
+
+
+def pause(
+    study: options.Study,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Start no new trials; running ones go on."""
+    _steer("pause", study, server, token, data_dir, as_json=as_json)
+
+
+def resume(
+    study: options.Study,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Go on after a pause."""
+    _steer("resume", study, server, token, data_dir, as_json=as_json)
+
+
+def stop(
+    study: options.Study,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Start no new trials, let running ones end, then finish the study."""
+    _steer("stop", study, server, token, data_dir, as_json=as_json)
+
+
+def cancel(
+    study: options.Study,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """End the study and its running trials now; results so far are kept."""
+    _steer("cancel", study, server, token, data_dir, as_json=as_json)
+
+
+def extend(
+    study: options.Study,
+    max_trials: Annotated[int, typer.Option("--max-trials", min=1, metavar="N", help="The new total of finished trials.")],
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Let a study finish more trials, whether it still runs or has ended."""
+    from hpsearch.cli.steer import extend as go
+
+    go(study, server, token, data_dir, max_trials=max_trials, as_json=as_json)
+
+
+def retry_failed(
+    study: options.Study,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Put all failed trials of a study back into the queue."""
+    from hpsearch.cli.steer import retry_failed as go
+
+    go(study, server, token, data_dir, as_json=as_json)
+
+
+def _steer(
+    verb: str, study: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool
+) -> None:
+    from hpsearch.cli.steer import steer as go
+
+    go(verb, study, server, token, data_dir, as_json=as_json)

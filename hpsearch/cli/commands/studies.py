@@ -1,0 +1,99 @@
+"""`hpsearch submit`, `validate`, `preview`, `studies` and `delete`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli import options
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("validate", rich_help_panel="Search")(validate)
+    app.command("preview", rich_help_panel="Search")(preview)
+    app.command("submit", rich_help_panel="Search")(submit)
+    app.command("studies", rich_help_panel="Results")(studies)
+    app.command("delete", rich_help_panel="Steering")(delete)
+
+
+def validate(
+    study: options.StudyYaml,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Check a study definition against its data, without creating anything but the uploaded data."""
+    from hpsearch.cli import checking
+
+    raise typer.Exit(checking.validate(study, server, token, data_dir, as_json=as_json))
+
+
+def preview(
+    study: options.StudyYaml,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Show what a study would do: trials, a sample of configurations, weights, cost."""
+    from hpsearch.cli import checking
+
+    raise typer.Exit(checking.preview(study, server, token, data_dir, as_json=as_json))
+
+
+def submit(
+    study: options.StudyYaml,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends; Ctrl-C only stops looking.")] = False,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Submit a study and return; workers of the server do the rest."""
+    from hpsearch.cli.looking import submit as go
+
+    raise typer.Exit(go(study, server, token, data_dir, watch=watch, as_json=as_json))
+
+
+def studies(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="Studies shown at most.")] = 20,
+    state: Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only those RUNNING, PAUSED, COMPLETED, …")] = None,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """List studies, newest first."""
+    from hpsearch.cli.connecting import connected
+    from hpsearch.cli.console import emit
+    from hpsearch.cli.pages import first
+    from hpsearch.cli.tables import print_studies
+
+    with connected(server, token, data_dir) as client:
+        page = first(limit, lambda n, after: client.studies.list(limit=n, page_token=after, state=state and state.upper()))
+    emit(page) if as_json else print_studies(page.items)
+
+
+def delete(
+    study: options.Study,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Delete a study with its trials and models, for good."""
+    from hpsearch.cli.connecting import connected
+    from hpsearch.cli.console import note, safe
+    from hpsearch.cli.figures import plural
+    from hpsearch.cli.finding import find_study
+
+    with connected(server, token, data_dir) as client:
+        found = find_study(client, study)
+        what = f"study {found.name!r} ({found.study_id}) with {plural(sum(found.counts.values()), 'trial')}"
+        if not yes:
+            typer.confirm(safe(f"Delete {what} for good?"), abort=True, err=True)
+        client.studies.delete(found.study_id)
+    note(f"Deleted {what}.")

@@ -1,0 +1,88 @@
+"""`hpsearch workers list | drain | enable | disable`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli import options
+
+_WorkerId = Annotated[str, typer.Argument(metavar="WORKER", help="Id of a worker, as listed.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    group = typer.Typer(help="List workers and steer them.", no_args_is_help=True)
+    group.command("list")(listing)
+    for command in (drain, enable, disable):
+        group.command(command.__name__)(command)
+    app.add_typer(group, name="workers", rich_help_panel="Server")
+
+
+def listing(
+    everyone: Annotated[bool, typer.Option("--all", help="Also those that are gone.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="Workers looked at.")] = 200,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """List the workers the server has heard of, newest first."""
+    from hpsearch.cli.connecting import connected
+    from hpsearch.cli.console import emit
+    from hpsearch.cli.pages import first
+    from hpsearch.cli.tables import print_workers
+
+    with connected(server, token, data_dir) as client:
+        page = first(limit, lambda n, after: client.workers.list(limit=n, page_token=after))
+    emit(page) if as_json else print_workers(w for w in page.items if everyone or w.state != "GONE")
+
+
+def drain(
+    worker: _WorkerId,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Let a worker finish what it holds and claim no more."""
+    _change("drain", worker, server, token, data_dir, as_json=as_json)
+
+
+def enable(
+    worker: _WorkerId,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Let a worker claim trials again."""
+    _change("enable", worker, server, token, data_dir, as_json=as_json)
+
+
+def disable(
+    worker: _WorkerId,
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Take a worker's trials away and refuse its claims."""
+    _change("disable", worker, server, token, data_dir, as_json=as_json)
+
+
+def _change(
+    verb: str, worker: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool
+) -> None:
+    from hpsearch.cli.connecting import connected
+    from hpsearch.cli.console import emit, note
+
+    with connected(server, token, data_dir) as client:
+        verbs = {"drain": client.workers.drain, "enable": client.workers.enable, "disable": client.workers.disable}
+        view = verbs[verb](worker)
+    if as_json:
+        emit(view)
+    else:
+        note(f"Worker {view.name!r} is {view.state.lower()}.")

@@ -1,0 +1,157 @@
+"""`hpsearch run`: everything from a study file to a model file, on this machine or on a server."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from hpsearch.cli import failure
+from hpsearch.cli.connecting import require_token
+from hpsearch.cli.console import emit, note, say
+from hpsearch.cli.crew import Crew, default_workers
+from hpsearch.cli.definition import load_study
+from hpsearch.cli.outcome import StudyOutcome, check_out, collect, summary
+from hpsearch.cli.submission import continue_or_create, uploaded_definition
+from hpsearch.cli.watching import Link, View, Watcher, fitting_view
+from hpsearch.domain.lifecycle import STUDY_FINAL
+from hpsearch.settings import Settings
+from hpsearch.wire.pages import StudyView
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the user asked `hpsearch run` for.
+
+    Attributes:
+        study: The study file.
+        out: Where the best model goes.
+        as_json: Print one JSON object instead of a summary.
+        workers: Local workers; None for as many as the machine carries, or none with a remote server.
+        data_dir: Of the local server; None for the default.
+        server: Address of a remote server; None for the local one.
+        token: Bearer token of the remote server.
+        always_new: Start a new study even if the same one is there.
+    """
+
+    study: Path
+    out: Path
+    as_json: bool = False
+    workers: int | None = None
+    data_dir: Path | None = None
+    server: str | None = None
+    token: str | None = None
+    always_new: bool = False
+
+
+def run_study(options: RunOptions) -> int:
+    """Search, write the best model, print how it ended, and return the exit code.
+
+    Nothing that was started stays behind, however this ends; the study can always be continued.
+
+    Raises:
+        HpsearchError: The study can not be run; the message says why.
+        KeyboardInterrupt: The user or the system asked to stop.
+    """
+    file = load_study(options.study)
+    out = check_out(options.out)
+    settings = Settings.load(data_dir=options.data_dir)
+    view = fitting_view()
+    progress = _Progress()
+    try:
+        with stop_signals(), Crew(settings, tell=view.tell) as crew:
+            with _goodbye(crew), view:
+                _connect(crew, options, settings, view)
+                with closing(Link(crew.url, crew.token)) as link:
+                    definition = uploaded_definition(link.client, file, view.wait)
+                    found = continue_or_create(link.client, definition, view.tell, always_new=options.always_new)
+                    progress.study = found.study
+                    if found.study.state not in STUDY_FINAL:
+                        progress.study = _search(crew, options, link, found.study, view)
+                    outcome = collect(link.client, progress.study, out)
+    except KeyboardInterrupt:
+        _explain_interrupt(progress.study, options)
+        return failure.INTERRUPTED
+    return _print(outcome, as_json=options.as_json)
+
+
+@dataclass
+class _Progress:
+    study: StudyView | None = None
+
+
+def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) -> None:
+    if options.server is not None:
+        crew.url = options.server
+        crew.token = require_token(options.server, options.token, settings)
+        return
+    view.wait("Starting the local server …")
+    crew.open_local()
+
+
+def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:
+    n_workers = options.workers
+    if n_workers is None:
+        n_workers = 0 if options.server is not None else default_workers()
+    crew.hire(n_workers)
+    if n_workers:
+        view.wait(f"Starting {n_workers} worker{'s' if n_workers > 1 else ''}; loading TensorFlow takes some seconds …")
+
+    def tend() -> None:
+        crew.tend()
+        link.move(crew.url, crew.token)
+
+    return Watcher(link, study.study_id).follow(view, tend=tend).study
+
+
+@contextmanager
+def _goodbye(crew: Crew) -> Iterator[None]:
+    """Say why it takes some seconds when an interrupt ends what was started."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if crew.n_workers:
+            note("Stopping: the workers give their trials back …")
+        raise
+
+
+def _explain_interrupt(study: StudyView | None, options: RunOptions) -> None:
+    if study is None:
+        note("Interrupted before the study was submitted.")
+    elif options.server is not None:
+        note(
+            f"Interrupted. The study goes on at {options.server}: run the same command again to watch it, "
+            f"or end it with  hpsearch cancel {study.study_id}"
+        )
+    else:
+        note("Interrupted. Everything is kept: run the same command again to continue.")
+
+
+def _print(outcome: StudyOutcome, *, as_json: bool) -> int:
+    if as_json:
+        emit(outcome.document())
+    else:
+        for line in summary(outcome):
+            say(line)
+    return failure.OK if outcome.has_result else failure.NO_RESULT
+
+
+@contextmanager
+def stop_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into the same orderly end as Ctrl-C, which also works where a shell has masked it."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,56 @@
+"""Confirmation and refit: extra trials after the search, outside the budget."""
+
+from __future__ import annotations
+
+from hpsearch.service import results, studies
+from hpsearch.service.confirmation import mean_interval, rank_intervals
+from hpsearch.service.context import Context
+from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
+
+
+def test_the_top_is_trained_again_and_ranked_by_its_mean(manual_context: Context, worker: StubWorker) -> None:
+    plan = definition(confirm={"top_k": 2, "seeds": 3}, refit="auto")
+    study = studies.create(manual_context, ADMIN, plan)
+    values = [0.6, 0.9, 0.7, 0.5, 0.8, 0.4]
+    for trial, value in zip(worker.claim(6).trials, values, strict=True):
+        worker.report(trial, complete(value))
+    assert studies.get(manual_context, study.study_id).phase == "confirmation"
+    repeats = worker.claim(10).trials
+    assert [t.kind for t in repeats] == ["confirmation"] * 6
+    assert len({t.seed for t in repeats}) == 6
+    # The lucky winner (0.9) turns out worse than the second (0.8).
+    for trial, value in zip(repeats, [0.70, 0.72, 0.74, 0.78, 0.80, 0.82], strict=True):
+        worker.report(trial, complete(value))
+    board = results.leaderboard(manual_context, study.study_id).items
+    assert [(row.value, row.mean and round(row.mean, 6)) for row in board[:3]] == [(0.8, 0.8), (0.9, 0.72), (0.7, None)]
+    assert board[0].interval is not None
+    assert board[0].interval[0] < 0.8 < board[0].interval[1]
+    assert board[0].rank_interval == (1, 1)
+    (refit,) = worker.claim(5).trials
+    assert (refit.kind, refit.refit_epochs) == ("refit", 1)
+    assert refit.params == board[0].params
+    worker.report(refit, complete(0.77))
+    ended = studies.get(manual_context, study.study_id)
+    assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "max_trials", 6)
+    assert ended.best is not None
+    assert ended.best.value == 0.8
+
+
+def test_both_stages_can_be_off(manual_context: Context, worker: StubWorker) -> None:
+    plan = definition(confirm={"top_k": 0}, refit="off")
+    assert worker.work(studies.create(manual_context, ADMIN, plan)).counts["COMPLETE"] == 6
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    interval = mean_interval([1.0, 2.0, 3.0])
+    assert interval is not None
+    # 2 ± 4.302653 * 1 / sqrt(3)
+    assert [round(end, 5) for end in interval] == [-0.48414, 4.48414]
+    assert mean_interval([1.0]) is None
+
+
+def test_equal_trials_share_their_ranks() -> None:
+    ranks = rank_intervals({1: [0.1, 0.2, 0.3], 2: [0.1, 0.2, 0.3], 3: [5.0, 5.1, 5.2]}, seed=0)
+    assert ranks[1][0] == ranks[2][0] == 1
+    assert ranks[1][1] == 2
+    assert ranks[3] == (3, 3)

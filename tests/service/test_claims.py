@@ -1,0 +1,90 @@
+"""Claims: who gets which trial, and the same answer to the same question."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpsearch.errors import ForbiddenError, NotFoundError
+from hpsearch.service import fleet, steering, studies
+from hpsearch.service.context import Caller, Context
+from hpsearch.wire.claims import ClaimRequest
+from hpsearch.wire.studies import StudyPatch
+from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
+
+
+def test_a_claim_gives_trials_in_order_with_what_is_needed_to_train(manual_context: Context, worker: StubWorker) -> None:
+    study = studies.create(manual_context, ADMIN, definition())
+    reply = worker.claim(4)
+    assert [trial.number for trial in reply.trials] == [0, 1, 2, 3]
+    assert {trial.attempt for trial in reply.trials} == {1}
+    assert len({trial.seed for trial in reply.trials}) == 4
+    brief = reply.studies[study.study_id]
+    assert (brief.task, brief.metric, brief.direction) == ("multiclass", "accuracy", "maximize")
+    assert brief.training.max_epochs == 5
+    assert reply.lease_s == manual_context.settings.lease_s
+
+
+def test_the_same_claim_again_gives_the_same_trials(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition())
+    first = worker.claim(2, claim_id="once")
+    again = worker.claim(2, claim_id="once")
+    assert first.trials == again.trials
+    assert [trial.number for trial in worker.claim(10).trials] == [2, 3, 4, 5]
+
+
+def test_a_repeated_claim_leaves_out_what_has_ended(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition())
+    first, second = worker.claim(2, claim_id="once").trials
+    worker.report(first, complete(0.5))
+    assert [trial.trial_id for trial in worker.claim(2, claim_id="once").trials] == [second.trial_id]
+
+
+def test_no_trial_is_given_twice(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition())
+    other = StubWorker(manual_context)
+    given = [trial.trial_id for w in (worker, other, worker) for trial in w.claim(3).trials]
+    assert len(given) == len(set(given)) == 6
+
+
+def test_higher_priority_goes_first(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition(name="early"))
+    urgent = studies.create(manual_context, ADMIN, definition(name="urgent"))
+    studies.patch(manual_context, urgent.study_id, StudyPatch(priority=5))
+    assert {trial.study_id for trial in worker.claim(6).trials} == {urgent.study_id}
+
+
+def test_a_paused_study_gives_nothing_until_resumed(manual_context: Context, worker: StubWorker) -> None:
+    study = studies.create(manual_context, ADMIN, definition())
+    steering.pause(manual_context, study.study_id)
+    assert worker.claim(3).trials == ()
+    steering.resume(manual_context, study.study_id)
+    assert len(worker.claim(3).trials) == 3
+
+
+@pytest.mark.parametrize("verb", [fleet.drain, fleet.disable])
+def test_a_drained_or_disabled_worker_gets_nothing(manual_context: Context, worker: StubWorker, verb: object) -> None:
+    studies.create(manual_context, ADMIN, definition())
+    verb(manual_context, worker.worker_id)  # type: ignore[operator]
+    assert worker.claim(3).trials == ()
+    fleet.enable(manual_context, worker.worker_id)
+    assert len(worker.claim(3).trials) == 3
+
+
+def test_a_worker_of_another_token_can_not_be_spoken_for(manual_context: Context) -> None:
+    studies.create(manual_context, ADMIN, definition())
+    mine = StubWorker(manual_context, Caller("mine", frozenset({"worker"})))
+    mine.caller = Caller("other", frozenset({"worker"}))
+    with pytest.raises(ForbiddenError):
+        mine.claim()
+
+
+def test_an_unknown_worker_is_told_to_register(manual_context: Context, worker: StubWorker) -> None:
+    worker.worker_id = "nobody"
+    with pytest.raises(NotFoundError, match="register"):
+        worker.claim()
+
+
+def test_a_claim_wants_between_1_and_1024_trials() -> None:
+    for n in (0, 1025):
+        with pytest.raises(ValueError, match="max_trials"):
+            ClaimRequest(claim_id="c", max_trials=n)

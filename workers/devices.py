@@ -1,0 +1,143 @@
+"""What this machine can train on, and which trainer process gets what; never imports TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hpsearch.wire.workers import Device
+
+_CGROUP: Final = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU.
+
+    Attributes:
+        visible: What selects it in CUDA_VISIBLE_DEVICES: a UUID, or the number its user gave.
+        name: As the driver calls it.
+        memory_bytes: None when unknown.
+    """
+
+    visible: str
+    name: str
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Seat:
+    """The place of one trainer process.
+
+    Attributes:
+        device: What it trains on.
+        environment: Variables the process must start with: they decide device, memory growth and threads.
+    """
+
+    device: Device
+    environment: Mapping[str, str]
+
+
+def cpu_cores() -> int:
+    """Return the CPU cores this process may use: affinity and the container's quota considered, at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text().split()[:2]
+        limit = int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return cores
+    return max(1, min(cores, round(limit)))
+
+
+def find_gpus(environment: Mapping[str, str] | None = None) -> tuple[Gpu, ...]:
+    """Return the NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible; none without a driver."""
+    environment = os.environ if environment is None else environment
+    found = _installed_gpus()
+    chosen = environment.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None or not found:
+        return found
+    gpus = []
+    for entry in (part.strip() for part in chosen.split(",")):
+        gpu = _named(entry, found)
+        if gpu is None:
+            break  # as CUDA does: nothing after the first invalid entry is visible
+        gpus.append(gpu)
+    return tuple(gpus)
+
+
+def _named(entry: str, found: tuple[Gpu, ...]) -> Gpu | None:
+    if entry.isdigit() and int(entry) < len(found):
+        return Gpu(entry, found[int(entry)].name, found[int(entry)].memory_bytes)
+    if entry.startswith("MIG-"):
+        return Gpu(entry, "MIG device", None)
+    if entry.startswith("GPU-"):
+        return next((gpu for gpu in found if gpu.visible.startswith(entry)), None)
+    return None
+
+
+def _installed_gpus() -> tuple[Gpu, ...]:
+    try:
+        import pynvml  # noqa: PLC0415 - only workers with the extra have it
+    except ModuleNotFoundError:
+        return ()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        return tuple(
+            Gpu(
+                visible=_text(pynvml.nvmlDeviceGetUUID(handle)),
+                name=_text(pynvml.nvmlDeviceGetName(handle)),
+                memory_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+            )
+            for handle in handles
+        )
+    except pynvml.NVMLError:
+        return ()
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _text(raw: str | bytes) -> str:
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+
+
+def arrange(n_trainers: int | None, gpus: tuple[Gpu, ...], cores: int) -> tuple[tuple[Seat, ...], str]:
+    """Return the seats of the trainers and one sentence that says what they train on.
+
+    Args:
+        n_trainers: None for one per GPU, or one on the CPU; more than there are GPUs share them in turn.
+        gpus: Visible GPUs.
+        cores: Usable CPU cores, shared evenly.
+    """
+    n = n_trainers or max(1, len(gpus))
+    threads = max(1, cores // n)
+    if not gpus:
+        device = Device(kind="cpu", name=platform.processor() or platform.machine() or "CPU", cores=threads)
+        seat = Seat(device, {"CUDA_VISIBLE_DEVICES": "-1", **_threads(threads)})
+        return (seat,) * n, f"no GPU found: training on {_counted(cores, 'CPU core')} with {_counted(n, 'trainer')}"
+    seats = []
+    for i in range(n):
+        gpu = gpus[i % len(gpus)]
+        device = Device(kind="gpu", name=gpu.name[:200], memory_bytes=gpu.memory_bytes)
+        # Without growth TensorFlow takes the whole memory at its first step.
+        cuda = {"CUDA_VISIBLE_DEVICES": gpu.visible, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        seats.append(Seat(device, {**cuda, **_threads(threads)}))
+    names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
+    return tuple(seats), f"training on {_counted(len(gpus), 'GPU')} ({names}) with {_counted(n, 'trainer')}"
+
+
+def _threads(threads: int) -> dict[str, str]:
+    per_pool = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    return {name: str(threads) for name in per_pool} | {"TF_NUM_INTEROP_THREADS": str(min(2, threads))}
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

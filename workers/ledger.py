@@ -1,0 +1,148 @@
+"""Ledger: the trials this worker holds, and what of them the server does not know yet."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Condition
+
+from hpsearch.domain.trial import Measurement, Outcome
+from hpsearch.wire.claims import ClaimedTrial, StudyBrief
+from hpsearch.wire.reports import MAX_MEASUREMENTS, MAX_REPORTS, TrialReport
+
+
+@dataclass(eq=False)
+class Assignment:
+    """One attempt this worker holds.
+
+    Attributes:
+        ticket: This worker's own number of it.
+        unsent: Epochs the server has not acknowledged, in order.
+        outcome: How it ended, to be delivered; None while it runs or its model is still on its way.
+        is_started: Whether a trainer has it, or had it.
+        is_over: Whether the server has its outcome or wants nothing more of it.
+        n_epochs: Epochs trained so far.
+        taken_s: Monotonic time of the claim.
+        progress_s: Monotonic time of the last sign of progress.
+    """
+
+    ticket: int
+    trial: ClaimedTrial
+    study: StudyBrief
+    unsent: deque[Measurement] = field(default_factory=deque)
+    outcome: Outcome | None = None
+    is_started: bool = False
+    is_over: bool = False
+    n_epochs: int = 0
+    taken_s: float = field(default_factory=time.monotonic)
+    progress_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def title(self) -> str:
+        """For people: which trial of which study, which attempt."""
+        again = f" (attempt {self.trial.attempt})" if self.trial.attempt > 1 else ""
+        return f"trial {self.trial.number} of {self.study.name}{again}"
+
+
+class Ledger:
+    """The trials this worker holds; safe to use from all its threads."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._held: dict[int, Assignment] = {}
+        self._tickets = itertools.count(1)
+        self._has_news = False
+
+    def add(self, trial: ClaimedTrial, study: StudyBrief) -> Assignment:
+        """Return the assignment made of a claimed trial; heartbeats cover it from now on."""
+        with self._changed:
+            assignment = Assignment(next(self._tickets), trial, study)
+            self._held[assignment.ticket] = assignment
+            self._changed.notify_all()
+            return assignment
+
+    def held(self) -> list[Assignment]:
+        """Return all assignments that are not over."""
+        with self._changed:
+            return list(self._held.values())
+
+    def n_unstarted(self) -> int:
+        """Return how many assignments wait for data or for a trainer."""
+        with self._changed:
+            return sum(not a.is_started and a.outcome is None for a in self._held.values())
+
+    def get(self, ticket: int) -> Assignment | None:
+        """Return an assignment that is not over, by its ticket."""
+        with self._changed:
+            return self._held.get(ticket)
+
+    def measure(self, assignment: Assignment, measurement: Measurement) -> None:
+        """Note one epoch, to be reported promptly."""
+        with self._changed:
+            if not assignment.is_over:
+                assignment.unsent.append(measurement)
+                self._tell()
+
+    def settle(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Note how an attempt ended, to be reported promptly; the first word counts."""
+        with self._changed:
+            if not assignment.is_over and assignment.outcome is None:
+                assignment.outcome = outcome
+                self._tell()
+
+    def close(self, assignment: Assignment) -> bool:
+        """Forget an attempt; return whether it was held until now."""
+        with self._changed:
+            assignment.is_over = True
+            return self._held.pop(assignment.ticket, None) is not None
+
+    def reports(self) -> list[tuple[Assignment, TrialReport]]:
+        """Return what is to be reported now, one entry for every trial held; this is also the heartbeat."""
+        with self._changed:
+            self._has_news = False
+            batch = []
+            for assignment in itertools.islice(self._held.values(), MAX_REPORTS):
+                measurements = tuple(itertools.islice(assignment.unsent, MAX_MEASUREMENTS))
+                is_all = len(measurements) == len(assignment.unsent)
+                self._has_news = self._has_news or not is_all
+                outcome = assignment.outcome if is_all else None
+                batch.append((assignment, report_of(assignment, measurements, outcome)))
+            return batch
+
+    def acknowledge(self, assignment: Assignment, report: TrialReport) -> None:
+        """Note that the server has what the report held."""
+        with self._changed:
+            for measurement in report.measurements:
+                if assignment.unsent and assignment.unsent[0] is measurement:
+                    assignment.unsent.popleft()
+            if report.outcome is not None:
+                self.close(assignment)
+
+    def wait_for_news(self, timeout_s: float) -> bool:
+        """Wait until there is an epoch or an outcome to report; return whether there is."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_news, timeout_s)
+            return self._has_news
+
+    def wake(self) -> None:
+        """End all waiting, because the worker stops."""
+        with self._changed:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._has_news = True
+        self._changed.notify_all()
+
+
+def report_of(
+    assignment: Assignment, measurements: tuple[Measurement, ...] = (), outcome: Outcome | None = None
+) -> TrialReport:
+    """Return the report of one attempt."""
+    return TrialReport(
+        trial_id=assignment.trial.trial_id,
+        attempt=assignment.trial.attempt,
+        measurements=measurements,
+        outcome=outcome,
+    )

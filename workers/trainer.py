@@ -1,0 +1,158 @@
+"""Trainer: one trainer process as its supervisor holds it; starts it, talks to it, hears of its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+from workers.devices import Seat
+from workers.frames import read_frame, write_frame
+from workers.ledger import Assignment
+from workers.messages import EVENTS, Command, Drop, Event, Leave
+
+# -P: the folder the worker was started in is not searched for modules.
+_PROGRAM: Final = "from hpsearch import _layout; _layout.put_on_path(); from workers.training.child import main; main()"
+_TAIL_BYTES: Final = 4_096
+_REAP_S: Final = 1.0
+
+
+class Phase(Enum):
+    """Where a trainer process stands."""
+
+    STARTING = auto()
+    IDLE = auto()
+    TRAINING = auto()
+    LEAVING = auto()
+    DEAD = auto()
+
+
+class Trainer:
+    """One trainer process.
+
+    To be created in a thread that lives as long as the process shall: Linux ties a child to the thread that made it.
+
+    Args:
+        seat: Device and environment.
+        engine: `reference` or `stub`.
+        log: File its output goes to, begun anew.
+        hear: Called for every event, and with None at the end of the process, from a thread of its own.
+
+    Attributes:
+        assignment: The trial in training; None unless TRAINING.
+        base_memory_bytes: Memory after its first trial; None before.
+    """
+
+    def __init__(self, seat: Seat, engine: str, log: Path, hear: Callable[[Trainer, Event | None], None]) -> None:
+        self.seat = seat
+        self.log = log
+        self.phase = Phase.STARTING
+        self.assignment: Assignment | None = None
+        self.base_memory_bytes: int | None = None
+        self.started_s = time.monotonic()
+        self._hear = hear
+        self._writing = threading.Lock()
+        commands_out, commands_in = os.pipe()
+        events_out, events_in = os.pipe()
+        arguments = (str(os.getpid()), str(commands_out), str(events_in), engine)
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"} | dict(seat.environment)
+        environment.pop("HPSEARCH_TOKEN", None)
+        try:
+            with log.open("wb") as output:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", _PROGRAM, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    pass_fds=(commands_out, events_in),
+                )
+        finally:
+            os.close(commands_out)
+            os.close(events_in)
+        self._commands = os.fdopen(commands_in, "wb", buffering=0)
+        self._events = os.fdopen(events_out, "rb", buffering=0)
+        threading.Thread(target=self._read, name=f"trainer-{self.process.pid}", daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while (payload := read_frame(self._events)) is not None:
+                self._hear(self, EVENTS.validate_json(payload))
+        # The pipe also ends when the process closed it, or sent rubbish: it must not live on unheard.
+        try:
+            self.process.wait(_REAP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._hear(self, None)
+
+    def say(self, command: Command) -> None:
+        """Send a command; a process that is gone does not hear it, and its end is told elsewhere."""
+        with self._writing, contextlib.suppress(OSError, ValueError):
+            write_frame(self._commands, command.model_dump_json().encode())
+
+    def drop(self) -> None:
+        """Let the trial in training be dropped at its next epoch."""
+        if self.assignment is not None:
+            self.say(Drop(ticket=self.assignment.ticket))
+
+    def leave(self) -> None:
+        """Let the process end by itself; only between trials."""
+        self.phase = Phase.LEAVING
+        self.say(Leave())
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    def close(self) -> None:
+        """Release the pipes of a process that has ended."""
+        self.phase = Phase.DEAD
+        with self._writing, contextlib.suppress(OSError):
+            self._commands.close()
+        self._events.close()
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the process; 0 when it can not be read."""
+        import psutil  # noqa: PLC0415 - only workers with the extra have it
+
+        try:
+            return int(psutil.Process(self.process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def ending(self) -> str:
+        """Return how the process ended, and the last lines it wrote."""
+        code = self.process.poll()
+        if code is not None and code < 0:
+            how = f"the trainer process was ended by {_signal_name(-code)}"
+            if -code == signal.SIGKILL:
+                how += " (out of memory on this machine, or killed by hand)"
+        else:
+            how = f"the trainer process ended with exit code {code}"
+        tail = self._tail()
+        return f"{how}; its last lines were:\n{tail}" if tail else how
+
+    def _tail(self) -> str:
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return file.read().decode("utf-8", "replace").replace("\x00", "").strip()
+        except OSError:
+            return ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
