@@ -1,6 +1,11 @@
 """Writes the lock files and installs what they pin, through uv, from wherever the user's pip is told to look.
 
-uv does not read pip's configuration; this script passes it on. Run as `python .ci/requirements.py lock|sync [gpu]`.
+uv does not read pip's configuration; this script passes it on. Run with the Python of a virtual environment:
+
+    requirements.py lock                        resolve the newest versions that fit
+    requirements.py sync [gpu]                  make this environment hold what is pinned, and the checkout
+    requirements.py wheel                       build the wheel into dist/
+    requirements.py install VENV EXTRA LOCK     put that wheel with one extra, as pinned, into another environment
 """
 
 from __future__ import annotations
@@ -118,8 +123,31 @@ def sync(extra: str) -> int:
     return status or _pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 
 
+def _constrained(file: str, *requirements: str) -> int:
+    """Install requirements at the versions a lock file pins; it may hold more. What is fetched must have its hashes."""
+    return _run(
+        "install", "--constraint", file, "--verify-hashes", "--index-strategy", "unsafe-best-match", "--quiet",
+        *requirements,
+    )  # fmt: skip
+
+
+def wheel() -> int:
+    """Build the wheel into dist/ with the pinned hatchling; return an exit status."""
+    status = _bootstrap(_LOCKS[""]) or _constrained(_LOCKS[""], "hatchling")
+    return status or _pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", ".")
+
+
+def install(environment: str, extra: str, file: str) -> int:
+    """Put the built wheel with one extra into another environment; return an exit status."""
+    built = sorted(Path("dist").glob("hpsearch-*.whl"))
+    if len(built) != 1:
+        print(f"dist/ should hold exactly one wheel, found {len(built)}; run  requirements.py wheel  first")
+        return 1
+    return _constrained(file, "--python", environment, f"hpsearch[{extra}] @ {built[0].resolve().as_uri()}")
+
+
 def main(arguments: list[str]) -> int:
-    """Run `lock` or `sync`; return an exit status."""
+    """Run one of the verbs; return an exit status."""
     os.chdir(Path(__file__).resolve().parents[1])
     match arguments:
         case ["lock"]:
@@ -128,8 +156,12 @@ def main(arguments: list[str]) -> int:
             return sync("")
         case ["sync", extra] if extra in _LOCKS:
             return sync(extra)
+        case ["wheel"]:
+            return wheel()
+        case ["install", environment, extra, file]:
+            return install(environment, extra, file)
         case _:
-            print("usage: requirements.py lock | sync [gpu]")
+            print(__doc__)
             return 2
 
 

@@ -12,6 +12,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.callers import Callers
 from api.intruders import Intruders
 from api.problems import ProblemError
 from hpsearch.service.context import Context
@@ -66,6 +67,7 @@ class Edge:
         closing: Set when the server begins to stop: streams and long polls end at once.
         streams: Places for event streams.
         uploads: Places for data files being received.
+        callers: Who sent good tokens a moment ago.
         intruders: Who sent wrong tokens lately.
         stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
@@ -75,6 +77,7 @@ class Edge:
         self.closing = asyncio.Event()
         self.streams = Slots("event streams", total=MAX_STREAMS, each=MAX_STREAMS_PER_TOKEN)
         self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS)
+        self.callers = Callers(context.clock)
         self.intruders = Intruders()
         self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)
 

@@ -64,6 +64,9 @@ class Guard:
         if kind.lower() != "bearer" or not raw:
             msg = "no bearer token"
             raise UnauthenticatedError(msg)
+        known = edge.callers.find(raw)
+        if known is not None:
+            return known
         peer = request.client.host if request.client else "unknown"
         edge.intruders.check(peer, raw)
         try:
@@ -72,6 +75,7 @@ class Guard:
             edge.intruders.wrong(peer, raw)
             raise
         edge.intruders.right(raw)
+        edge.callers.keep(raw, caller)
         return caller
 
     def _check_query(self, request: Request) -> None:

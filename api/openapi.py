@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from api.problems import MEDIA_TYPE, ProblemDocument
 
-_PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+_PROBLEM: Final = {"$ref": "#/components/schemas/ProblemDocument"}
 _MEANINGS: Final = {
     304: "What `If-None-Match` names is still current; no body.",
     400: "The body is not JSON or not UTF-8, or the Host header is malformed.",
@@ -105,7 +105,7 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
             components = made.setdefault("components", {})
             schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
             inner = schema.pop("$defs", {})
-            components.setdefault("schemas", {}).update({"Problem": schema} | inner)
+            components.setdefault("schemas", {}).update({"ProblemDocument": schema} | inner)
             components["securitySchemes"] = {
                 "token": {"type": "http", "scheme": "bearer", "description": "`hps_…`, made by `hpsearch tokens create`."}
             }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query
 
-_ID = {"max_length": 64, "pattern": r"^[A-Za-z0-9_-]+\Z"}
+_ID = {"max_length": 64, "pattern": r"^[A-Za-z0-9_-]+$"}
 
 StudyId = Annotated[str, Path(description="Of the study.", **_ID)]
 TrialId = Annotated[str, Path(description="Of the trial.", **_ID)]
@@ -21,7 +21,7 @@ IdempotencyKey = Annotated[
         description="Chosen by the client, new for each object it means to create; 1 to 200 printable ASCII characters.",
         min_length=1,
         max_length=200,
-        pattern=r"^[ -~]+\Z",
+        pattern=r"^[ -~]+$",
     ),
 ]
 
@@ -33,7 +33,7 @@ class Paging:
     limit: Annotated[int, Query(ge=1, le=1000, description="Items at most, 1 to 1,000.")] = 50
     page_token: Annotated[
         str | None,
-        Query(max_length=2000, pattern=r"^[A-Za-z0-9_-]+\Z", description="`next_page_token` of the page before."),
+        Query(max_length=2000, pattern=r"^[A-Za-z0-9_-]+$", description="`next_page_token` of the page before."),
     ] = None
 
 

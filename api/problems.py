@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MAX_TEXT: Final = 2_000
+# Python's own phrases for these changed between versions (RFC 9110 renamed them).
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 _MAX_DEPTH: Final = 8
 
 
@@ -25,8 +27,6 @@ class FieldProblem(BaseModel):
 
 class ProblemDocument(BaseModel):
     """What every error answers, as `application/problem+json`."""
-
-    model_config = ConfigDict(title="Problem")
 
     type: str = Field(description="`urn:hpsearch:problem:` and the code.")
     title: str = Field(description="The status in words.")
@@ -109,6 +109,8 @@ def problem(error: ProblemError, request_id: str | None = None) -> Response:
 
 
 def _title(status: int) -> str:
+    if status in _TITLES:
+        return _TITLES[status]
     try:
         return HTTPStatus(status).phrase
     except ValueError:

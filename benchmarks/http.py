@@ -92,7 +92,9 @@ def client(url: str, token: str, seconds: float, results: multiprocessing.Queue[
             tally.errors += status != 200
             tally.milliseconds["heartbeat"].append(elapsed)
         outcome = {"state": "COMPLETE", "value": 0.8, "metrics": {"accuracy": 0.8}, "best_epoch": 3, "epochs": 3}
-        status, _, elapsed = connection.post(f"/v1/workers/{worker}/reports", {"reports": [{**trial, "outcome": outcome}]})
+        status, _, elapsed = connection.post(
+            f"/v1/workers/{worker}/reports", {"reports": [{**trial, "outcome": outcome}]}
+        )
         tally.errors += status != 200
         tally.milliseconds["complete"].append(elapsed)
     results.put(tally)

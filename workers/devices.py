@@ -120,7 +120,7 @@ def arrange(n_trainers: int | None, gpus: tuple[Gpu, ...], cores: int) -> tuple[
     n = n_trainers or max(1, len(gpus))
     threads = max(1, cores // n)
     if not gpus:
-        device = Device(kind="cpu", name=platform.processor() or platform.machine() or "CPU", cores=threads)
+        device = Device(kind="cpu", name=_cpu_name(), cores=threads)
         seat = Seat(device, {"CUDA_VISIBLE_DEVICES": "-1", **_threads(threads)})
         return (seat,) * n, f"no GPU found: training on {_counted(cores, 'CPU core')} with {_counted(n, 'trainer')}"
     seats = []
@@ -132,6 +132,15 @@ def arrange(n_trainers: int | None, gpus: tuple[Gpu, ...], cores: int) -> tuple[
         seats.append(Seat(device, {**cuda, **_threads(threads)}))
     names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
     return tuple(seats), f"training on {_counted(len(gpus), 'GPU')} ({names}) with {_counted(n, 'trainer')}"
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "")[:200] or platform.processor() or platform.machine() or "CPU"
 
 
 def _threads(threads: int) -> dict[str, str]:

@@ -54,10 +54,17 @@ class Ledger:
         self._held: dict[int, Assignment] = {}
         self._tickets = itertools.count(1)
         self._has_news = False
+        self._is_urgent = False
 
-    def add(self, trial: ClaimedTrial, study: StudyBrief) -> Assignment:
-        """Return the assignment made of a claimed trial; heartbeats cover it from now on."""
+    def add(self, trial: ClaimedTrial, study: StudyBrief) -> Assignment | None:
+        """Return the assignment made of a claimed trial; heartbeats cover it from now on.
+
+        None when this very attempt is held already: the claim was answered twice.
+        """
         with self._changed:
+            attempt = (trial.trial_id, trial.attempt)
+            if any((held.trial.trial_id, held.trial.attempt) == attempt for held in self._held.values()):
+                return None
             assignment = Assignment(next(self._tickets), trial, study)
             self._held[assignment.ticket] = assignment
             self._changed.notify_all()
@@ -90,7 +97,15 @@ class Ledger:
         with self._changed:
             if not assignment.is_over and assignment.outcome is None:
                 assignment.outcome = outcome
-                self._tell()
+                self._tell(is_urgent=True)
+
+    def replace(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Put another outcome in the place of whatever was to be reported of an attempt."""
+        with self._changed:
+            if not assignment.is_over:
+                assignment.unsent.clear()
+                assignment.outcome = outcome
+                self._tell(is_urgent=True)
 
     def close(self, assignment: Assignment) -> bool:
         """Forget an attempt; return whether it was held until now."""
@@ -101,7 +116,7 @@ class Ledger:
     def reports(self) -> list[tuple[Assignment, TrialReport]]:
         """Return what is to be reported now, one entry for every trial held; this is also the heartbeat."""
         with self._changed:
-            self._has_news = False
+            self._has_news = self._is_urgent = False
             batch = []
             for assignment in itertools.islice(self._held.values(), MAX_REPORTS):
                 measurements = tuple(itertools.islice(assignment.unsent, MAX_MEASUREMENTS))
@@ -126,13 +141,19 @@ class Ledger:
             self._changed.wait_for(lambda: self._has_news, timeout_s)
             return self._has_news
 
+    def wait_for_outcome(self, timeout_s: float) -> None:
+        """Wait until there is an outcome to report, or the time is up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_urgent, timeout_s)
+
     def wake(self) -> None:
         """End all waiting, because the worker stops."""
         with self._changed:
-            self._tell()
+            self._tell(is_urgent=True)
 
-    def _tell(self) -> None:
+    def _tell(self, *, is_urgent: bool = False) -> None:
         self._has_news = True
+        self._is_urgent = self._is_urgent or is_urgent
         self._changed.notify_all()
 
 

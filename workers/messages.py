@@ -1,4 +1,4 @@
-"""What a supervisor and a trainer process say to each other; attempts go by a ticket, a number of the supervisor's own."""
+"""What a supervisor and a trainer process say to each other; a ticket, the supervisor's number, names an attempt."""
 
 from __future__ import annotations
 

@@ -48,6 +48,7 @@ class Trainer:
 
     Attributes:
         assignment: The trial in training; None unless TRAINING.
+        threshold: What its trial must beat for its model to be kept, as the process was last told.
         base_memory_bytes: Memory after its first trial; None before.
     """
 
@@ -56,6 +57,7 @@ class Trainer:
         self.log = log
         self.phase = Phase.STARTING
         self.assignment: Assignment | None = None
+        self.threshold: float | None = None
         self.base_memory_bytes: int | None = None
         self.started_s = time.monotonic()
         self._hear = hear
@@ -80,7 +82,8 @@ class Trainer:
             os.close(events_in)
         self._commands = os.fdopen(commands_in, "wb", buffering=0)
         self._events = os.fdopen(events_out, "rb", buffering=0)
-        threading.Thread(target=self._read, name=f"trainer-{self.process.pid}", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name=f"trainer-{self.process.pid}", daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -115,8 +118,9 @@ class Trainer:
             self.process.kill()
 
     def close(self) -> None:
-        """Release the pipes of a process that has ended."""
+        """Release the pipes of a process that has ended, or is about to."""
         self.phase = Phase.DEAD
+        self._reader.join(_REAP_S)
         with self._writing, contextlib.suppress(OSError):
             self._commands.close()
         self._events.close()

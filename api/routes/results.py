@@ -2,28 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from functools import partial
-from typing import Annotated, Literal
-
 import asyncio
+from typing import Annotated, Final
+
 from fastapi import Header, Query
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.edge import Edge, Service, Shared
-from api.exports import export_reply
+from api.exports import Format, export_reply
 from api.guard import Asker
 from api.parameters import Page, StudyId, TrialId
 from api.replies import file_reply, is_current, json_reply, not_modified, tagged
 from api.routing import Routes
-from api.streams import EventStream, event_frames, leaderboard_frames, look
-from hpsearch.service import events, models, results, studies
-from hpsearch.wire.pages import HistoryPoint, LeaderboardPage
+from api.streams import EventStream, Frames, event_frames, leaderboard_frames, look
+from hpsearch.service import events, models, results
+from hpsearch.service.context import Caller
+from hpsearch.wire import pages
 
 routes = Routes("results")
 
-_STREAM = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "An endless stream."}}
-_BYTES = {200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+_STREAM: Final = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "An endless stream."}
+}
+_BYTES: Final = {200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+_LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", max_length=100, description="The last id received: the stream goes on after it.")
+]
+_Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at most.")]
+
+
+@routes.get(
+    "/v1/studies/{study_id}/leaderboard", scope="read", reply=pages.LeaderboardPage, errors=(304, 404),
+)  # fmt: skip
+async def get_leaderboard(study_id: StudyId, request: Request, edge: Shared, caller: Asker, page: Page) -> Response:
+    """Return the ranked search and baseline trials, tagged: ask again with `If-None-Match`.
+
+    With `Accept: text/event-stream` this is the stream of `/leaderboard/stream`.
+    """
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return await _leaderboard_stream(edge, caller, study_id, page.limit, None)
+    return await run_in_threadpool(_leaderboard, request, edge, study_id, page)
+
+
+def _leaderboard(request: Request, edge: Edge, study_id: str, page: Page) -> Response:
+    # The tag is taken first: a change in between makes the next request fetch again, never miss.
+    etag = f'"{results.leaderboard_etag(edge.context, study_id)}"'
+    if is_current(request, etag):
+        return not_modified(etag)
+    found = results.leaderboard(edge.context, study_id, limit=page.limit, page_token=page.page_token)
+    return json_reply(found, headers=tagged(etag))
+
+
+@routes.get("/v1/studies/{study_id}/leaderboard/stream", scope="read", errors=(404,), responses=_STREAM)
+async def stream_leaderboard(
+    study_id: StudyId, edge: Shared, caller: Asker, limit: _Limit = 50, last_event_id: _LastEventId = None
+) -> Response:
+    """Send the top of the leaderboard now and whenever it changes: event `leaderboard`, data the page."""
+    return await _leaderboard_stream(edge, caller, study_id, limit, last_event_id)
+
+
+async def _leaderboard_stream(edge: Edge, caller: Caller, study_id: str, limit: int, seen: str | None) -> Response:
+    await look(edge, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
+
+    def frames(gone: asyncio.Event) -> Frames:
+        return leaderboard_frames(edge, study_id, limit, seen, gone)
+
+    return EventStream(frames, edge.streams.one(caller.token_id))
+
+
+@routes.get("/v1/studies/{study_id}/events", scope="read", errors=(404,), responses=_STREAM)
+async def stream_events(
+    study_id: StudyId,
+    edge: Shared,
+    caller: Asker,
+    last_event_id: _LastEventId = None,
+    after: Annotated[
+        str | None,
+        Query(max_length=100, description="As `Last-Event-ID`, or `latest` to begin with what happens from now on."),
+    ] = None,
+) -> Response:
+    """Send everything that happened in a study and then what happens.
+
+    Each event has an `id`, its kind as `event` and itself as `data`; without `Last-Event-ID` it begins at the beginning.
+    """
+    position = last_event_id or after
+    if position == "latest":
+        position = str(await look(edge, events.latest_id, study_id))
+    await look(edge, events.since, study_id, after=position, limit=1)  # 404 and 422 come before the stream begins
+
+    def frames(gone: asyncio.Event) -> Frames:
+        return event_frames(edge, study_id, position, gone)
+
+    return EventStream(frames, edge.streams.one(caller.token_id))
+
+
+@routes.get("/v1/studies/{study_id}/history", scope="read", reply=pages.Page[pages.HistoryPoint], errors=(404,))
+def get_history(study_id: StudyId, ctx: Service) -> Response:
+    """Return how the best value improved: one point for each result that beat all before it."""
+    return json_reply(pages.Page[pages.HistoryPoint](items=tuple(results.history(ctx, study_id))))
+
+
+@routes.get(
+    "/v1/studies/{study_id}/export", scope="read", errors=(404,),
+    responses={
+        200: {
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/jsonl": {"schema": {"type": "string"}},
+                "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+            }
+        }
+    },
+)  # fmt: skip
+def export_study(
+    study_id: StudyId, ctx: Service, form: Annotated[Format, Query(alias="format", description="Of the file.")] = "csv"
+) -> Response:
+    """Download every trial as a row: facts, `param.…`, `metric.…`."""
+    return export_reply(lambda: results.export_rows(ctx, study_id), form, f"study-{study_id}")
+
+
+@routes.get("/v1/studies/{study_id}/model", scope="read", errors=(304, 404, 409), responses=_BYTES)
+def download_model(study_id: StudyId, ctx: Service, request: Request) -> Response:
+    """Download the best model, a `.keras` file, with its SHA-256 in `Content-Digest` and `X-Content-SHA256`."""
+    return file_reply(request, models.of_study(ctx, study_id))
+
+
+@routes.get("/v1/trials/{trial_id}/model", scope="read", errors=(304, 404, 409), responses=_BYTES)
+def download_trial_model(trial_id: TrialId, ctx: Service, request: Request) -> Response:
+    """Download the model of one trial, as long as it is among those kept."""
+    return file_reply(request, models.of_trial(ctx, trial_id))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import examples
 from api.bodies import json_body
-from api.edge import Service
+from api.edge import Service, Shared
 from api.parameters import TokenId
 from api.replies import json_reply, no_content
 from api.routing import Routes
@@ -33,7 +34,8 @@ def list_tokens(ctx: Service) -> Response:
 
 
 @routes.delete("/v1/tokens/{token_id}", scope="admin", status=204, errors=(404,))
-def revoke_token(token_id: TokenId, ctx: Service) -> Response:
+async def revoke_token(token_id: TokenId, edge: Shared) -> Response:
     """Make a token useless from now on."""
-    tokens.revoke(ctx, token_id)
+    await run_in_threadpool(tokens.revoke, edge.context, token_id)
+    edge.callers.forget(token_id)
     return no_content()

@@ -24,14 +24,14 @@ class Child:
 
     Attributes:
         name: For people: `server`, `worker 1`.
-        log: Where its output goes; None when it shares the terminal.
+        log: Where its output goes.
         log_start: Size of the log when it was started.
         started_s: Monotonic time of its start.
     """
 
     name: str
     process: subprocess.Popen[bytes]
-    log: Path | None
+    log: Path
     log_start: int
     started_s: float
 
@@ -47,8 +47,6 @@ class Child:
 
     def tail(self, n_lines: int = 12) -> list[str]:
         """Return the last lines it wrote since its start; empty lines are left out."""
-        if self.log is None:
-            return []
         try:
             with self.log.open("rb") as file:
                 end = file.seek(0, os.SEEK_END)
@@ -65,8 +63,6 @@ class Child:
         told = next((line.removeprefix("Error: ") for line in reversed(lines) if line.startswith("Error: ")), None)
         how = "was ended by " + _signal_name(-code) if code is not None and code < 0 else f"ended with exit code {code}"
         head = f"The {self.name} {how}{': ' + told if told else ''}"
-        if self.log is None:
-            return head
         if told or not lines:
             return f"{head} (its log is {self.log})"
         return "\n".join([f"{head}; the end of its log {self.log}:", *(f"  {line}" for line in lines)])
@@ -76,7 +72,7 @@ def start(
     name: str,
     arguments: Sequence[str],
     *,
-    log: Path | None,
+    log: Path,
     environment: Mapping[str, str | None] | None = None,
 ) -> Child:
     """Return a running `hpsearch` command that ends when this process ends.
@@ -86,18 +82,15 @@ def start(
     Args:
         name: For people.
         arguments: Of the command line, without `hpsearch`.
-        log: File the output is appended to; None shares this process's output.
+        log: File the output is appended to.
         environment: Variables to set; None values are unset. Secrets go here, as arguments are visible to everyone.
     """
     merged = {key: value for key, value in (os.environ | dict(environment or {})).items() if value is not None}
     # -P: the user's folder is not searched for modules, where an api.py of their own may lie.
     command = [sys.executable, "-P", "-m", "hpsearch.cli.leash", str(os.getpid()), *arguments]
-    if log is None:
-        process = subprocess.Popen(command, env=merged, stdin=subprocess.DEVNULL, start_new_session=True)
-        return Child(name, process, None, 0, time.monotonic())
     log_start = _prepare(log)
     with log.open("ab") as file:
-        # A session of its own: Ctrl-C in the terminal reaches this process alone, which stops workers before the server.
+        # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops all in order.
         process = subprocess.Popen(
             command, env=merged, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )

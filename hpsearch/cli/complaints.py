@@ -20,6 +20,9 @@ _PARAMETERS: Final[dict[str, type[BaseModel]]] = {
     "categorical": CategoricalParameter,
     "fixed": FixedParameter,
 }
+# Steps to a field of a parameter: `space`, its name, the field.
+_IN_A_PARAMETER: Final = 3
+_MAX_SHOWN_CHARACTERS: Final = 120
 _PLAIN: Final = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -99,7 +102,7 @@ def _unknown(location: Location, data: dict[str, Any]) -> str:
 
 
 def _fields_around(location: Location, data: dict[str, Any]) -> set[str]:
-    if location[:1] == ("space",) and len(location) == 3:
+    if location[:1] == ("space",) and len(location) == _IN_A_PARAMETER:
         parameter = data["space"][location[1]]
         model = _PARAMETERS.get(parameter.get("type", "categorical"))
         return {*model.model_fields} if model else set()
@@ -132,7 +135,7 @@ def _received(sentence: str, location: Location, data: Any) -> str:
         return f", received {data[:80]!r}{hint}"
     shown = json.dumps(data, ensure_ascii=False, default=str)
     hint = "; write it in quotes" if sentence == "must be text" and not isinstance(data, dict | list) else ""
-    return f", received {shown if len(shown) <= 120 else shown[:117] + '…'}{hint}"
+    return f", received {shown if len(shown) <= _MAX_SHOWN_CHARACTERS else shown[:_MAX_SHOWN_CHARACTERS] + '…'}{hint}"
 
 
 def _is_number(text: str) -> bool:

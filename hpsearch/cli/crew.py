@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from hpsearch import _layout
 from hpsearch.cli import local
 from hpsearch.cli.children import Child, bury, start, stop
+from hpsearch.cli.leash import CPUS_VARIABLE
 from hpsearch.settings import Settings
 
-# A worker takes about this much with TensorFlow loaded and a small data set (measured: 0.6 to 0.7 GB).
-WORKER_BYTES: Final = 750_000_000
-MAX_DEFAULT_WORKERS: Final = 4
+# A trainer takes about this much with TensorFlow loaded and a small data set (measured: 0.6 to 0.7 GB).
+TRAINER_BYTES: Final = 750_000_000
+MAX_DEFAULT_TRAINERS: Final = 4
 # What the server, the terminal and the rest of the machine keep.
 _RESERVED_BYTES: Final = 500_000_000
 # A worker gives its trials back within seconds; one that compiles a program may take a little longer.
@@ -29,14 +31,19 @@ QUICK_S: Final = 60.0
 MAX_SERVER_RESTARTS: Final = 3
 
 
-def default_workers() -> int:
-    """Return how many local workers this machine carries: one per core up to four, as far as memory goes, at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    n_workers = min(cores, MAX_DEFAULT_WORKERS)
+def default_trainers() -> int | None:
+    """Return how many trainer processes this machine carries; None leaves it to the worker, which takes one per GPU.
+
+    Without a GPU it is one per core, up to four, as far as memory goes, at least one.
+    """
+    devices = _layout.load("workers.devices")
+    if devices.find_gpus():
+        return None
+    n_trainers = min(int(devices.cpu_cores()), MAX_DEFAULT_TRAINERS)
     free = _available_bytes()
     if free is not None:
-        n_workers = min(n_workers, int((free - _RESERVED_BYTES) // WORKER_BYTES))
-    return max(1, n_workers)
+        n_trainers = min(n_trainers, int((free - _RESERVED_BYTES) // TRAINER_BYTES))
+    return max(1, n_trainers)
 
 
 def _available_bytes() -> int | None:
@@ -52,6 +59,16 @@ def _available_bytes() -> int | None:
     except (OSError, ValueError):  # no container, or "max"
         return free
     return min(free, max(0, limit - used))
+
+
+def _share(number: int, n_workers: int) -> str | None:
+    """Return the CPUs of one of several workers, so that all together run about one thread per core."""
+    if n_workers <= 1 or not hasattr(os, "sched_getaffinity"):
+        return None
+    cpus = sorted(os.sched_getaffinity(0))
+    if n_workers >= len(cpus):
+        return str(cpus[(number - 1) % len(cpus)])
+    return ",".join(str(cpu) for cpu in cpus[number - 1 :: n_workers])
 
 
 @dataclass
@@ -81,6 +98,8 @@ class Crew:
     _server: Child | None = None
     _server_restarts: int = 0
     _slots: list[_Slot] = field(default_factory=list)
+    _n_hired: int = 0
+    _trainers: int | None = None
 
     def open_local(self) -> str:
         """Find or start the local server and return its address."""
@@ -89,11 +108,18 @@ class Crew:
         self.own_server = True
         return self.url
 
-    def hire(self, n_workers: int) -> None:
-        """Start that many workers for the server."""
-        for _ in range(n_workers):
-            number = len(self._slots) + 1
+    def hire(self, n_workers: int | None) -> int:
+        """Start workers for the server and return how many trainers they have, as far as that is known (0: not).
+
+        Args:
+            n_workers: Worker processes that share the cores evenly; None for one with as many trainers as the machine
+                carries.
+        """
+        self._n_hired = 1 if n_workers is None else n_workers
+        self._trainers = default_trainers() if n_workers is None else None
+        for number in range(1, self._n_hired + 1):
             self._slots.append(_Slot(self._start_worker(number)))
+        return self._trainers or self._n_hired
 
     @property
     def n_workers(self) -> int:
@@ -144,11 +170,26 @@ class Crew:
             raise
 
     def _start_worker(self, number: int) -> Child:
+        folder = local.make_data_dir(self.settings)
+        trainers = [] if self._trainers is None else ["--trainers", str(self._trainers)]
         return start(
             f"worker {number}",
-            ["worker", "--server", self.url, "--name", f"local-{number}"],
-            log=local.make_data_dir(self.settings) / "logs" / f"worker-{number}.log",
-            environment={"HPSEARCH_TOKEN": self.token, "HPSEARCH_DATA_DIR": str(self.settings.data_dir)},
+            [
+                "worker",
+                "--server",
+                self.url,
+                "--name",
+                f"local-{number}",
+                "--work-dir",
+                str(folder / "cache"),
+                *trainers,
+            ],
+            log=folder / "logs" / f"worker-{number}.log",
+            environment={
+                "HPSEARCH_TOKEN": self.token,
+                "HPSEARCH_DATA_DIR": str(self.settings.data_dir),
+                CPUS_VARIABLE: _share(number, self._n_hired),
+            },
         )
 
     def _replace(self, number: int, slot: _Slot) -> None:

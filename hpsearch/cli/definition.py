@@ -88,7 +88,8 @@ def _upload_of(path: Path, document: Document) -> Upload | None:
 
     def fail(field: str, problem: str) -> InvalidStudyError:
         line = document.line_of(("dataset", field))
-        return InvalidStudyError(f"{path}, line {line}: dataset.{field} {problem}", code="study.invalid")
+        msg = f"{path}, line {line}: dataset.{field} {problem}"
+        return InvalidStudyError(msg, code="study.invalid")
 
     for field, value in dataset.items():
         if field not in ("path", "target", "name"):
@@ -98,5 +99,6 @@ def _upload_of(path: Path, document: Document) -> Upload | None:
     file = (path.parent / Path(dataset["path"]).expanduser()).absolute()
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"
-        raise fail("path", f"must be a CSV, Parquet or NPZ file, found {found} at {file}")
+        complaint = fail("path", f"must be a CSV, Parquet or NPZ file, found {found} at {file}")
+        raise complaint
     return Upload(file, dataset.get("target"), dataset.get("name") or file.stem)

@@ -34,7 +34,7 @@ def report(error: BaseException) -> int:
     """
     if os.environ.get("HPSEARCH_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
-    from hpsearch.cli.console import err, safe  # noqa: PLC0415 - only failures need it
+    from hpsearch.cli.console import err, safe
 
     console = err()
     console.print("Error: ", style="bold red", end="")

@@ -12,9 +12,11 @@ from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_TENTHS_BELOW_S: Final = 10
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400
+_KILO: Final = 1000
 _LAYER: Final = re.compile(r"units_[0-9]+")
 
 
@@ -32,7 +34,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     whole = max(0, round(seconds))
-    if seconds < 10:
+    if seconds < _TENTHS_BELOW_S:
         return f"{max(seconds, 0):.1f} s"
     if whole < _MINUTE_S:
         return f"{whole} s"
@@ -46,9 +48,9 @@ def duration(seconds: float | None) -> str:
 def size(n_bytes: float) -> str:
     """Return a size such as `612 B`, `1.4 MB`; decimal units."""
     for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
+        if n_bytes < _KILO:
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
+        n_bytes /= _KILO
     return f"{n_bytes:.1f} TB"
 
 
@@ -74,7 +76,7 @@ def varying(rows: Iterable[Params]) -> set[str]:
     """Return the names of parameters that are not the same in all rows; all of them when there is one row."""
     listed = list(rows)
     names = {name for row in listed for name in row}
-    if len(listed) < 2:
+    if len(listed) <= 1:
         return names
     return {name for name in names if any(row.get(name) != listed[0].get(name) for row in listed[1:])}
 
@@ -102,7 +104,7 @@ def sparkline(values: Sequence[float], width: int = 30, *, blocks: bool = True) 
         width: Characters at most, at least 1.
         blocks: False where the terminal has no block characters: then nothing is drawn.
     """
-    if not blocks or len(values) < 2:
+    if not blocks or len(values) <= 1:
         return ""
     step = max(1.0, len(values) / width)
     thinned = [values[min(len(values) - 1, round((i + 1) * step) - 1)] for i in range(min(width, len(values)))]

@@ -15,6 +15,7 @@ _ID_START: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 # Characters of an id that are shown: its time of creation to the millisecond, enough to be unique on most servers.
 SHOWN: Final = 13
 _MAX_SEARCHED: Final = 10_000
+_MAX_NAMED: Final = 5
 
 
 def find_study(client: Client, wanted: str) -> StudyView:
@@ -38,11 +39,12 @@ def find_study(client: Client, wanted: str) -> StudyView:
         if len(found) == 1:
             return found[0]
         if found:
-            several = ", ".join(f"{study.study_id} ({study.name})" for study in found[:5])
-            msg = f"{wanted!r} begins {len(found)} ids: {several}{', …' if len(found) > 5 else ''}; give more of it"
+            several = ", ".join(f"{study.study_id} ({study.name})" for study in found[:_MAX_NAMED])
+            more = ", …" if len(found) > _MAX_NAMED else ""
+            msg = f"{wanted!r} begins {len(found)} ids: {several}{more}; give more of it"
             raise InvalidInputError(msg, code="study.ambiguous")
     names = list(dict.fromkeys(study.name for study in client.studies.list(limit=20).items))
-    known = f"the latest are {', '.join(map(repr, names[:5]))}" if names else "the server has none yet"
+    known = f"the latest are {', '.join(map(repr, names[:_MAX_NAMED]))}" if names else "the server has none yet"
     msg = f"there is no study {wanted!r}; {known}"
     raise NotFoundError(msg, code="study.not_found")
 

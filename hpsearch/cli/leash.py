@@ -16,6 +16,8 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _LOOK_EVERY_S: Final = 0.5
+# CPUs this process and what it starts may use, such as `0,2`; all of them when unset.
+CPUS_VARIABLE: Final = "HPSEARCH_LEASH_CPUS"
 # A worker gives its trials back within a few seconds of SIGTERM; a process that hangs is ended.
 GRACE_S: Final = 20.0
 
@@ -47,7 +49,10 @@ def _watch(parent_pid: int) -> None:
 def main() -> None:
     """Tie this process to its parent and run the rest of the command line."""
     tie(int(sys.argv[1]))
-    from hpsearch.cli.main import main as command_line  # noqa: PLC0415 - the leash must be on before the slow imports
+    cpus = os.environ.pop(CPUS_VARIABLE, "")
+    if cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
+    from hpsearch.cli.main import main as command_line
 
     command_line(sys.argv[2:])
 

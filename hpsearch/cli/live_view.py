@@ -66,7 +66,11 @@ class LiveView:
 def picture(snapshot: Snapshot, story: Story, console: Console, *, blocks: bool) -> RenderableType:
     """Return all lines about a study, cut to the console's width and height."""
     n_rows = max(1, min(_MAX_ROWS, console.height - _FRAME_LINES))
-    lines: list[RenderableType] = [_head(snapshot), _progress(snapshot, story, console), _best(snapshot, story, blocks=blocks)]
+    lines: list[RenderableType] = [
+        _head(snapshot),
+        _progress(snapshot, story, console),
+        _best(snapshot, story, blocks=blocks),
+    ]
     if snapshot.board.items:
         lines += [Text(), _board(snapshot, n_rows, console.width)]
     lines += [Text(), Text(f"workers  {safe(words.fleet(snapshot))}", style="dim", no_wrap=True, overflow="ellipsis")]

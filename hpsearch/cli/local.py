@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import httpx2
+
 from hpsearch.cli.children import Child, start, stop
-from hpsearch.client import Client
 from hpsearch.errors import HpsearchError, InvalidInputError
 from hpsearch.settings import Settings
 
@@ -53,18 +54,27 @@ def find(settings: Settings) -> str | None:
 
 
 def answers(url: str) -> bool:
-    """Return whether a server answers there."""
-    with Client(url, timeout=_PROBE_TIMEOUT_S) as client:
-        return client.ready()
+    """Return whether an hpsearch server answers there, whatever state its database and disk are in."""
+    try:
+        reply = httpx2.get(f"{url}/healthz", timeout=_PROBE_TIMEOUT_S, trust_env=False)
+        return bool(reply.is_success and reply.json().get("status") == "ok")
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, AttributeError):
+        return False
 
 
 def spawn(settings: Settings, *, port: int = 0) -> Child:
-    """Return a starting local server; its words go to a log file in the data directory."""
+    """Return a starting local server; its words go to a log file in the data directory.
+
+    Args:
+        settings: With its data directory and database.
+        port: 0 lets the system choose.
+    """
     make_data_dir(settings)
     return start(
         "server",
         ["serve", "--host", "127.0.0.1", "--port", str(port), "--workers", "0", "--data-dir", str(settings.data_dir)],
         log=settings.data_dir / "logs" / "server.log",
+        # The address of a database holds its password: other users see arguments, but not the environment.
         environment={"HPSEARCH_DATABASE_URL": settings.database_url or None, "HPSEARCH_WORKERS": None},
     )
 
@@ -161,8 +171,6 @@ def _lives(pid: int) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # gone; or somebody else has its number now
         return False
-    except PermissionError:
-        return True
     return True

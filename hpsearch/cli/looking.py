@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from hpsearch.cli import failure
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.definition import load_study
-from hpsearch.cli.figures import number, parameters
+from hpsearch.cli.figures import number, parameters, size
 from hpsearch.cli.finding import find_study, find_trial
-from hpsearch.cli.outcome import check_out, collect, save_model, summary
+from hpsearch.cli.outcome import check_out, save_model
 from hpsearch.cli.pages import first
-from hpsearch.cli.study_run import stop_signals
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.cli.submission import create, uploaded_definition
 from hpsearch.cli.tables import print_leaderboard
 from hpsearch.cli.trial_report import trial_document, trial_lines
-from hpsearch.cli.watching import Link, Watcher, fitting_view
+from hpsearch.cli.watching import Watcher, fitting_view
 from hpsearch.client import Client
-from hpsearch.domain.lifecycle import STUDY_FINAL
-from hpsearch.errors import NotFoundError
-from hpsearch.wire.pages import StudyView
+from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
+from hpsearch.wire.pages import LeaderboardPage, StudyView
 
-_TABLE_ROWS = 20
+_TABLE_ROWS: Final = 20
 
 
 def submit(
@@ -35,16 +32,17 @@ def submit(
     file = load_study(path)
     with connected(server, token, data_dir, creates=True) as client:
         study = create(client, uploaded_definition(client, file, note))
+        note(f"Study {study.name!r} ({study.study_id}) is submitted.")
+        if not any(worker.state == "ACTIVE" for worker in client.workers.list().items):
+            note("No worker is connected: its trials wait until one is (hpsearch worker --server …).")
+        code = failure.OK
         if watch:
-            note(f"Study {study.name!r} ({study.study_id}) is submitted.")
-            return _follow(client, study, token_of=client, as_json=as_json)
-        _warn_if_nobody_works(client)
+            study, code = _watched(client, study)
     if as_json:
         emit(study)
-    else:
+    elif not watch:
         say(study.study_id)
-        note(f"Study {study.name!r} is submitted; watch it with  hpsearch leaderboard {study.study_id} --watch")
-    return failure.OK
+    return code
 
 
 def leaderboard(
@@ -58,27 +56,88 @@ def leaderboard(
     as_json: bool,
 ) -> int:
     """Print the leaderboard, following the study before if asked to, and return the exit code."""
+    code = failure.OK
     with connected(server, token, data_dir) as client:
         study = find_study(client, wanted)
-        if watch and study.state not in STUDY_FINAL:
-            code = _watch(client, study)
-            if code is not None:
-                return code
-            study = client.studies.get(study.study_id)
-        if as_json and limit is None:
-            page = client.studies.leaderboard(study.study_id)
-        else:
-            page = client.studies.leaderboard(study.study_id, limit=1)
-            rows = first(limit or _TABLE_ROWS, lambda n, after: client.studies.leaderboard(study.study_id, limit=n, page_token=after))
-            page = page.model_copy(update={"items": rows.items, "next_page_token": rows.next_page_token})
+        if watch:
+            study, code = _watched(client, study)
+        page = _page(client, study, limit if as_json else limit or _TABLE_ROWS)
     if as_json:
         emit(page)
-        return failure.OK
-    note(f"{study.name} ({study.study_id}): {study.state.lower()}, {study.n_trials} of {study.budget.max_trials} trials")
-    if not page.items:
-        note("No trial has finished yet.")
-        return failure.OK
-    print_leaderboard(page)
+        return code
+    note(
+        f"{study.name} ({study.study_id}): {study.state.lower()}, {study.n_trials} of {study.budget.max_trials} trials"
+    )
+    if page.items:
+        print_leaderboard(page)
+    else:
+        note("No trial has come to a result yet.")
     if page.next_page_token is not None:
-        note("More with --limit.")
+        note("There are more: --limit N shows them.")
+    return code
+
+
+def _page(client: Client, study: StudyView, limit: int | None) -> LeaderboardPage:
+    """Return the first rows, or the server's own page where no limit is given."""
+    if limit is None:
+        return client.studies.leaderboard(study.study_id)
+    top = client.studies.leaderboard(study.study_id, limit=1)
+    rows = first(limit, lambda n, after: client.studies.leaderboard(study.study_id, limit=n, page_token=after))
+    return top.model_copy(update={"items": rows.items, "next_page_token": rows.next_page_token})
+
+
+def best(
+    wanted: str, server: str | None, token: str | None, data_dir: Path | None, *, download: Path | None, as_json: bool
+) -> int:
+    """Print the best trial, write its model if asked to, and return the exit code.
+
+    Raises:
+        NoResultError: There is no result, or no model, yet.
+    """
+    target = None if download is None else check_out(download)
+    with connected(server, token, data_dir) as client:
+        study = find_study(client, wanted)
+        if study.best is None:
+            msg = f"Study {study.name!r} has no result yet ({study.state.lower()}, {study.n_trials} trials done)"
+            raise failure.NoResultError(msg)
+        if target is not None and save_model(client, study, target) is None:
+            msg = f"Study {study.name!r} has no model to download yet"
+            raise failure.NoResultError(msg)
+    row = study.best
+    if as_json:
+        model = None if target is None else str(target)
+        emit({"study_id": study.study_id, "state": study.state, "best": row.model_dump(mode="json"), "model": model})
+        return failure.OK
+    say(f"{study.name}: trial {row.number}, {study.resolved.metric} {number(row.value)}")
+    say(parameters(row.params))
+    say("  ".join(f"{name} {number(value)}" for name, value in sorted(row.metrics.items())))
+    if target is not None:
+        note(f"The model is in {download} ({size(target.stat().st_size)}).")
     return failure.OK
+
+
+def trial(name: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool) -> int:
+    """Print one trial with a summary of its epochs, and return the exit code."""
+    with connected(server, token, data_dir) as client:
+        found = find_trial(client, name)
+        metric = client.studies.get(found.study_id).resolved
+        epochs = list(client.trials.all_measurements(found.trial_id))
+    if as_json:
+        emit(trial_document(found, epochs))
+        return failure.OK
+    for line in trial_lines(found, epochs, metric.metric):
+        say(line)
+    return failure.OK
+
+
+def _watched(client: Client, study: StudyView) -> tuple[StudyView, int]:
+    """Return the study once it has ended, or as it is when the user stops looking, and the exit code."""
+    if study.state not in STUDY_FINAL:
+        try:
+            with stop_signals(), fitting_view() as view:
+                study = Watcher(lambda: client, study.study_id).follow(view).study
+        except KeyboardInterrupt:
+            note(f"The study goes on; look again with  hpsearch leaderboard {study.study_id} --watch")
+            return study, failure.INTERRUPTED
+    has_result = study.state == StudyState.COMPLETED and study.best is not None
+    return study, failure.OK if has_result else failure.NO_RESULT

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import hpsearch
 from hpsearch.cli import failure
-from hpsearch.cli.commands import database, datasets, predicting, results, running, serving, steering, studies, tokens, workers
+from hpsearch.cli.commands import (
+    database,
+    datasets,
+    predicting,
+    results,
+    running,
+    serving,
+    steering,
+    studies,
+    tokens,
+    workers,
+)
 
 app = typer.Typer(
     name="hpsearch",
-    help="Finds the best multilayer perceptron for a data set.\n\n"
-    "Start with  [bold]hpsearch run STUDY.yaml[/bold]: it starts what is missing, searches, and leaves best.keras.",
     epilog=failure.EXIT_CODES + " Errors with a traceback: HPSEARCH_DEBUG=1. No colour: NO_COLOR=1.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -26,19 +36,28 @@ for part in (running, studies, results, steering, datasets, predicting, serving,
     part.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(hpsearch.__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        print(hpsearch.__version__)  # noqa: T201 - the result of the command
-        raise typer.Exit
+    """Finds the best multilayer perceptron for a data set.
+
+    Start with  [bold]hpsearch run STUDY.yaml[/bold] : it starts what is missing, searches, and leaves best.keras.
+    """
 
 
 @app.command("version", rich_help_panel="Server")
 def _version() -> None:
     """Print the version."""
-    print(hpsearch.__version__)  # noqa: T201 - the result of the command
+    _print_version(wanted=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort:
         return failure.INTERRUPTED
     except typer.TyperException as error:
-        return _usage(error)
+        return _usage(error, arguments)
     except BrokenPipeError:
         failure.silence_pipes()
         return failure.FAILED
@@ -71,11 +90,29 @@ def run(arguments: Sequence[str]) -> int:
     return outcome if isinstance(outcome, int) else failure.OK
 
 
-def _usage(error: typer.TyperException) -> int:
-    context = getattr(error, "ctx", None)
+def _usage(error: typer.TyperException, arguments: Sequence[str]) -> int:
+    """Print what is wrong with the arguments, with the value received, and return the exit code."""
     message = error.format_message()
-    if message:
-        sys.stderr.write(f"Error: {message}\n")
-    if context is not None and message:
-        sys.stderr.write(f"Try  {context.command_path} --help\n")
-    return error.exit_code if message else failure.USAGE
+    if not message:  # the help was printed instead
+        return failure.USAGE
+    received = _received(getattr(error, "param", None), arguments)
+    if received is not None and repr(received) not in message:
+        message = f"{message.rstrip('.')}, received {received!r}"
+    from hpsearch.cli.console import note
+
+    note(f"Error: {message}")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        note(f"Try  {context.command_path} --help")
+    return error.exit_code
+
+
+def _received(parameter: Any, arguments: Sequence[str]) -> str | None:
+    """Return the value an option was given on the command line or in the environment, if it is an option."""
+    names = getattr(parameter, "opts", ())
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names and name.startswith("-"):
+            return value if equals else next(iter(arguments[index + 1 :]), None)
+    variable = getattr(parameter, "envvar", None)
+    return os.environ.get(variable) if isinstance(variable, str) else None

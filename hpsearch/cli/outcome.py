@@ -95,6 +95,24 @@ def check_out(out: Path) -> Path:
     raise InvalidInputError(msg, code="file.unwritable")
 
 
+def check_readable(path: Path) -> None:
+    """Return when there is such a file to read.
+
+    Raises:
+        InvalidInputError: There is none, or it may not be read.
+    """
+    problem = None
+    if not path.exists():
+        problem = "there is no such file"
+    elif not path.is_file():
+        problem = "it is not a file"
+    elif not os.access(path, os.R_OK):
+        problem = "permission denied"
+    if problem is not None:
+        msg = f"{path} can not be read: {problem}"
+        raise InvalidInputError(msg, code="file.unreadable")
+
+
 def save_model(client: Client, study: StudyView, out: Path) -> Path | None:
     """Write a study's best model whole or not at all, and return its path; None when the server has none."""
     try:
@@ -135,12 +153,14 @@ def _best_lines(outcome: StudyOutcome) -> Iterator[str]:
         return
     metric = study.resolved.metric
     which = words.kind_of_trial(best.kind, best.params)
+    trial = f"trial {best.number}{f' ({which})' if which else ''}"
     at = f", epoch {best.best_epoch} of {best.epochs}" if best.best_epoch and best.epochs else ""
-    yield f"Best: trial {best.number}{f' ({which})' if which else ''}, {metric} {number(best.value)} on the validation rows{at}"
+    yield f"Best: {trial}, {metric} {number(best.value)} on the validation rows{at}"
     yield f"      {parameters(best.params)}"
     if best.interval is not None and best.mean is not None:
         low, high = best.interval
-        yield f"      over {best.n_seeds} seeds: mean {number(best.mean)}, 95 % between {number(low)} and {number(high)}"
+        spread = f"95 % between {number(low)} and {number(high)}"
+        yield f"      over {best.n_seeds} seeds: mean {number(best.mean)}, {spread}"
     yield from _baseline_lines(outcome, best.value)
     yield "      It was chosen for this value, so expect a little less on new rows."
 
@@ -166,6 +186,6 @@ def _model_lines(model: Path) -> Iterator[str]:
 
 
 def _shell(text: str) -> str:
-    import shlex  # noqa: PLC0415 - a line at the very end
+    import shlex
 
     return shlex.quote(text)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from hpsearch.cli import failure
 from hpsearch.cli.connecting import require_token
 from hpsearch.cli.console import emit, note, say
-from hpsearch.cli.crew import Crew, default_workers
+from hpsearch.cli.crew import Crew
 from hpsearch.cli.definition import load_study
+from hpsearch.cli.figures import plural
 from hpsearch.cli.outcome import StudyOutcome, check_out, collect, summary
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.cli.submission import continue_or_create, uploaded_definition
 from hpsearch.cli.watching import Link, View, Watcher, fitting_view
 from hpsearch.domain.lifecycle import STUDY_FINAL
@@ -62,16 +62,15 @@ def run_study(options: RunOptions) -> int:
     view = fitting_view()
     progress = _Progress()
     try:
-        with stop_signals(), Crew(settings, tell=view.tell) as crew:
-            with _goodbye(crew), view:
-                _connect(crew, options, settings, view)
-                with closing(Link(crew.url, crew.token)) as link:
-                    definition = uploaded_definition(link.client, file, view.wait)
-                    found = continue_or_create(link.client, definition, view.tell, always_new=options.always_new)
-                    progress.study = found.study
-                    if found.study.state not in STUDY_FINAL:
-                        progress.study = _search(crew, options, link, found.study, view)
-                    outcome = collect(link.client, progress.study, out)
+        with stop_signals(), Crew(settings, tell=view.tell) as crew, _goodbye(crew), view:
+            _connect(crew, options, settings, view)
+            with closing(Link(crew.url, crew.token)) as link:
+                definition = uploaded_definition(link.client, file, view.wait)
+                found = continue_or_create(link.client, definition, view.tell, always_new=options.always_new)
+                progress.study = found.study
+                if found.study.state not in STUDY_FINAL:
+                    progress.study = _search(crew, options, link, found.study, view)
+                outcome = collect(link.client, progress.study, out)
     except KeyboardInterrupt:
         _explain_interrupt(progress.study, options)
         return failure.INTERRUPTED
@@ -93,18 +92,16 @@ def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) ->
 
 
 def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:
-    n_workers = options.workers
-    if n_workers is None:
-        n_workers = 0 if options.server is not None else default_workers()
-    crew.hire(n_workers)
-    if n_workers:
-        view.wait(f"Starting {n_workers} worker{'s' if n_workers > 1 else ''}; loading TensorFlow takes some seconds …")
+    n_workers = 0 if options.workers is None and options.server is not None else options.workers
+    n_trainers = crew.hire(n_workers)
+    if n_trainers:
+        view.wait(f"Starting {plural(n_trainers, 'local trainer')}; loading TensorFlow takes some seconds …")
 
     def tend() -> None:
         crew.tend()
         link.move(crew.url, crew.token)
 
-    return Watcher(link, study.study_id).follow(view, tend=tend).study
+    return Watcher(lambda: link.client, study.study_id).follow(view, tend=tend).study
 
 
 @contextmanager
@@ -137,21 +134,3 @@ def _print(outcome: StudyOutcome, *, as_json: bool) -> int:
         for line in summary(outcome):
             say(line)
     return failure.OK if outcome.has_result else failure.NO_RESULT
-
-
-@contextmanager
-def stop_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into the same orderly end as Ctrl-C, which also works where a shell has masked it."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
-        wanted.append(signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -56,7 +56,7 @@ def create(client: Client, definition: StudyDefinition) -> StudyView:
 
 
 def same_study(client: Client, definition: StudyDefinition) -> StudyView | None:
-    """Return the newest study of exactly this definition that has not failed or been cancelled; None if there is none."""
+    """Return the newest study of exactly this definition that neither failed nor was cancelled, or None."""
     wanted = definition.model_dump()
     for study in islice(client.studies.all(name=definition.name), _MAX_COMPARED):
         usable = study.state not in (StudyState.CANCELLED, StudyState.FAILED)
@@ -87,8 +87,10 @@ def continue_or_create(
     label = f"Study {found.name!r} ({found.study_id[:SHOWN]})"
     if found.state in STUDY_FINAL:
         when = f", {ago(found.ended_at)}" if found.ended_at is not None else ""
-        tell(f"{label} with the same definition is complete ({plural(found.n_trials, 'trial')}{when}); "
-             "this is its result. --new searches again.")
+        tell(
+            f"{label} with the same definition is complete ({plural(found.n_trials, 'trial')}{when}); "
+            "this is its result. --new searches again."
+        )
         return Submission(found, is_new=False)
     done = f"{found.n_trials} of {found.budget.max_trials} trials done"
     if found.state == StudyState.PAUSED:

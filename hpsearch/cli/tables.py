@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich import box
 from rich.table import Table
@@ -18,6 +19,8 @@ from hpsearch.domain.trial import Trial
 from hpsearch.wire.pages import LeaderboardPage, StudyView
 from hpsearch.wire.tokens import TokenView
 from hpsearch.wire.workers import WorkerView
+
+_MAX_CATEGORIES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,14 @@ def print_table(headings: Sequence[Heading], rows: Iterable[Sequence[str]]) -> N
 
 def print_studies(studies: Iterable[StudyView]) -> None:
     """Print one line per study."""
-    headings = [Heading("id"), Heading("name"), Heading("state"), Heading("trials", is_number=True), Heading("best"), Heading("age")]
+    headings = [
+        Heading("id"),
+        Heading("name"),
+        Heading("state"),
+        Heading("trials", is_number=True),
+        Heading("best"),
+        Heading("age"),
+    ]
     print_table(headings, (_study_cells(study) for study in studies))
 
 
@@ -65,7 +75,11 @@ def print_leaderboard(page: LeaderboardPage) -> None:
     headings = [Heading("rank", is_number=True), Heading("trial", is_number=True), Heading(page.metric, is_number=True)]
     if confirmed:
         headings += [Heading("mean over seeds"), Heading("ranks")]
-    headings += [Heading("epochs", is_number=True), Heading("weights", is_number=True), Heading("parameters", folds=True)]
+    headings += [
+        Heading("epochs", is_number=True),
+        Heading("weights", is_number=True),
+        Heading("parameters", folds=True),
+    ]
 
     def cells() -> Iterable[list[str]]:
         for row in page.items:
@@ -73,7 +87,11 @@ def print_leaderboard(page: LeaderboardPage) -> None:
             start = [str(row.rank), str(row.number), number(row.value)]
             if confirmed:
                 start += [_mean(row.mean, row.interval), _ranks(row.rank_interval)]
-            end = [_whole(row.epochs), _whole(row.n_weights), f"{which + '  ' if which else ''}{parameters(row.params, names)}"]
+            end = [
+                _whole(row.epochs),
+                _whole(row.n_weights),
+                f"{which + '  ' if which else ''}{parameters(row.params, names)}",
+            ]
             yield start + end
 
     print_table(headings, cells())
@@ -111,7 +129,11 @@ def print_trials(trials: Sequence[Trial], metric: str) -> None:
             which = words.kind_of_trial(trial.kind, trial.params)
             state = trial.state.lower() + (f" ({trial.cause})" if trial.cause else "")
             start = [str(trial.number), state, number(trial.value), _whole(trial.epochs), str(trial.attempt)]
-            yield [*start, duration(trial.duration_s), f"{which + '  ' if which else ''}{parameters(trial.params, names)}"]
+            yield [
+                *start,
+                duration(trial.duration_s),
+                f"{which + '  ' if which else ''}{parameters(trial.params, names)}",
+            ]
 
     print_table(headings, cells())
 
@@ -119,7 +141,12 @@ def print_trials(trials: Sequence[Trial], metric: str) -> None:
 def print_datasets(datasets: Iterable[Dataset]) -> None:
     """Print one line per data set."""
     headings = [Heading("id"), Heading("name"), Heading("from"), Heading("rows", is_number=True)]
-    headings += [Heading("columns", is_number=True), Heading("target"), Heading("task"), Heading("size", is_number=True)]
+    headings += [
+        Heading("columns", is_number=True),
+        Heading("target"),
+        Heading("task"),
+        Heading("size", is_number=True),
+    ]
     print_table(
         headings,
         (
@@ -136,7 +163,8 @@ def print_profile(profile: DatasetProfile) -> None:
     def cells() -> Iterable[list[str]]:
         for column in profile.columns:
             spread = f"{number(column.minimum)} to {number(column.maximum)}, mean {number(column.mean)}"
-            shown = ", ".join(column.categories[:8]) + (", …" if len(column.categories) > 8 else "")
+            more = ", …" if len(column.categories) > _MAX_CATEGORIES else ""
+            shown = ", ".join(column.categories[:_MAX_CATEGORIES]) + more
             yield [column.name, column.kind, f"{column.n_missing:,}", shown if column.categories else spread]
 
     print_table(headings, cells())
@@ -149,7 +177,15 @@ def print_workers(workers: Iterable[WorkerView]) -> None:
     print_table(
         headings,
         (
-            [w.worker_id, w.name, w.state.lower(), str(w.n_running), str(w.n_finished), _devices(w), ago(w.last_seen_at)]
+            [
+                w.worker_id,
+                w.name,
+                w.state.lower(),
+                str(w.n_running),
+                str(w.n_finished),
+                _devices(w),
+                ago(w.last_seen_at),
+            ]
             for w in workers
         ),
     )

@@ -13,7 +13,7 @@ from typing import Final, Protocol, Self
 from hpsearch.cli import console
 from hpsearch.cli.progress import Snapshot
 from hpsearch.client import Client
-from hpsearch.errors import ForbiddenError, HpsearchError, UnavailableError
+from hpsearch.errors import ForbiddenError, UnavailableError
 from hpsearch.wire.workers import WorkerView
 
 # Without a word from the server, look this often.
@@ -55,10 +55,10 @@ class View(Protocol):
 def fitting_view() -> View:
     """Return a moving picture for a person at a terminal, plain lines otherwise."""
     if console.is_live():
-        from hpsearch.cli.live_view import LiveView  # noqa: PLC0415 - pipes and logs do not need it
+        from hpsearch.cli.live_view import LiveView
 
         return LiveView()
-    from hpsearch.cli.plain_view import PlainView  # noqa: PLC0415 - see above
+    from hpsearch.cli.plain_view import PlainView
 
     return PlainView()
 
@@ -99,8 +99,8 @@ class Link:
 class Wakeups:
     """Wakes the watcher whenever the server reports an event; a lost stream costs only promptness."""
 
-    def __init__(self, link: Link, study_id: str) -> None:
-        self._link = link
+    def __init__(self, source: Callable[[], Client], study_id: str) -> None:
+        self._source = source
         self._study_id = study_id
         self._news = threading.Event()
         self._closed = threading.Event()
@@ -125,8 +125,9 @@ class Wakeups:
     def _listen(self) -> None:
         after: str | None = None
         while not self._closed.is_set():
-            with contextlib.suppress(HpsearchError), Client(self._link.url, self._link.token) as client:
-                for event in client.studies.events(self._study_id, after=after, attempts=2):
+            # Whatever ends the stream (the client may be closed under it), the watcher still looks by itself.
+            with contextlib.suppress(Exception):
+                for event in self._source().studies.events(self._study_id, after=after, attempts=2):
                     after = event.event_id
                     self._news.set()
                     if self._closed.is_set():
@@ -139,12 +140,12 @@ class Watcher:
     """Takes snapshots of one study.
 
     Attributes:
-        link: To its server.
+        source: Returns a client of its server; asked before each look.
         study_id: Which.
         top: Rows of the leaderboard wanted.
     """
 
-    link: Link
+    source: Callable[[], Client]
     study_id: str
     top: int = _TOP
     _workers: tuple[WorkerView, ...] = ()
@@ -156,7 +157,7 @@ class Watcher:
         Raises:
             HpsearchError: The server refuses or can not be reached.
         """
-        client = self.link.client
+        client = self.source()
         study = client.studies.get(self.study_id)
         board = client.studies.leaderboard(self.study_id, limit=self.top)
         now = time.monotonic()
@@ -178,7 +179,7 @@ class Watcher:
             HpsearchError: The server refuses, or ``tend`` gave up.
         """
         away_since_s: float | None = None
-        with Wakeups(self.link, self.study_id) as wakeups:
+        with Wakeups(self.source, self.study_id) as wakeups:
             while True:
                 tend()
                 try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hpsearch.cli.figures import duration, number, plural
 from hpsearch.cli.progress import Snapshot, Story
 from hpsearch.domain.trial import Params
 from hpsearch.wire.pages import StudyView
 from hpsearch.wire.workers import WorkerView
 
-_END_REASONS = {
+_MAX_WORKERS: Final = 6
+_END_REASONS: Final = {
     "max_trials": "all trials done",
     "wall_time": "the time was up",
     "device_seconds": "the device time was used up",
@@ -85,9 +88,9 @@ def fleet(snapshot: Snapshot) -> str:
     if not active:
         return "no worker yet"
     shown = []
-    for worker in active[:6]:
+    for worker in active[:_MAX_WORKERS]:
         doing = f"{worker.n_running} running" if worker.n_running else "idle"
         state = "" if worker.state == "ACTIVE" else f", {worker.state.lower()}"
         shown.append(f"{worker.name}: {doing}{state}")
-    more = f" and {len(active) - 6} more" if len(active) > 6 else ""
+    more = f" and {len(active) - _MAX_WORKERS} more" if len(active) > _MAX_WORKERS else ""
     return " · ".join(shown) + more

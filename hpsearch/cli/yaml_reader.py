@@ -32,7 +32,7 @@ _NULL: Final = re.compile(r"~|null|Null|NULL|")
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the number rules of YAML 1.2."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own shape
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
 for _kind, _pattern, _first in (
@@ -42,7 +42,7 @@ for _kind, _pattern, _first in (
     ("null", _NULL, ["~", "n", "N", ""]),
     ("merge", re.compile("<<"), "<"),
 ):
-    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_pattern.pattern})\Z"), list(_first))  # type: ignore[no-untyped-call]
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_pattern.pattern})\Z"), list(_first))
 
 
 @dataclass
@@ -130,6 +130,8 @@ class _Builder:
             raise self.fail(node, "aliases (*name) expand without end")
         self.open.add(id(node))
         try:
+            if not isinstance(node, yaml.ScalarNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
+                raise self.fail(node, f"the tag {node.tag.removeprefix(_TAG)!r} is not known here; leave it out")
             if isinstance(node, yaml.MappingNode):
                 return self.mapping(node, at)
             if isinstance(node, yaml.SequenceNode):
@@ -170,7 +172,9 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode):
             raise self.fail(node, "a field name must be text")
         if node.tag != _TAG + "str":
-            raise self.fail(node, f"a field name must be text, received {node.value!r}; write it in quotes if it is meant")
+            raise self.fail(
+                node, f"a field name must be text, received {node.value!r}; write it in quotes if it is meant"
+            )
         return str(node.value)
 
     def scalar(self, node: yaml.Node) -> Any:

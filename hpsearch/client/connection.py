@@ -115,7 +115,7 @@ class Connection:
                     method,
                     path,
                     content=content,
-                    params={key: str(value) for key, value in (params or {}).items() if value is not None},
+                    params=_query(params),
                     headers=sent_headers,
                     timeout=self.timeout_s + wait_s,
                 )
@@ -158,7 +158,7 @@ class Connection:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, object] | None = None,
         silence_s: float = _TRANSFER_SILENCE_S,
     ) -> Iterator[httpx2.Response]:
         """Yield an accepted answer whose body is still to be read.
@@ -173,7 +173,7 @@ class Connection:
         with (
             network_errors(self.url),
             self._http.stream(
-                "GET", path, headers=dict(headers or {}), params=dict(params or {}), timeout=timeout
+                "GET", path, headers=dict(headers or {}), params=_query(params), timeout=timeout
             ) as response,
         ):
             if not response.is_success:
@@ -185,6 +185,10 @@ class Connection:
         if response.is_success or response.status_code == HTTPStatus.NOT_MODIFIED:
             return response
         raise error_of(response, self.url)
+
+
+def _query(params: Mapping[str, object] | None) -> dict[str, str]:
+    return {key: str(value) for key, value in (params or {}).items() if value is not None}
 
 
 def _json(body: Body) -> bytes:

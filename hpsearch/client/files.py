@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -61,7 +61,14 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         yield file
 
 
-def download(connection: Connection, path: str, target: Path, *, sha256: str | None = None) -> str:
+def download(
+    connection: Connection,
+    path: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    params: Mapping[str, object] | None = None,
+) -> str:
     """Return the SHA-256 in hex of what was downloaded to `target`; on any error the target is as it was before.
 
     Args:
@@ -69,6 +76,7 @@ def download(connection: Connection, path: str, target: Path, *, sha256: str | N
         path: Below the base address.
         target: File to write; its folder must exist.
         sha256: In hex, what the content must have, besides what the server announces.
+        params: Query.
 
     Raises:
         ConflictError: With code `digest_mismatch`: the content is not what was announced or wanted.
@@ -77,7 +85,8 @@ def download(connection: Connection, path: str, target: Path, *, sha256: str | N
     try:
         with _beside(target) as (temporary, file):
             # Compressed transfer would hide the bytes that the digest is of.
-            with connection.stream(path, headers={"Accept": "*/*", "Accept-Encoding": "identity"}) as response:
+            headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+            with connection.stream(path, headers=headers, params=params) as response:
                 found = _receive(response, file)
                 announced = announced_sha256(response.headers)
             for wanted in (announced, sha256):

@@ -9,14 +9,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
 
-from pydantic import TypeAdapter
-
 from hpsearch.client.connection import Connection, segment
 from hpsearch.client.events import follow
 from hpsearch.client.files import download
 from hpsearch.client.paging import walk
 from hpsearch.domain.trial import Trial
-from hpsearch.wire.pages import Event, LeaderboardPage, LeaderboardRow, Page
+from hpsearch.wire.pages import Event, HistoryPoint, LeaderboardPage, LeaderboardRow, Page
 
 # Leaderboard pages remembered with their ETag, so that polling an unchanged one costs next to nothing.
 _MAX_REMEMBERED: Final = 32
@@ -102,13 +100,22 @@ class Results:
         Raises:
             HpsearchError: The server refuses, or can not be reached `attempts` times in a row.
         """
-        return follow(self._connection, _path(study_id, "events"), after=after, attempts=attempts)
+        return follow(self._connection, _path(study_id, "events"), Event, after=after, attempts=attempts)
 
-    def history(self, study_id: str) -> list[dict[str, Any]]:
-        """Return the best value so far after each finished trial, in the order they finished."""
-        answer = self._connection.call(object, "GET", _path(study_id, "history"))
-        points = answer.get("items", []) if isinstance(answer, dict) else answer
-        return TypeAdapter(list[dict[str, Any]]).validate_python(points)
+    def leaderboards(self, study_id: str, *, limit: int = 50, attempts: int | None = None) -> Iterator[LeaderboardPage]:
+        """Iterate over the first page of the ranked trials, now and whenever it changes, for ever.
+
+        Args:
+            study_id: Which study.
+            limit: Rows at most.
+            attempts: Failed connections in a row before the error is raised; None never gives up.
+        """
+        path = _path(study_id, "leaderboard", "stream")
+        return follow(self._connection, path, LeaderboardPage, params={"limit": limit}, attempts=attempts)
+
+    def history(self, study_id: str) -> tuple[HistoryPoint, ...]:
+        """Return how the best value improved: one point for each result that beat all before it."""
+        return self._connection.call(Page[HistoryPoint], "GET", _path(study_id, "history")).items
 
     def export(self, study_id: str, target: Path, *, format: Literal["csv", "parquet", "jsonl"] = "csv") -> str:  # noqa: A002
         """Write all trials to `target` and return the file's SHA-256 in hex.
@@ -118,7 +125,7 @@ class Results:
             target: File to write; its folder must exist.
             format: Of the file.
         """
-        return download(self._connection, _path(study_id, "export") + f"?format={format}", target)
+        return download(self._connection, _path(study_id, "export"), target, params={"format": format})
 
     def download_model(self, study_id: str, target: Path) -> str:
         """Write the best model (`.keras`) to `target` and return its SHA-256 in hex, which was checked.

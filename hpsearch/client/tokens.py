@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import TypeAdapter
-
 from hpsearch.client.connection import Connection, segment
+from hpsearch.wire.pages import Page
 from hpsearch.wire.tokens import TokenReply, TokenRequest, TokenView
 
 
@@ -20,9 +19,7 @@ class Tokens:
 
     def list(self) -> tuple[TokenView, ...]:
         """Return all tokens, without their secrets."""
-        answer = self._connection.call(object, "GET", "/v1/tokens")
-        items = answer.get("items", []) if isinstance(answer, dict) else answer
-        return TypeAdapter(tuple[TokenView, ...]).validate_python(items)
+        return self._connection.call(Page[TokenView], "GET", "/v1/tokens").items
 
     def revoke(self, token_id: str) -> None:
         """Make a token stop working now."""

@@ -232,7 +232,8 @@ class StudyDefinition(Frozen):
         if self.algorithm.kind == "grid":
             endless = [name for name, parameter in self.space.flat().items() if parameter.values is None]
             if endless:
-                msg = f"a grid needs values or steps for every parameter, received a range without steps for {', '.join(endless)}"
+                names = ", ".join(endless)
+                msg = f"a grid needs values or steps for every parameter, received a range without steps for {names}"
                 raise ValueError(msg)
         return self
 

@@ -74,7 +74,10 @@ class Outcome(Frozen):
     stop_reason: StopReason | None = None
 
     @model_validator(mode="after")
-    def _value_of_complete(self) -> Outcome:
+    def _coherent(self) -> Outcome:
+        if self.cause in ("lost", "lost_repeatedly"):
+            msg = f"the cause {self.cause} is the server's to give; use crashed or stalled"
+            raise ValueError(msg)
         if self.state == "COMPLETE" and self.value is None:
             msg = "a COMPLETE outcome needs a finite value; a trial that diverged is INFEASIBLE with cause diverged"
             raise ValueError(msg)

@@ -9,10 +9,10 @@ from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.space import Space
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.plan import Plan, is_width, plan
+from hpsearch.sampling.plan import Plan, is_width, key, plan
 from hpsearch.sampling.radix import Radix, TooManyStatesError
 from hpsearch.sampling.request import Shape
-from hpsearch.sampling.uniform import raw_words
+from hpsearch.sampling.uniform import Stream, raw_words
 from hpsearch.sampling.weights import count_table
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Grid:
         if not 0 <= grid_index < self.size:
             msg = f"the grid has points 0 to {self.size - 1}, received {grid_index}"
             raise IndexError(msg)
-        return self._radix.point(grid_index if self._blocks is None else self._blocks.combination(grid_index))
+        combination = grid_index if self._blocks is None else self._blocks.combination(grid_index)
+        return self._plan.readable(self._radix.point(combination))
 
     def index_of(self, params: Params) -> int | None:
         """Return the number of a point (fixed values included); None when it is not in the grid."""
@@ -87,7 +88,7 @@ class Grid:
         """
         import numpy as np
 
-        keys = raw_words(self.size, seed, 1)
+        keys = raw_words(self.size, seed, Stream.GRID)
         order: list[int] = np.argsort(keys, kind="stable").tolist()
         return order
 
@@ -155,7 +156,7 @@ def _settings(plan: Plan) -> dict[str, NDArray[np.int64]]:
     for slot in plan.structural:
         active = np.ones(n_rows, dtype=bool)
         for parent, wanted in slot.when.items():
-            allowed = [(isinstance(v, bool), v) in wanted for v in values[parent]]
+            allowed = [key(v) in wanted for v in values[parent]]
             active &= np.array([*allowed, False])[columns[parent]]  # place -1 reads the last: inactive
         repeats = np.where(active, len(values[slot.name]), 1)
         columns = {name: np.repeat(column, repeats) for name, column in columns.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from hpsearch.domain.space import Parameter, Space
 from hpsearch.domain.strict import Scalar
+from hpsearch.domain.trial import Params
 
 # What decides how many weights a network has; all `units_…` do too.
 _STRUCTURE: Final = frozenset({"layers", "units", "batch_norm"})
@@ -41,7 +43,7 @@ class Slot:
     values: tuple[Scalar, ...] | None
     when: Mapping[str, frozenset[Key]]
 
-    @property
+    @cached_property
     def searched(self) -> bool:
         """Whether more than one value can be taken."""
         return self.values is None or len(self.values) > 1
@@ -49,6 +51,20 @@ class Slot:
     def active(self, params: Mapping[str, Scalar]) -> bool:
         """Return whether the parameter takes part, given its parents' values."""
         return all(parent in params and key(params[parent]) in wanted for parent, wanted in self.when.items())
+
+    def own(self, value: Scalar) -> Scalar | None:
+        """Return the parameter's own spelling of a value (its very float, where steps were rounded); None if foreign."""
+        if self.values is None:
+            return value if self.parameter.contains(value) else None
+        exact = self._by_key.get(key(value))
+        if exact is not None or not self.parameter.contains(value):
+            return exact
+        numbers = [v for v in self.values if not isinstance(v, bool | str)]
+        return min(numbers, key=lambda v: abs(v - value) if not isinstance(value, str) else 0.0, default=None)
+
+    @cached_property
+    def _by_key(self) -> dict[Key, Scalar]:
+        return {key(value): value for value in self.values or ()}
 
 
 @dataclass(frozen=True)
@@ -58,12 +74,32 @@ class Plan:
     Attributes:
         slots: The parameters in that order.
         n_structural: How many of the first decide the number of weights.
+        names: All names in the order of the definition, as people want to read them.
     """
 
     slots: tuple[Slot, ...]
     n_structural: int
+    names: tuple[str, ...]
 
-    @property
+    def readable(self, params: Mapping[str, Scalar]) -> Params:
+        """Return the point with its parameters in the order of the definition."""
+        return {name: params[name] for name in self.names if name in params}
+
+    def own(self, params: Mapping[str, Scalar]) -> Params | None:
+        """Return a point in the space's own spelling, with values that are not searched; None if it is no member."""
+        point: Params = {}
+        for slot in self.slots:
+            if not slot.active(point):
+                continue
+            value = slot.own(params[slot.name]) if slot.name in params else None
+            if value is None and not slot.searched and slot.name not in params:
+                value = (slot.values or ())[0]
+            if value is None:
+                return None
+            point[slot.name] = value
+        return point if params.keys() <= point.keys() else None
+
+    @cached_property
     def searched(self) -> tuple[Slot, ...]:
         """The parameters that can take more than one value."""
         return tuple(slot for slot in self.slots if slot.searched)
@@ -107,4 +143,4 @@ def plan(space: Space) -> Plan:
     placed: dict[str, int] = {}
     _close_together(slots, structural, placed)
     _close_together(slots, set(slots) - structural, placed)
-    return Plan(tuple(slots[name] for name in placed), len(structural))
+    return Plan(tuple(slots[name] for name in placed), len(structural), tuple(space.flat()))

@@ -9,6 +9,7 @@ the state alone. So a table by place and state counts the points and turns an in
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from hpsearch.domain.strict import Scalar
@@ -31,22 +32,11 @@ class _Digit:
         self.name = slot.name
         self.values = slot.values or ()
         self._place_of: dict[Key, int] = {key(value): i for i, value in enumerate(self.values)}
-        children = [child for child in slots[place + 1 :] if self.name in child.when]
-        signatures = [tuple(key(v) in child.when[self.name] for child in children) for v in self.values]
-        distinct = list(dict.fromkeys(signatures))
-        self.class_of = [distinct.index(s) for s in signatures]
-        self.class_sizes = [self.class_of.count(c) for c in range(len(distinct))]
-        self._conditions = [(frontier.index(p), self._wanted(slots, p, slot)) for p in slot.when]
+        self.class_of = _classes(slot, slots)
+        sizes = Counter(self.class_of)
+        self.class_sizes = [sizes[c] for c in range(len(sizes))]
+        self._conditions = [(frontier.index(s.name), _classes_under(s, slots, slot)) for s in slots if s.name in slot.when]
         self._kept = [frontier.index(name) if name in frontier else None for name in following]
-
-    @staticmethod
-    def _wanted(slots: Sequence[Slot], parent: str, slot: Slot) -> frozenset[int]:
-        place = next(i for i, s in enumerate(slots) if s.name == parent)
-        children = [child for child in slots[place + 1 :] if parent in child.when]
-        values = slots[place].values or ()
-        signatures = list(dict.fromkeys(tuple(key(v) in c.when[parent] for c in children) for v in values))
-        mine = next(i for i, child in enumerate(children) if child.name == slot.name)
-        return frozenset(c for c, signature in enumerate(signatures) if signature[mine])
 
     def active(self, state: State) -> bool:
         return all(state[at] in wanted for at, wanted in self._conditions)
@@ -61,6 +51,21 @@ class _Digit:
             return exact
         near = (i for i, v in enumerate(self.values) if isinstance(v, float) and math.isclose(v, value, rel_tol=1e-9))
         return next(near, None)
+
+
+def _classes(parent: Slot, slots: Sequence[Slot]) -> list[int]:
+    """Return the class of each value of a parameter: values that switch the same children on share one."""
+    children = [child.when[parent.name] for child in slots if parent.name in child.when]
+    numbers: dict[tuple[bool, ...], int] = {}
+    signatures = [tuple(key(value) in wanted for wanted in children) for value in parent.values or ()]
+    return [numbers.setdefault(signature, len(numbers)) for signature in signatures]
+
+
+def _classes_under(parent: Slot, slots: Sequence[Slot], child: Slot) -> frozenset[int]:
+    """Return the classes of the parent under which the child is active."""
+    wanted = child.when[parent.name]
+    pairs = zip(parent.values or (), _classes(parent, slots), strict=True)
+    return frozenset(number for value, number in pairs if key(value) in wanted)
 
 
 class Radix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,15 +10,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Stream(IntEnum):
+    """What random words are for: the last number of every seed, so that no two uses share a stream.
+
+    The values are part of what makes studies repeatable and never change. None is 0, because a trailing zero does not
+    change a `SeedSequence`.
+    """
+
+    GRID = 1
+    RANDOM = 2
+    PICK = 3
+    STRATA = 4
+    WITHIN = 5
+    MODEL = 6
+    NOVEL = 7
+    FRAMES = 8
+
+
 def raw_words(n: int, *entropy: int) -> NDArray[np.uint64]:
-    """Return n 64-bit words, (n,) uint64: PCG64 seeded by ``SeedSequence(entropy)``.
+    """Return n 64-bit words, (n,) uint64: NumPy's PCG64 seeded by ``SeedSequence(entropy)``.
 
     Only the raw stream and the seeding are used, which NumPy promises never to change (NEP 19); its `Generator`
     methods carry no such promise.
 
     Args:
         n: At least 0.
-        entropy: Non-negative integers; each different sequence gives an independent stream.
+        entropy: Non-negative integers, the last a `Stream`; each different sequence gives an independent stream.
     """
     import numpy as np
 

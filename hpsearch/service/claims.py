@@ -56,6 +56,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
                 ]
             )
         reply = _reply(ctx, tx, rows)
+        tx.workers.seen(worker)  # last: rows are locked in the order study, trial, worker everywhere
     if len(rows) < room:
         ctx.signals.wish(room - len(rows))
     if rows and not known:

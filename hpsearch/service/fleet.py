@@ -35,7 +35,7 @@ def register(ctx: Context, caller: Caller, request: RegisterRequest) -> Register
 
 
 def identify(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
-    """Return the worker a request speaks for, and note that it was heard of.
+    """Return the worker a request speaks for.
 
     Raises:
         NotFoundError: It was never registered here.
@@ -45,7 +45,6 @@ def identify(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
     if worker.token_uid != caller.token_id and not caller.is_admin:
         msg = f"worker {worker_id} was registered with another token; register a worker of your own"
         raise ForbiddenError(msg, code="worker.foreign")
-    tx.workers.seen(worker)
     return worker
 
 

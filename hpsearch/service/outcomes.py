@@ -224,7 +224,8 @@ def _end_attempt(tx: Transaction, trial: QueuedTrial, outcome: Outcome, *, state
             "cause": outcome.cause,
             "detail": _cut(outcome.detail),
             "device_seconds": outcome.device_seconds,
-            "outcome_digest": digest_of(outcome),
+            # An attempt the reaper gave up was not ended by its worker: it may still report, and be revived.
+            "outcome_digest": None if outcome.cause == "lost" else digest_of(outcome),
         },
     )
 

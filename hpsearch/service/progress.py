@@ -37,9 +37,9 @@ def progress_of(tx: Transaction, study: StudyRecord) -> Progress:
     )
 
 
-def log(tx: Transaction, kind: str, study: StudyRecord, trial_uid: str | None = None, **data: Any) -> None:
+def log(tx: Transaction, event: str, study: StudyRecord, trial_uid: str | None = None, /, **data: Any) -> None:
     """Write one event of a study."""
-    tx.events.add(kind, study_id=study.id, trial_uid=trial_uid, data=data)
+    tx.events.add(event, study_id=study.id, trial_uid=trial_uid, data=data)
 
 
 def cancel_trial(tx: Transaction, study: StudyRecord, trial: QueuedTrial, *, why: str) -> bool:

@@ -59,6 +59,7 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
         for study_id in sorted(ended):
             advance(tx, study_id)
         fresh = tx.queue.study_facts(sorted(studies))
+        tx.workers.seen(worker)  # last: rows are locked in the order study, trial, worker everywhere
     if ended:
         ctx.signals.fill_needed.set()
         ctx.signals.work()

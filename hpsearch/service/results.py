@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.metrics import better
@@ -17,14 +17,15 @@ from hpsearch.wire.pages import HistoryPoint, LeaderboardPage, LeaderboardRow, M
 
 def to_row(ranked: Ranked) -> LeaderboardRow:
     """Return a leaderboard row of a ranked result."""
-    trial = ranked.trial
+    trial, confirmed = ranked.trial, ranked.confirmation or {}
+    pairs = {name: tuple(confirmed[name]) for name in ("interval", "rank_interval") if confirmed.get(name)}
     return LeaderboardRow.model_construct(
         rank=ranked.rank,
         trial_id=trial.trial_id,
         number=trial.number,
         kind=trial.kind.value,
         params=trial.params,
-        value=trial.value,
+        value=cast("float", trial.value),  # only results with a value are ranked
         metrics=trial.metrics,
         best_epoch=trial.best_epoch,
         epochs=trial.epochs,
@@ -32,7 +33,7 @@ def to_row(ranked: Ranked) -> LeaderboardRow:
         n_weights=trial.n_weights,
         device_seconds=trial.device_seconds,
         duration_s=trial.duration_s,
-        **(ranked.confirmation or {}),
+        **{**confirmed, **pairs},
     )
 
 

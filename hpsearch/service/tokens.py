@@ -99,7 +99,7 @@ def authenticate(ctx: Context, raw: str) -> Caller:
         or record.revoked_at is not None
         or (record.expires_at is not None and record.expires_at <= now)
     ):
-        msg = "a valid bearer token is needed: send `Authorization: Bearer hps_…` (make one with `hpsearch tokens create`)"
+        msg = "a valid token is needed: send `Authorization: Bearer hps_…` (`hpsearch tokens create` makes one)"
         raise UnauthenticatedError(msg)
     return Caller(token_id=record.uid, scopes=frozenset(record.scopes))
 

@@ -65,7 +65,7 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
-            msg = f"the database is at revision {before}, which this version does not know: it was made by a newer hpsearch ({error})"
+            msg = f"the database is at revision {before}, made by a newer hpsearch than this one ({error})"
             raise ConflictError(msg, code="database.newer") from None
         connection.commit()
     return before, head()

@@ -14,7 +14,7 @@ from hpsearch.errors import InvalidInputError
 
 MAX_LIMIT: Final = 1000
 
-# An order is a list of (column, descending). The last column must be unique and never NULL; NULLs of the others come last.
+# An order is a list of (column, descending). The last column is unique and never NULL; NULLs of the others come last.
 Order = Sequence[tuple[ColumnElement[Any], bool]]
 
 
@@ -38,7 +38,7 @@ def decode_token(scope: str, page_token: str, *, length: int) -> list[Any]:
     if found != scope or len(values) != length or not all(isinstance(v, str | int | float | None) for v in values):
         msg = "page_token is not one this list gave out; start again without it"
         raise InvalidInputError(msg, code="page_token.invalid")
-    return values
+    return list(values)
 
 
 def check_limit(limit: int) -> int:

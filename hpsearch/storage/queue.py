@@ -1,4 +1,4 @@
-"""The queue: claims, leases and the guarded moves of trials. Every guard is inside the statement that changes the row."""
+"""The queue: claims, leases and guarded moves of trials. Every guard is inside the statement that changes the row."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hpsearch.storage.tables import attempt, study, trial
 
 _QUEUED = columns_of(QueuedTrial, trial)
 _CLAIMED = columns_of(ClaimedRow, trial)
-# After this many seconds a trial that ran out of memory may go back to the worker it should avoid: there may be no other.
+# After so many seconds a trial that ran out of memory may go back to the worker it should avoid: there may be no other.
 _AVOID_S = 60.0
 
 
 def _state_in(event: TrialEvent) -> ColumnElement[bool]:
     # Spelt out, not bound: a partial index serves only a condition the planner can read.
     states = ", ".join(f"'{state.value}'" for state in sources(event))
-    return literal_column(f"trial.state IN ({states})")  # type: ignore[return-value]
+    return literal_column(f"trial.state IN ({states})")
 
 
 class Queue:

@@ -158,7 +158,8 @@ def columns_of(kind: type, table: Table) -> tuple[Column[Any], ...]:
 
 def to_record(kind: type[Record], row: Row[Any]) -> Record:
     """Return the record of a row selected with `columns_of`."""
-    return kind(*row)
+    values: tuple[Any, ...] = tuple(row)
+    return kind(*values)
 
 
 # Columns of `trial` that a Trial takes over as they are.

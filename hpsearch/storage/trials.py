@@ -59,8 +59,8 @@ class TrialRepository:
             return []
         zeros = {
             "precedence": 0, "held": False, "available_at": 0.0, "attempt": 0, "infra_attempts": 0, "oom_attempts": 0,
-            "last_epoch": 0, "tier": 1, "device_seconds": 0.0, "search_index": None, "grid_index": None, "n_weights": None,
-            "parent_id": None, "refit_epochs": None, "split_seed": None,
+            "last_epoch": 0, "tier": 1, "device_seconds": 0.0, "search_index": None, "grid_index": None,
+            "n_weights": None, "parent_id": None, "refit_epochs": None, "split_seed": None,
         }  # fmt: skip
         inserted = self._connection.execute(
             insert(trial).returning(trial.c.id, trial.c.uid), [{**zeros, **row} for row in rows]
@@ -139,7 +139,7 @@ class TrialRepository:
         return trials, encode_token(scope, [last.id if sort == "created_at" else getattr(last, sort), last.id])
 
     def ranked(self, study_id: int, *, limit: int, page_token: str | None) -> tuple[list[Ranked], str | None]:
-        """Return search and baseline results from the best on, with their ranks, and the token of the next page.
+        """Return search and baseline results, best first, with their ranks, and the token of the next page.
 
         Raises:
             InvalidInputError: The limit or token is not valid.
@@ -213,7 +213,7 @@ class TrialRepository:
             .where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
             .group_by(trial.c.state, trial.c.kind)
         )
-        return {(state, kind): n for state, kind, n in self._connection.execute(statement).tuples()}
+        return {(state, kind): n for state, kind, n in self._connection.execute(statement)}
 
     def taken_grid_indices(self, study_id: int, candidates: Sequence[int]) -> set[int]:
         """Return those of the grid indices that already have a trial."""
@@ -234,4 +234,5 @@ class TrialRepository:
             .where(trial.c.study_id == study_id, _BOARD)
             .order_by(trial.c.ended_at, trial.c.id)
         )
-        return [tuple(row) for row in self._connection.execute(statement)]  # type: ignore[misc]
+        rows = self._connection.execute(statement)
+        return [(row.number, row.uid, row.value, row.ended_at, row.device_seconds) for row in rows]

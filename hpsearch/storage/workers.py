@@ -97,7 +97,7 @@ class WorkerRepository:
         )
 
     def page(self, *, limit: int, page_token: str | None) -> tuple[list[tuple[WorkerRecord, bool, int]], str | None]:
-        """Return workers, newest first, each with whether it is quarantined and its running trials, and the next token."""
+        """Return (worker, is quarantined, number of running trials), newest first, and the token of the next page."""
         check_limit(limit)
         order = [(worker.c.id, True)]
         running = (

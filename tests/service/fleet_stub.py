@@ -1,4 +1,4 @@
-"""A worker in the same process: claims and reports through the service, its objective an exact function of parameters."""
+"""A worker in the same process; its objective is an exact function of the parameters."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ class StubWorker:
 
     def claim(self, n: int = 1, claim_id: str | None = None) -> ClaimReply:
         """Claim up to n trials."""
-        return claims.claim(self.ctx, self.caller, self.worker_id, ClaimRequest(claim_id=claim_id or new_uid(), max_trials=n))
+        return claims.claim(
+            self.ctx, self.caller, self.worker_id, ClaimRequest(claim_id=claim_id or new_uid(), max_trials=n)
+        )
 
     def one(self) -> ClaimedTrial:
         """Claim exactly one trial."""

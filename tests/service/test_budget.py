@@ -159,7 +159,9 @@ def test_enqueued_points_count_and_belong_to_the_space(manual_context: Context, 
     assert trial.trial_id == again.trial_id
     assert trial.params == {"layers": 1, "units": 8, "learning_rate": 0.01, "dropout": 0.0}
     with pytest.raises(InvalidStudyError, match="learning_rate"):
-        steering.enqueue(manual_context, ADMIN, study.study_id, EnqueueRequest(params={"learning_rate": 5.0, "dropout": 0.0}))
+        steering.enqueue(
+            manual_context, ADMIN, study.study_id, EnqueueRequest(params={"learning_rate": 5.0, "dropout": 0.0})
+        )
     ended = worker.work(study)
     assert ended.n_trials == 6
     with pytest.raises(ConflictError):

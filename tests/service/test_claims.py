@@ -12,7 +12,9 @@ from hpsearch.wire.studies import StudyPatch
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
 
 
-def test_a_claim_gives_trials_in_order_with_what_is_needed_to_train(manual_context: Context, worker: StubWorker) -> None:
+def test_a_claim_gives_trials_in_order_with_what_is_needed_to_train(
+    manual_context: Context, worker: StubWorker
+) -> None:
     study = studies.create(manual_context, ADMIN, definition())
     reply = worker.claim(4)
     assert [trial.number for trial in reply.trials] == [0, 1, 2, 3]

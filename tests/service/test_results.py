@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
 from hpsearch.service import events, results, studies
 from hpsearch.service.context import Context
+from hpsearch.wire.pages import LeaderboardRow
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
 
 
@@ -20,7 +22,8 @@ def study_id(manual_context: Context, worker: StubWorker) -> str:
 
 
 def test_pages_of_the_leaderboard_join_without_gaps(manual_context: Context, study_id: str) -> None:
-    rows, token = [], None
+    rows: list[LeaderboardRow] = []
+    token = None
     while True:
         page = results.leaderboard(manual_context, study_id, limit=4, page_token=token)
         rows += page.items
@@ -37,7 +40,8 @@ def test_pages_of_the_leaderboard_join_without_gaps(manual_context: Context, stu
 @pytest.mark.parametrize("sort", ["number", "value", "epochs", "device_seconds", "n_weights", "created_at"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_pages_of_trials_join_in_every_order(manual_context: Context, study_id: str, sort: str, order: str) -> None:
-    found, token = [], None
+    found: list[Trial] = []
+    token = None
     while True:
         page = results.trials(manual_context, study_id, limit=7, page_token=token, sort=sort, order=order)
         found += page.items

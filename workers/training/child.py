@@ -180,7 +180,7 @@ def main() -> None:
     channel.listen()
     try:
         engine, ready = build_engine(sys.argv[4])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
         channel.say(Broken(message=_complaint(error)))
         raise SystemExit(1) from None

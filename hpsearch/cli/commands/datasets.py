@@ -25,10 +25,12 @@ def register(app: typer.Typer) -> None:
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, Parquet or NPZ.")],
     target: Annotated[
-        str | None, typer.Option("--target", metavar="COLUMN", help="Column to predict. [default: the last]", show_default=False)
+        str | None,
+        typer.Option("--target", metavar="COLUMN", help="Column to predict (default: the last).", show_default=False),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="For people. [default: the file's name]", show_default=False)
+        str | None,
+        typer.Option("--name", metavar="NAME", help="For people (default: the file's name).", show_default=False),
     ] = None,
     as_json: options.Json = False,
     server: options.Server = None,
@@ -47,14 +49,18 @@ def add(
     if as_json:
         emit(dataset)
         return
-    say(f"{dataset.dataset_id}  {dataset.name}: {dataset.n_rows:,} rows, {dataset.n_columns} columns, "
-        f"target {dataset.target} ({dataset.task})")
+    say(
+        f"{dataset.dataset_id}  {dataset.name}: {dataset.n_rows:,} rows, {dataset.n_columns} columns, "
+        f"target {dataset.target} ({dataset.task})"
+    )
     for warning in warnings:
         warn(f"note: {warning}")
 
 
 def listing(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="Data sets shown at most.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Data sets shown at most.")
+    ] = 50,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,

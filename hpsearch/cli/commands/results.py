@@ -20,7 +20,18 @@ def register(app: typer.Typer) -> None:
 
 def leaderboard(
     study: options.Study,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="Rows shown at most.")] = 20,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            metavar="N",
+            min=1,
+            max=100_000,
+            help="Rows shown at most (default: 20; one page with --json).",
+            show_default=False,
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the study until it ends.")] = False,
     as_json: options.Json = False,
     server: options.Server = None,
@@ -51,13 +62,19 @@ def best(
 
 def trials(
     study: options.Study,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Trials shown at most.")] = 50,
-    state: Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only those COMPLETE, FAILED, RUNNING, …")] = None,
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1_000_000, help="Trials shown at most.")
+    ] = 50,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="STATE", help="Only those COMPLETE, FAILED, RUNNING, …")
+    ] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", metavar="KIND", help="search, baseline, confirmation or refit only.")
     ] = None,
     sort: Annotated[
-        str, typer.Option("--sort", metavar="FIELD", help="number, value, epochs, device_seconds, n_weights or created_at.")
+        str,
+        typer.Option("--sort", metavar="FIELD", help="number, value, epochs, device_seconds, n_weights or created_at."),
     ] = "number",
     descending: Annotated[bool, typer.Option("--desc", help="Largest first.")] = False,
     as_json: options.Json = False,

@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def run(
     study: options.StudyYaml,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the best model goes.")] = Path("best.keras"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the best model goes.")] = Path(
+        "best.keras"
+    ),
     workers: Annotated[
         int | None,
         typer.Option(
@@ -26,7 +28,7 @@ def run(
             min=0,
             max=256,
             metavar="N",
-            help="Local workers. [default: by cores and memory; none with --server]",
+            help="Local workers (default: by cores and memory; none with --server).",
             show_default=False,
         ),
     ] = None,
@@ -38,8 +40,9 @@ def run(
 ) -> None:
     """Search for the best model and write it to a file.
 
-    Starts what is missing (a local server and workers), submits the study, shows the leaderboard while it fills and
-    writes the best model. Ctrl-C stops everything it started; the same command again continues the same study.
+    Starts what is missing (a local server and workers), submits the study,
+    shows the leaderboard while it fills and writes the best model.
+    Ctrl-C stops everything it started; the same command again continues.
 
     With --server the study runs on that server and its workers.
     """

@@ -1,4 +1,4 @@
-"""`hpsearch pause`, `resume`, `stop`, `cancel`, `extend` and `retry-failed`."""
+"""`hpsearch pause`, `resume`, `stop`, `cancel`, `extend`, `retry-failed` and `delete`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PANEL = "Steering"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (pause, resume, stop, cancel, extend, retry_failed):
+    for command in (pause, resume, stop, cancel, extend, retry_failed, delete):
         app.command(command.__name__.replace("_", "-"), rich_help_panel=_PANEL)(command)
 
 
@@ -64,7 +64,9 @@ def cancel(
 
 def extend(
     study: options.Study,
-    max_trials: Annotated[int, typer.Option("--max-trials", min=1, metavar="N", help="The new total of finished trials.")],
+    max_trials: Annotated[
+        int, typer.Option("--max-trials", min=1, metavar="N", help="The new total of finished trials.")
+    ],
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,
@@ -87,6 +89,28 @@ def retry_failed(
     from hpsearch.cli.steer import retry_failed as go
 
     go(study, server, token, data_dir, as_json=as_json)
+
+
+def delete(
+    study: options.Study,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Delete a study with its trials and models, for good."""
+    from hpsearch.cli.connecting import connected
+    from hpsearch.cli.console import note, safe
+    from hpsearch.cli.figures import plural
+    from hpsearch.cli.finding import find_study
+
+    with connected(server, token, data_dir) as client:
+        found = find_study(client, study)
+        what = f"study {found.name!r} ({found.study_id}) with {plural(sum(found.counts.values()), 'trial')}"
+        if not yes:
+            typer.confirm(safe(f"Delete {what} for good?"), abort=True, err=True)
+        client.studies.delete(found.study_id)
+    note(f"Deleted {what}.")
 
 
 def _steer(

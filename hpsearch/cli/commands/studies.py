@@ -1,4 +1,4 @@
-"""`hpsearch submit`, `validate`, `preview`, `studies` and `delete`."""
+"""`hpsearch submit`, `validate`, `preview` and `studies`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def register(app: typer.Typer) -> None:
     app.command("preview", rich_help_panel="Search")(preview)
     app.command("submit", rich_help_panel="Search")(submit)
     app.command("studies", rich_help_panel="Results")(studies)
-    app.command("delete", rich_help_panel="Steering")(delete)
 
 
 def validate(
@@ -59,8 +58,12 @@ def submit(
 
 
 def studies(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="Studies shown at most.")] = 20,
-    state: Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only those RUNNING, PAUSED, COMPLETED, …")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Studies shown at most.")
+    ] = 20,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="STATE", help="Only those RUNNING, PAUSED, COMPLETED, …")
+    ] = None,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,
@@ -73,27 +76,7 @@ def studies(
     from hpsearch.cli.tables import print_studies
 
     with connected(server, token, data_dir) as client:
-        page = first(limit, lambda n, after: client.studies.list(limit=n, page_token=after, state=state and state.upper()))
+        page = first(
+            limit, lambda n, after: client.studies.list(limit=n, page_token=after, state=state and state.upper())
+        )
     emit(page) if as_json else print_studies(page.items)
-
-
-def delete(
-    study: options.Study,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    server: options.Server = None,
-    token: options.Token = None,
-    data_dir: options.DataDir = None,
-) -> None:
-    """Delete a study with its trials and models, for good."""
-    from hpsearch.cli.connecting import connected
-    from hpsearch.cli.console import note, safe
-    from hpsearch.cli.figures import plural
-    from hpsearch.cli.finding import find_study
-
-    with connected(server, token, data_dir) as client:
-        found = find_study(client, study)
-        what = f"study {found.name!r} ({found.study_id}) with {plural(sum(found.counts.values()), 'trial')}"
-        if not yes:
-            typer.confirm(safe(f"Delete {what} for good?"), abort=True, err=True)
-        client.studies.delete(found.study_id)
-    note(f"Deleted {what}.")

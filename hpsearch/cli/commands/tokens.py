@@ -25,13 +25,13 @@ def create(
         typer.Option(
             "--scope",
             metavar="SCOPE",
-            help="read, submit, worker or admin; may be given again. [default: read and submit]",
+            help="read, submit, worker or admin; may be given again (default: read and submit).",
             show_default=False,
         ),
     ] = None,
     expires_in: Annotated[
         str | None,
-        typer.Option("--expires-in", metavar="TIME", help="Such as 12h or 30d. [default: never]", show_default=False),
+        typer.Option("--expires-in", metavar="TIME", help="Such as 12h or 30d (default: never).", show_default=False),
     ] = None,
     as_json: options.Json = False,
     server: options.Server = None,
@@ -46,7 +46,9 @@ def create(
 
     scopes = [part for given in scope or ["read", "submit"] for part in given.replace(",", " ").split()]
     expires_in_s = None if expires_in is None else seconds(expires_in)
-    request = TokenRequest.model_validate({"name": name, "scopes": tuple(dict.fromkeys(scopes)), "expires_in_s": expires_in_s})
+    request = TokenRequest.model_validate(
+        {"name": name, "scopes": tuple(dict.fromkeys(scopes)), "expires_in_s": expires_in_s}
+    )
     with connected(server, token, data_dir, creates=True) as client:
         made = client.tokens.create(request)
     if as_json:
@@ -54,7 +56,8 @@ def create(
         return
     say(made.token)
     until = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "until it is revoked"
-    note(f"Token {made.name!r} ({', '.join(made.scopes)}) is valid {until}; it is shown this once and stored only as a hash.")
+    scopes_named = ", ".join(made.scopes)
+    note(f"Token {made.name!r} ({scopes_named}) is valid {until}; it is shown this once and stored only as a hash.")
 
 
 def listing(

@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def listing(
     everyone: Annotated[bool, typer.Option("--all", help="Also those that are gone.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="Workers looked at.")] = 200,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Workers looked at.")
+    ] = 200,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,

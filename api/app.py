@@ -1,0 +1,105 @@
+"""The application: settings in, a FastAPI application out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+
+from api import docs, failures, openapi
+from api.edge import Edge
+from api.metrics import Metrics
+from api.middleware.envelope import Envelope
+from api.middleware.failsafe import Failsafe
+from api.middleware.gate import Gate
+from api.middleware.observe import Observe
+from api.routes import datasets, operation, queue, results, steering, studies, tokens, trials, workers
+from api.routing import mount
+from hpsearch import __version__
+from hpsearch.service.context import Context
+from hpsearch.service.maintenance import Maintenance
+from hpsearch.settings import Settings
+
+# The routes workers call all day come first: they are looked for in this order.
+_RESOURCES = (
+    queue.routes, studies.routes, steering.routes, trials.routes, steering.trial_routes, results.routes,
+    datasets.routes, workers.routes, tokens.routes, operation.routes, docs.routes,
+)  # fmt: skip
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    context: Context | None = None,
+    allowed_hosts: Iterable[str] | None = None,
+    access_log: bool = False,
+) -> FastAPI:
+    """Return the application; its database is opened when it starts and closed when it stops.
+
+    Args:
+        settings: From the environment when left out.
+        context: An opened service to use; whoever opened it closes it.
+        allowed_hosts: Names taken in Host headers, `HPSEARCH_ALLOWED_HOSTS` (separated by commas) when left out;
+            without any, loopback connections must name a loopback host and others may name what they like.
+        access_log: Whether to write a line for each answer.
+
+    Raises:
+        InvalidInputError: A setting of the environment is malformed.
+    """
+    settings = context.settings if context is not None else settings or Settings.load()
+    if allowed_hosts is None:
+        allowed_hosts = [name for name in os.environ.get("HPSEARCH_ALLOWED_HOSTS", "").split(",") if name.strip()]
+    metrics = Metrics()
+    app = FastAPI(
+        title="hpsearch",
+        version=__version__,
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(settings, context),
+        middleware=[
+            Middleware(Envelope),
+            Middleware(Observe, metrics=metrics, access_log=access_log),
+            Middleware(Failsafe),
+            Middleware(Gate, allowed_hosts=allowed_hosts),
+        ],
+    )
+    app.state.metrics = metrics
+    metrics.gauge("hpsearch_event_streams", "Open event streams.", lambda: app.state.edge.streams.n_taken)
+    metrics.gauge("hpsearch_uploads", "Data files being received.", lambda: app.state.edge.uploads.n_taken)
+    failures.install(app)
+    for resource in _RESOURCES:
+        mount(app, resource)
+    datasets.mount_upload(app, settings)
+    app.openapi = openapi.describe(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(
+    settings: Settings, context: Context | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = context or await run_in_threadpool(Context.open, settings)
+        try:
+            edge = app.state.edge = Edge(opened)
+            maintenance = Maintenance(opened)
+            await run_in_threadpool(maintenance.start)
+            try:
+                yield
+            finally:
+                edge.closing.set()
+                await run_in_threadpool(maintenance.stop)
+        finally:
+            if context is None:
+                await run_in_threadpool(opened.close)
+
+    return lifespan

@@ -1,0 +1,118 @@
+"""What `serve` and `worker` do: settle the settings, then hand over to the server's or the worker's own part."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch import _layout
+from hpsearch.cli import failure, local
+from hpsearch.cli.connecting import require_token
+from hpsearch.cli.console import note
+from hpsearch.cli.crew import Crew
+from hpsearch.cli.durations import seconds
+from hpsearch.errors import NotFoundError
+from hpsearch.settings import Settings
+
+_LOOK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class WorkerFlags:
+    """How a worker is to be run, as typed."""
+
+    name: str | None = None
+    trainers: int | None = None
+    engine: str = "auto"
+    work_dir: Path | None = None
+    max_idle: str | None = None
+    log_json: bool = False
+
+
+def work(server: str | None, token: str | None, data_dir: Path | None, flags: WorkerFlags) -> int:
+    """Run a worker until it is told to stop, and return the exit code.
+
+    Raises:
+        HpsearchError: There is no server to work for, or the worker can not work at all.
+    """
+    settings = Settings.load(data_dir=data_dir)
+    url = server or local.find(settings)
+    if url is None:
+        msg = f"No local server runs for {settings.data_dir}: start one with  hpsearch serve  or name one with --server"
+        raise NotFoundError(msg, code="local.nothing")
+    given: dict[str, Any] = {
+        "name": flags.name,
+        "trainers": flags.trainers,
+        "work_dir": flags.work_dir,
+        "max_idle_s": None if flags.max_idle is None else float(seconds(flags.max_idle)),
+    }
+    worker_options = _layout.load("workers.options").WorkerOptions(
+        server=url,
+        token=require_token(url, token, settings),
+        engine=flags.engine,
+        log_json=flags.log_json,
+        **{field: value for field, value in given.items() if value is not None},
+    )
+    return int(_layout.load("workers.main").run_worker(worker_options))
+
+
+@dataclass(frozen=True)
+class ServeFlags:
+    """How the server is to be run, as typed."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int | None = None
+    data_dir: Path | None = None
+    database_url: str | None = None
+    log_json: bool = False
+
+
+def serve(flags: ServeFlags) -> int:
+    """Run the server, with local workers beside it if asked for, and return the exit code.
+
+    Raises:
+        HpsearchError: It can not serve; the message says why.
+    """
+    settings = Settings.load(data_dir=flags.data_dir, database_url=flags.database_url, workers=flags.workers)
+    run = _layout.load("api.serve").run
+    company = _Company(settings)
+    hooks = {"on_listening": company.come, "on_stopping": company.go} if settings.workers else {}
+    try:
+        run(flags.host, flags.port, settings, log_json=flags.log_json, **hooks)
+    finally:
+        company.go()
+    return failure.OK
+
+
+class _Company:
+    """The local workers of a server: started when it listens, started again when they die, gone before it is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._crew = Crew(settings, tell=note)
+        self._leaving = threading.Event()
+        self._tending = threading.Thread(target=self._tend, name="company", daemon=True)
+
+    def come(self, url: str) -> None:
+        announced = local.announced(self._settings)
+        self._crew.url = announced[0] if announced else url
+        self._crew.token = local.token_of(self._settings)
+        self._crew.hire(self._settings.workers)
+        self._tending.start()
+
+    def go(self) -> None:
+        self._leaving.set()
+        if self._tending.is_alive():
+            self._tending.join()
+        self._crew.close()
+
+    def _tend(self) -> None:
+        while not self._leaving.wait(_LOOK_EVERY_S):
+            try:
+                self._crew.tend()
+            except local.StartError as error:
+                note(error.message)
+                return

@@ -1,0 +1,1 @@
+"""From an uploaded file or a name to stored content and its profile; server only."""

@@ -1,0 +1,135 @@
+"""Running the parser of uploads in a child process that may fail, hang or be killed without harm."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from pydantic import ValidationError
+
+from hpsearch.domain.dataset import DatasetProfile
+from hpsearch.errors import InvalidDatasetError, UnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpsearch.domain.metrics import Task
+
+_log = structlog.get_logger(__name__)
+
+# Parsers reserve 1.5 to 2 GiB of addresses that they never touch, so this bounds real use at about 6 GiB; a file of
+# 1 GiB needs about 5.
+_MEMORY_BYTES: Final = 8 << 30
+_LEAST_S: Final = 20.0
+_BYTES_PER_S: Final = 8 << 20
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_UNUSABLE: Final = "dataset.unreadable"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the child process may use.
+
+    Attributes:
+        memory_bytes: Address space.
+        cpu_s: Processor time over all its threads, whole seconds.
+        wall_s: From start to end, seconds.
+    """
+
+    memory_bytes: int = _MEMORY_BYTES
+    cpu_s: int = int(2 * _LEAST_S)
+    wall_s: float = _LEAST_S
+
+    @classmethod
+    def for_file(cls, path: Path) -> Limits:
+        """Return limits with time that grows with the size of the file: 20 s and one more for each 8 MiB."""
+        wall_s = _LEAST_S + path.stat().st_size / _BYTES_PER_S
+        return cls(cpu_s=int(2 * wall_s), wall_s=wall_s)
+
+
+def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | None, limits: Limits) -> DatasetProfile:
+    """Return the profile of a file after a child process has parsed it and written its stored form.
+
+    Args:
+        path: The uploaded file.
+        content: Where the stored form goes; must not exist. The caller removes it after an error.
+        target: As for `ingest_upload`.
+        task: As for `ingest_upload`.
+        limits: Of the child.
+
+    Raises:
+        InvalidDatasetError: What the parser says, or that it ran out of time or memory or crashed.
+        UnavailableError: The child process could not be started.
+    """
+    order = {"path": str(path), "content": str(content), "target": target, "task": task, "limits": asdict(limits)}
+    command = [sys.executable, "-m", "hpsearch.ingest.child"]
+    try:
+        # A session of its own: nothing typed at the server's terminal reaches it, and all of it can be ended at once.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        _log.warning("ingest.start_failed", error=str(error))
+        msg = "the parser of uploads could not be started; try again later"
+        raise UnavailableError(msg, retry_after_s=5.0) from error
+    with process:
+        try:
+            answer, complaint = process.communicate(json.dumps(order).encode(), timeout=limits.wall_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            msg = f"the file could not be read within {limits.wall_s:.0f} s; send a smaller one, or check that it is not damaged"
+            raise InvalidDatasetError(msg, code="dataset.too_slow") from None
+        except BaseException:
+            _end(process)
+            raise
+    return _profile(answer, complaint, process.returncode)
+
+
+def _environment() -> dict[str, str]:
+    """Return few variables of this process and none of its secrets."""
+    kept = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith("COVERAGE")}
+    # Each thread of the parser's pools reserves addresses, and two are fast enough for a server that serves others.
+    return kept | {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+
+
+def _profile(answer: bytes, complaint: bytes, status: int) -> DatasetProfile:
+    try:
+        reply = json.loads(answer)
+    except ValueError:
+        reply = {}
+    if status == 0 and "profile" in reply:
+        try:
+            return DatasetProfile.model_validate(reply["profile"])
+        except ValidationError as error:
+            _log.warning("ingest.bad_profile", error=str(error)[:2_000])
+    if "error" in reply:
+        said = reply["error"]
+        raise InvalidDatasetError(str(said["message"]), code=str(said["code"]), details=said["details"])
+    _log.warning("ingest.child_died", status=status, stderr=complaint[-2_000:].decode("utf-8", errors="replace"))
+    if b"memory allocation" in complaint or b"MemoryError" in complaint:
+        msg = "the file needs more memory than a data set may; leave out rows or columns, or check that it is not damaged"
+        raise InvalidDatasetError(msg, code="dataset.too_large")
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        msg = "the file takes too long to read; send a smaller one, or check that it is not damaged"
+        raise InvalidDatasetError(msg, code="dataset.too_slow")
+    msg = "the file is damaged: its reader gave up on it; write it again, or send it as CSV"
+    raise InvalidDatasetError(msg, code=_UNUSABLE)

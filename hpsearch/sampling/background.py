@@ -1,0 +1,152 @@
+"""Suggestions made in a process of their own, so that a model fit never holds up the server's threads."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Any, Final
+
+import hpsearch
+from hpsearch.domain.trial import Params
+from hpsearch.errors import HpsearchError, UnavailableError
+from hpsearch.sampling.request import SuggestRequest
+
+# -P keeps the working directory off the import path; the folder of this very package is added at the end instead.
+_START: Final = "import sys; sys.path.append(sys.argv.pop(1)); from hpsearch.sampling.child import main; main()"
+_ROOT: Final = str(Path(hpsearch.__file__).resolve().parent.parent)
+_GOODBYE_S: Final = 2.0
+
+
+class BackgroundSampler:
+    """Answers suggestion requests in one child process, started at the first request and again whenever it has died.
+
+    Thread-safe; requests wait for one another. The child keeps nothing between requests, so that its death costs
+    nothing but time: an answer depends on the request alone. It ends when this process does, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._child: _Child | None = None
+        self._closed = False
+
+    def suggest(self, study_id: str, request: SuggestRequest, *, timeout_s: float) -> list[Params]:
+        """Return exactly `request.n` points, as `suggest` does.
+
+        Blocks; the first call, and the first after the child died, also waits for its start (about 1 s).
+
+        Args:
+            study_id: Named in errors.
+            request: Of kind random or bayesian.
+            timeout_s: Seconds to wait for earlier requests and for the answer, above 0.
+
+        Raises:
+            InvalidStudyError: No point of the space obeys the weight limit.
+            UnavailableError: No answer in time, or the child died; it has been ended and the next call starts another.
+        """
+        deadline = time.monotonic() + timeout_s
+        if not self._turn.acquire(timeout=timeout_s):
+            raise _unavailable(study_id, f"other studies kept the sampler busy for {timeout_s:g} s")
+        try:
+            answer = self._ask(study_id, request, deadline, timeout_s)
+        finally:
+            self._turn.release()
+        if isinstance(answer, HpsearchError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the child process; later requests raise `UnavailableError`. A request under way gets its answer first."""
+        with self._turn:
+            self._closed = True
+            self._end()
+
+    def _ask(
+        self, study_id: str, request: SuggestRequest, deadline: float, timeout_s: float
+    ) -> list[Params] | HpsearchError:
+        if self._closed:
+            raise _unavailable(study_id, "the sampler is closed")
+        if self._child is not None and not self._child.alive:
+            self._end()
+        try:
+            if self._child is None:
+                self._child = _Child()
+            return self._child.ask(request, deadline)
+        except (OSError, EOFError) as error:
+            reason = self._child.last_words(deadline) if self._child is not None else str(error)
+            self._end()
+            in_time = time.monotonic() < deadline
+            raise _unavailable(study_id, reason if in_time else f"no answer within {timeout_s:g} s") from error
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+class _Child:
+    """One child process and its channel."""
+
+    def __init__(self) -> None:
+        mine, theirs = socket.socketpair()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        with theirs:
+            # -W ignore: warnings are for the developers of this package, and the child has no one to show them to.
+            arguments = ["-P", "-W", "ignore", "-c", _START, _ROOT, str(theirs.fileno()), str(os.getpid())]
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, fixed arguments
+                [sys.executable, *arguments],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+            )
+        self._channel: Connection[Any, Any] = Connection(mine.detach())
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, request: SuggestRequest, deadline: float) -> Any:
+        """Return the answer; the child is killed at the deadline, which also frees a blocked send.
+
+        Raises:
+            EOFError, OSError: The child died or was killed.
+        """
+        watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), self._process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            self._channel.send(request)
+            return self._channel.recv()
+        finally:
+            watchdog.cancel()
+
+    def last_words(self, deadline: float) -> str:
+        """Return how the child ended, for people."""
+        try:
+            code = self._process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return "the sampling process closed its channel"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        end = f"the sampling process was killed by signal {-code}" if code < 0 else f"the sampling process ended with code {code}"
+        return f"{end} ({lines[-1]})" if lines else end
+
+    def end(self) -> None:
+        self._channel.close()
+        try:
+            self._process.wait(_GOODBYE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+def _unavailable(study_id: str, reason: str) -> UnavailableError:
+    return UnavailableError(f"no suggestion for study {study_id}: {reason}; try again", code="sampler.unavailable")

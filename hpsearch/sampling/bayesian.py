@@ -1,0 +1,112 @@
+"""Bayesian search: evenly spread first points, then a model of the results, always within the space and its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from hpsearch.domain.lifecycle import TrialState
+from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.strict import Scalar
+from hpsearch.domain.trial import Params
+from hpsearch.sampling.explore import first_point, n_startup
+from hpsearch.sampling.limit import Limit
+from hpsearch.sampling.novelty import Novelty
+from hpsearch.sampling.plan import Plan, is_width, plan
+from hpsearch.sampling.request import Observation, SuggestRequest
+from hpsearch.sampling.uniform import Stream, raw_words
+
+if TYPE_CHECKING:
+    from hpsearch.sampling.tpe import TpeModel
+
+_TEACHING = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE, TrialState.FAILED})
+
+
+def suggest_bayesian(request: SuggestRequest) -> list[Params]:
+    """Return the next points of a Bayesian search, a pure function of the request.
+
+    The order of the observations counts only as their age. Each pick is told to the model before the next, so that a
+    batch spreads out.
+
+    Raises:
+        InvalidStudyError: No point of the space obeys the weight limit.
+    """
+    limit = Limit(plan(request.space), request.shape)
+    known = list(_inside(limit.plan, request.observations))
+    novelty = Novelty(request.space, limit, (observation.params for observation in known))
+    picker = _Picker(request, limit, known)
+    found: list[Params] = []
+    for index in range(request.first_index, request.first_index + request.n):
+        params = novelty.fresh(picker.pick(index), request.algorithm.seed, index)
+        novelty.add(params)
+        picker.open(params)
+        found.append(params)
+    return found
+
+
+class _Picker:
+    def __init__(self, request: SuggestRequest, limit: Limit, known: list[Observation]) -> None:
+        self._request = request
+        self._limit = limit
+        self._known = known
+        self._n_startup = n_startup(request)
+        self._n_taught = sum(observation.state in _TEACHING for observation in known)
+        self._model: TpeModel | None = None
+
+    def pick(self, index: int) -> Params:
+        seed = self._request.algorithm.seed
+        if self._explores(index):
+            return first_point(self._limit, seed, index, self._n_startup)
+        if self._model is None:
+            # Optuna is imported where its model is first needed: the first points cost no import.
+            from hpsearch.sampling.tpe import TpeModel
+
+            self._model = TpeModel(self._limit.plan, self._request.direction, self._known)
+        drawn = self._model.ask(int(raw_words(1, seed, index, Stream.MODEL)[0]) % 2**32)
+        return self._limit.repair(drawn)
+
+    def _explores(self, index: int) -> bool:
+        """Whether it is too early for the model: by the budget, or because too few results are known."""
+        if self._n_taught < max(1, self._n_startup // 2):
+            return True
+        return index < self._n_startup and self._n_taught < self._n_startup
+
+    def open(self, params: Params) -> None:
+        self._known.append(Observation(params, TrialState.WAITING, None))
+        if self._model is not None:
+            self._model.open(params)
+
+
+def _inside(plan: Plan, observations: Iterable[Observation]) -> Iterator[Observation]:
+    """Yield the observations that are points of the space, in its own spelling."""
+    for observation in observations:
+        params = plan.own(observation.params)
+        if params is None:
+            params = _expressed(plan, observation.params)
+        if params is not None:
+            yield Observation(params, observation.state, observation.value)
+
+
+def _expressed(plan: Plan, params: Params) -> Params | None:
+    """Return the network a baseline describes in this space's parameters; None if the space does not hold it."""
+    try:
+        network = MlpConfig.from_params(params)
+        point: Params = {}
+        for slot in plan.slots:
+            value = _value_in(network, slot.name)
+            if slot.active(point) and value is not None:
+                point[slot.name] = value
+        own = plan.own(point)
+        return own if own is not None and MlpConfig.from_params(own) == network else None
+    except ValueError:
+        return None
+
+
+def _value_in(network: MlpConfig, name: str) -> Scalar | None:
+    if name == "layers":
+        return len(network.units)
+    if is_width(name):
+        layer = int(name[6:]) if name != "units" else 1
+        return network.units[layer - 1] if layer <= len(network.units) else None
+    value: Scalar | None = getattr(network, name)
+    return value

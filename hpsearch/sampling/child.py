@@ -1,0 +1,55 @@
+"""The sampling process: answers one suggestion request after the other until its parent is gone.
+
+Started by `BackgroundSampler` as a fresh interpreter (not through `multiprocessing`, which would run the parent's main
+module again), with one end of a socket pair as its only channel.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import Final
+
+from hpsearch.errors import HpsearchError
+
+# How often a child that nobody asks anything checks that its parent still lives; normally the closed channel says so.
+PARENT_CHECK_S: Final = 2.0
+
+
+def main() -> None:
+    """Answer requests on the file descriptor given as first argument; returns when the parent is gone.
+
+    A request is a `SuggestRequest`, an answer either the list of points or the `HpsearchError` to raise. Any other
+    exception ends the process with a traceback on standard error: the parent reports its last line.
+    """
+    # Ctrl-C in a terminal reaches the whole group; it is the parent's to decide when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = int(sys.argv[2])
+    channel: Connection[object, object] = Connection(int(sys.argv[1]))
+    # Imported before the first request arrives, so that its answer does not wait for them.
+    from hpsearch.sampling import tpe  # noqa: F401
+    from hpsearch.sampling.request import SuggestRequest
+    from hpsearch.sampling.suggest import suggest
+
+    while True:
+        while not channel.poll(PARENT_CHECK_S):
+            if os.getppid() != parent:
+                return
+        try:
+            request = channel.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        answer: object
+        try:
+            if not isinstance(request, SuggestRequest):
+                msg = f"expected a SuggestRequest, received {type(request).__name__}"
+                raise TypeError(msg)  # noqa: TRY301 - ends the process like any other fault
+            answer = suggest(request)
+        except HpsearchError as error:
+            answer = error
+        try:
+            channel.send(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            return

@@ -1,0 +1,124 @@
+"""From numbers between 0 and 1 to points of a space, and back.
+
+Every sampler draws through `point_at`: random search gives it uniform numbers, Bayesian search its first, evenly
+spread ones, and repairs move a point by moving its numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from hpsearch.domain.space import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from hpsearch.domain.strict import Scalar
+from hpsearch.domain.trial import Params
+from hpsearch.sampling.plan import Key, Plan, Slot, key
+
+
+def ordinal(slot: Slot) -> bool:
+    """Return whether the values have an order: numbers, but for a choice of two."""
+    values = slot.values or ()
+    if not isinstance(slot.parameter, CategoricalParameter):
+        return True
+    return len(values) > 2 and not any(isinstance(value, bool | str) for value in values)
+
+
+def ladder(slot: Slot) -> tuple[Scalar, ...] | None:
+    """Return the values from low to high where they are numbers, else as listed; None for a range without steps.
+
+    An integer range without steps is drawn from its bounds, however few values it has.
+    """
+    if isinstance(slot.parameter, FloatParameter | IntParameter) and slot.parameter.steps is None and slot.searched:
+        return None
+    values = slot.values or ()
+    numbers = [value for value in values if not isinstance(value, bool | str)]
+    return tuple(sorted(numbers)) if len(numbers) == len(values) else values
+
+
+def value_at(slot: Slot, u: float) -> Scalar:
+    """Return the value at a share of the parameter's distribution.
+
+    Choices and steps are equally likely. Floats are uniform between their bounds, or in the logarithm. Integers are
+    uniform; with `log` they are the rounded exponential of a number uniform from ``log(low - 1/2)`` to
+    ``log(high + 1/2)``, so that both ends get their full share.
+
+    Args:
+        slot: The parameter.
+        u: 0 to 1, both included; rising u gives rising values.
+    """
+    rungs = ladder(slot)
+    if rungs is not None:
+        return rungs[min(int(u * len(rungs)), len(rungs) - 1)]
+    return _between(slot.parameter, u)
+
+
+def _between(parameter: Parameter, u: float) -> Scalar:
+    if isinstance(parameter, FloatParameter):
+        low, high = parameter.low, parameter.high
+        value = math.exp(_mix(math.log(low), math.log(high), u)) if parameter.log else _mix(low, high, u)
+        return min(max(value, low), high)
+    if not isinstance(parameter, IntParameter):
+        msg = f"only a range has values between its bounds, received {parameter!r}"
+        raise TypeError(msg)
+    if parameter.log:
+        whole = round(math.exp(_mix(math.log(parameter.low - 0.5), math.log(parameter.high + 0.5), u)))
+    else:
+        whole = parameter.low + int(u * (parameter.high - parameter.low + 1))
+    return min(max(whole, parameter.low), parameter.high)
+
+
+def _mix(low: float, high: float, u: float) -> float:
+    return low + u * (high - low)
+
+
+def position_of(slot: Slot, value: Scalar) -> float:
+    """Return a share of the distribution, 0 to 1, at which `value_at` gives this value (the middle of its range).
+
+    Raises:
+        ValueError: The parameter never takes the value.
+    """
+    rungs = ladder(slot)
+    if rungs is not None:
+        return (_rung(rungs, value) + 0.5) / len(rungs)
+    parameter = slot.parameter
+    if not isinstance(parameter, FloatParameter | IntParameter) or isinstance(value, bool | str):
+        msg = f"{slot.name} can not be {value!r}"
+        raise ValueError(msg)
+    half = 0.5 if isinstance(parameter, IntParameter) else 0.0
+    low, high = parameter.low - half, parameter.high + half
+    if parameter.log:
+        return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+    return (value - low) / (high - low)
+
+
+def _rung(rungs: tuple[Scalar, ...], value: Scalar) -> int:
+    wanted: Key = key(value)
+    exact = next((i for i, rung in enumerate(rungs) if key(rung) == wanted), None)
+    if exact is not None:
+        return exact
+    numbers = {i: rung for i, rung in enumerate(rungs) if not isinstance(rung, bool | str)}
+    if isinstance(value, bool | str) or not numbers:
+        msg = f"{value!r} is not one of {rungs!r}"
+        raise ValueError(msg)
+    return min(numbers, key=lambda i: abs(numbers[i] - value))
+
+
+def point_at(plan: Plan, shares: Mapping[str, float]) -> Params:
+    """Return the point of the space at these shares; fixed values are filled in, inactive parameters left out.
+
+    Args:
+        plan: The space.
+        shares: For every searched parameter, active or not, a number from 0 to 1.
+    """
+    params: Params = {}
+    for slot in plan.slots:
+        if not slot.when or slot.active(params):
+            params[slot.name] = value_at(slot, shares[slot.name]) if slot.searched else (slot.values or ())[0]
+    return params
+
+
+def shares_of(plan: Plan, params: Mapping[str, Scalar]) -> dict[str, float]:
+    """Return shares at which `point_at` gives this point; parameters that are not active stand in the middle."""
+    return {
+        slot.name: position_of(slot, params[slot.name]) if slot.name in params else 0.5 for slot in plan.searched
+    }

@@ -1,0 +1,121 @@
+"""Signing in: where tokens are looked for, how guessing is slowed down, what a revoked token can do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.intruders import MAX_WRONG_PER_MINUTE, Intruders
+from api.problems import ProblemError
+from hpsearch.clock import ManualClock
+from hpsearch.service import tokens
+from hpsearch.service.context import Context
+from hpsearch.settings import Settings
+from hpsearch.wire.tokens import TokenRequest
+from tests.api.conftest import Edge, bearer_of
+
+
+def _wrong(n: int) -> dict[str, str]:
+    return {"Authorization": f"Bearer hps_{n:016x}_{'A' * 43}"}
+
+
+def test_wrong_tokens_are_slowed_down_but_good_ones_are_not(service: Edge) -> None:
+    good = service.admin
+    assert service.client.get("/v1/studies", headers=good).status_code == 200
+    statuses = [
+        service.client.get("/v1/studies", headers=_wrong(n) | {"X-Forwarded-For": f"10.0.0.{n}"}).status_code
+        for n in range(MAX_WRONG_PER_MINUTE + 10)
+    ]
+    assert statuses == [401] * MAX_WRONG_PER_MINUTE + [429] * 10
+    refused = service.client.get("/v1/studies", headers=_wrong(0))
+    assert refused.json()["code"] == "auth.too_many_attempts"
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert service.client.get("/v1/studies", headers=good).status_code == 200
+    assert service.client.get("/v1/studies").status_code == 401
+
+
+def test_other_peers_are_unaffected() -> None:
+    intruders = Intruders()
+    for n in range(MAX_WRONG_PER_MINUTE):
+        intruders.check("10.0.0.1", f"wrong {n}")
+        intruders.wrong("10.0.0.1", f"wrong {n}")
+    with pytest.raises(ProblemError):
+        intruders.check("10.0.0.1", "another")
+    intruders.check("10.0.0.2", "another")
+
+
+def test_a_token_that_was_good_and_is_revoked_counts_as_wrong() -> None:
+    intruders = Intruders()
+    intruders.right("mine")
+    for _ in range(MAX_WRONG_PER_MINUTE):
+        intruders.wrong("10.0.0.1", "mine")
+    with pytest.raises(ProblemError):
+        intruders.check("10.0.0.1", "mine")
+
+
+def test_a_token_in_the_query_or_a_cookie_is_nobody(edge: Edge, caplog: pytest.LogCaptureFixture) -> None:
+    raw = tokens.create(edge.context, TokenRequest(name="x", scopes=("admin",))).token
+    with caplog.at_level(logging.DEBUG):
+        for query in (f"?token={raw}", f"?access_token={raw}"):
+            assert edge.client.get(f"/v1/studies{query}").status_code == 401
+        assert edge.client.get("/v1/studies", headers={"Cookie": f"token={raw}; hpsearch={raw}"}).status_code == 401
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpx")]
+    assert not any(raw in line for line in ours)
+
+
+def test_two_authorization_headers_are_nobody(edge: Edge) -> None:
+    twice = [("Authorization", edge.admin["Authorization"]), ("Authorization", edge.headers["read"]["Authorization"])]
+    assert edge.client.get("/v1/studies", headers=httpx2.Headers(twice)).status_code == 401
+
+
+@pytest.mark.parametrize("form", ["bearer {}", "BEARER {}", "Bearer  {}", "Bearer {} "])
+def test_the_scheme_is_read_as_the_standard_says(edge: Edge, form: str) -> None:
+    raw = edge.admin["Authorization"].removeprefix("Bearer ")
+    assert edge.client.get("/v1/studies", headers={"Authorization": form.format(raw)}).status_code == 200
+
+
+def test_a_revoked_token_is_refused_at_once(service: Edge) -> None:
+    made = service.client.post("/v1/tokens", json={"name": "gone", "scopes": ["read"]}, headers=service.admin).json()
+    mine = {"Authorization": f"Bearer {made['token']}"}
+    assert service.client.get("/v1/studies", headers=mine).status_code == 200
+    assert service.client.delete(f"/v1/tokens/{made['token_id']}", headers=service.admin).status_code == 204
+    assert service.client.get("/v1/studies", headers=mine).status_code == 401
+    listed = service.client.get("/v1/tokens", headers=service.admin)
+    assert made["token"] not in listed.text
+    assert made["token"].split("_")[2] not in listed.text
+    assert service.client.delete("/v1/tokens/nothing", headers=service.admin).status_code == 404
+
+
+@pytest.fixture
+def held(settings: Settings, manual_clock: ManualClock) -> Iterator[tuple[TestClient, Context, ManualClock]]:
+    """An application in which time stands still."""
+    context = Context.open(settings, clock=manual_clock)
+    with TestClient(create_app(context=context)) as client:
+        yield client, context, manual_clock
+    context.close()
+
+
+def test_a_token_expires(held: tuple[TestClient, Context, ManualClock]) -> None:
+    client, context, clock = held
+    admin = bearer_of(context, "admin")
+    made = client.post("/v1/tokens", json={"name": "x", "scopes": ["read"], "expires_in_s": 60}, headers=admin).json()
+    mine = {"Authorization": f"Bearer {made['token']}"}
+    assert client.get("/v1/studies", headers=mine).status_code == 200
+    clock.advance(61)
+    assert client.get("/v1/studies", headers=mine).status_code == 401
+
+
+def test_a_worker_can_not_speak_for_another_tokens_worker(service: Edge) -> None:
+    theirs = bearer_of(service.context, "worker")
+    worker_id = service.client.post("/v1/workers", json={"name": "theirs"}, headers=theirs).json()["worker_id"]
+    mine = service.headers["worker"]
+    claim = service.client.post(f"/v1/workers/{worker_id}/claims", json={"claim_id": "1"}, headers=mine)
+    report = {"reports": [{"trial_id": "x", "attempt": 1}]}
+    reported = service.client.post(f"/v1/workers/{worker_id}/reports", json=report, headers=mine)
+    assert (claim.status_code, reported.status_code) == (403, 403)
+    assert service.client.post("/v1/workers/unknown/claims", json={"claim_id": "1"}, headers=mine).status_code == 404

@@ -1,0 +1,454 @@
+"""Commands against a fake server: what is asked of it, what is printed, with which exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import NOW, STUDY_ID, TOKEN, TRIAL_ID, FakeServer, Said, board, page, problem, row, study, trial
+
+Run = Callable[..., Said]
+S = f"/v1/studies/{STUDY_ID}"
+
+
+@pytest.fixture
+def one_study(fake: FakeServer) -> FakeServer:
+    """A server with one study that is found by its name, its id and the start of it."""
+    fake.routes["GET", "/v1/studies"] = lambda request: (
+        page(study()) if request.query.get("name", "digits") == "digits" else page()
+    )
+    fake.routes["GET", S] = study()
+    return fake
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> Path:
+    path = tmp_path / "s.yaml"
+    path.write_text("name: digits\ndataset: {builtin: digits}\nspace: {layers: {type: int, low: 1, high: 2}}\n")
+    return path
+
+
+def test_studies_as_a_table_and_as_json(one_study: FakeServer, remote: Run):
+    said = remote("studies")
+    assert said.code == 0
+    assert said.err == ""
+    header, line = said.out.splitlines()
+    assert header.split() == ["id", "name", "state", "trials", "best", "age"]
+    assert line.split()[:4] == [STUDY_ID[:13], "digits", "running", "3/4"]
+    assert "accuracy 0.99" in line
+    as_json = remote("studies", "--json", "--state", "running")
+    assert as_json.json["items"][0]["study_id"] == STUDY_ID
+    assert one_study.requests[-1].query["state"] == "RUNNING"
+    assert one_study.requests[-1].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_long_list_is_fetched_page_by_page(fake: FakeServer, remote: Run):
+    pages = {
+        None: page(*[study(name=f"s{i}") for i in range(200)], next_page_token="t1"),
+        "t1": page(*[study(name=f"s{i}") for i in range(200, 300)], next_page_token="t2"),
+    }
+    fake.routes["GET", "/v1/studies"] = lambda request: pages[request.query.get("page_token")]
+    listed = remote("studies", "--limit", 250, "--json").json
+    assert [item["name"] for item in listed["items"]][-1] == "s299"
+    assert [request.query["limit"] for request in fake.requests] == ["200", "50"]
+
+
+def test_leaderboard_shows_only_what_differs_and_marks_baselines(one_study: FakeServer, remote: Run):
+    linear = row(3, kind="baseline", params={"layers": 0, "learning_rate": 0.001, "activation": "relu"})
+    mlp = row(4, kind="baseline", params={"layers": 2, "learning_rate": 0.001, "activation": "relu"})
+    one_study.routes["GET", S + "/leaderboard"] = board(row(1), row(2), linear, mlp)
+    said = remote("leaderboard", "digits")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["rank", "trial", "accuracy", "epochs", "weights", "parameters"]
+    assert lines[1].split() == ["1", "3", "0.99", "12", "5,000", "layers=1", "units=64", "learning_rate=0.001"]
+    assert "linear baseline  layers=0" in lines[3]
+    assert "default MLP  layers=2" in lines[4]
+    assert lines[5] == "all: activation=relu"
+    assert "digits" in said.err
+    assert "3 of 4 trials" in said.err
+
+
+def test_leaderboard_json_is_the_page_of_the_api(one_study: FakeServer, remote: Run):
+    one_study.routes["GET", S + "/leaderboard"] = board(row(1), row(2), next_page_token="more")
+    printed = remote("leaderboard", "digits", "--json").json
+    assert printed["metric"] == "accuracy"
+    assert printed["direction"] == "maximize"
+    assert printed["next_page_token"] == "more"
+    assert printed["items"][0] | {"mean": None} == row(1) | {
+        key: None for key in ("mean", "n_seeds", "interval", "rank_interval", "stop_reason")
+    }
+    assert "limit" not in one_study.asked("GET", S + "/leaderboard")[0].query
+    limited = remote("leaderboard", "digits", "--json", "--limit", 1).json
+    assert limited["next_page_token"] == "more"
+
+
+def test_leaderboard_after_confirmation_shows_means_and_ranks(one_study: FakeServer, remote: Run):
+    confirmed = {"mean": 0.97, "n_seeds": 5, "interval": [0.96, 0.98], "rank_interval": [1, 3]}
+    one_study.routes["GET", S + "/leaderboard"] = board(row(1, **confirmed), row(2))
+    said = remote("leaderboard", "digits")
+    assert "0.97 (0.96 to 0.98)" in said.out
+    assert "1-3" in said.out
+
+
+def test_an_empty_leaderboard_says_so(one_study: FakeServer, remote: Run):
+    one_study.routes["GET", S + "/leaderboard"] = board()
+    said = remote("leaderboard", "digits")
+    assert (said.code, said.out) == (0, "")
+    assert "No trial has come to a result yet." in said.err
+
+
+def test_names_from_the_server_can_not_steer_the_terminal(fake: FakeServer, remote: Run):
+    fake.routes["GET", "/v1/studies"] = page(study(name="[red]evil\x1b[2J[/red]"))
+    said = remote("studies")
+    assert "[red]evil\\x1b[2J[/red]" in said.out
+    assert "\x1b" not in said.out
+
+
+@pytest.mark.parametrize("wanted", ["digits", STUDY_ID, STUDY_ID[:13], "0193"])
+def test_a_study_is_found_by_name_id_and_start_of_an_id(one_study: FakeServer, remote: Run, wanted: str):
+    one_study.routes["POST", S + "/pause"] = study(state="PAUSED")
+    said = remote("pause", wanted)
+    assert said.code == 0
+    assert f"Study 'digits' ({STUDY_ID}) is paused; 3 of 4 trials done." in said.err
+    assert len(one_study.asked("POST", S + "/pause")) == 1
+
+
+def test_an_ambiguous_start_of_an_id_is_refused(fake: FakeServer, remote: Run):
+    other = STUDY_ID[:-1] + "2"
+    fake.routes["GET", "/v1/studies"] = lambda request: (
+        page() if "name" in request.query else page(study(), study(study_id=other, name="wine"))
+    )
+    said = remote("cancel", "0193a1b2")
+    assert said.code == 1
+    assert said.err.startswith("Error: '0193a1b2' begins 2 ids: ")
+    assert f"{other} (wine)" in said.err
+    assert not [request for request in fake.requests if request.method == "POST"]
+
+
+def test_an_unknown_study_is_said_with_the_known_ones(one_study: FakeServer, remote: Run):
+    said = remote("best", "nix")
+    assert said.code == 1
+    assert said.err == "Error: there is no study 'nix'; the latest are 'digits'\n"
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "stop", "cancel"])
+def test_steering_as_json(one_study: FakeServer, remote: Run, verb: str):
+    one_study.routes["POST", f"{S}/{verb}"] = study(state="CANCELLED", end_reason="user")
+    assert remote(verb, "digits", "--json").json["end_reason"] == "user"
+
+
+def test_steering_refused_by_the_server(one_study: FakeServer, remote: Run):
+    one_study.routes["POST", S + "/resume"] = problem(409, "study.bad_state", "study 'digits' is COMPLETED, not PAUSED")
+    said = remote("resume", "digits")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "Error: study 'digits' is COMPLETED, not PAUSED\n"
+
+
+def test_extend_and_retry_failed(one_study: FakeServer, remote: Run):
+    one_study.routes["POST", S + "/extend"] = study()
+    one_study.routes["POST", S + "/retry-failed"] = {"n_retried": 2}
+    assert remote("extend", "digits", "--max-trials", 50).code == 0
+    assert one_study.requests[-1].json == {"max_trials": 50}
+    assert "2 failed trials back in the queue" in remote("retry-failed", "digits").err
+    assert remote("retry-failed", "digits", "--json").json == {"n_retried": 2}
+
+
+def test_best_with_download(one_study: FakeServer, remote: Run, tmp_path: Path):
+    one_study.routes["GET", S + "/model"] = b"model bytes"
+    said = remote("best", "digits", "--download", "m.keras", "--json")
+    assert (tmp_path / "m.keras").read_bytes() == b"model bytes"
+    assert said.json["model"] == str(tmp_path / "m.keras")
+    assert said.json["best"]["trial_id"] == TRIAL_ID
+    plain = remote("best", "digits")
+    assert plain.out.splitlines()[0] == "digits: trial 3, accuracy 0.99"
+
+
+def test_best_without_a_result_or_model_is_exit_code_3(fake: FakeServer, remote: Run, tmp_path: Path):
+    fake.routes["GET", "/v1/studies"] = page(study(best=None, n_trials=0))
+    said = remote("best", "digits")
+    assert said.code == 3
+    assert "has no result yet" in said.err
+    fake.routes["GET", "/v1/studies"] = page(study())
+    said = remote("best", "digits", "--download", "m.keras")
+    assert said.code == 3
+    assert "no model to download" in said.err
+    assert not (tmp_path / "m.keras").exists()
+
+
+def test_trials_are_listed_with_the_filters_asked_for(one_study: FakeServer, remote: Run):
+    failed = trial(1, state="FAILED", value=None, cause="training_error", epochs=None, duration_s=None)
+    one_study.routes["GET", S + "/trials"] = page(trial(0), failed)
+    said = remote("trials", "digits", "--state", "failed", "--sort", "value", "--desc")
+    assert one_study.requests[-1].query == {
+        "state": "FAILED", "sort": "value", "order": "desc", "limit": "50",
+    }  # fmt: skip
+    assert "failed (training_error)" in said.out
+    assert remote("trials", "digits", "--json").json["items"][1]["state"] == "FAILED"
+
+
+def test_one_trial_by_number_with_its_epochs(one_study: FakeServer, remote: Run):
+    attempt = {"attempt": 1, "worker_id": "w", "worker_name": "gpu1", "started_at": NOW, "ended_at": NOW, "state": "COMPLETE"}
+    one_study.routes["GET", S + "/trials"] = page(trial(0), trial(12))
+    one_study.routes["GET", f"/v1/trials/{TRIAL_ID}"] = trial(12) | {"attempts": [attempt], "stop_reason": "early_stopping"}
+    epochs = [{"attempt": 1, "epoch": e, "metrics": {"accuracy": e / 10, "train_loss": None}} for e in (1, 2, 3)]
+    one_study.routes["GET", f"/v1/trials/{TRIAL_ID}/measurements"] = page(*epochs)
+    said = remote("trial", "digits#12")
+    assert said.code == 0
+    assert "complete, early_stopping" in said.out
+    assert "complete on gpu1" in said.out
+    assert "result      accuracy 0.95 at epoch 3 of 5" in said.out
+    assert any(line.split()[:5] == ["accuracy", "0.1", "0.3", "0.1", "0.3"] for line in said.out.splitlines())
+    assert len(remote("trial", TRIAL_ID, "--json").json["measurements"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("12", "named by its id or as STUDY#NUMBER"), ("digits#x", "STUDY#NUMBER"), ("digits#99", "no trial number 99")]
+)
+def test_a_trial_that_is_not_there(one_study: FakeServer, remote: Run, name: str, said: str):
+    one_study.routes["GET", S + "/trials"] = page(trial(0))
+    result = remote("trial", name)
+    assert result.code == 1
+    assert said in result.err
+
+
+def test_submit_prints_the_id_and_sends_an_idempotency_key(fake: FakeServer, remote: Run, yaml_file: Path):
+    fake.routes["POST", "/v1/studies"] = (201, study())
+    fake.routes["GET", "/v1/workers"] = page()
+    said = remote("submit", yaml_file)
+    assert (said.code, said.out) == (0, STUDY_ID + "\n")
+    assert "No worker is connected" in said.err
+    request = fake.asked("POST", "/v1/studies")[0]
+    assert request.json["name"] == "digits"
+    assert len(request.headers["idempotency-key"]) >= 32
+    assert remote("submit", yaml_file, "--json").json["study_id"] == STUDY_ID
+
+
+def test_submit_uploads_the_data_it_names(fake: FakeServer, remote: Run, tmp_path: Path):
+    (tmp_path / "d.csv").write_text("a,y\n1,2\n")
+    (tmp_path / "s.yaml").write_text("name: x\ndataset: {path: d.csv, target: y}\nspace: {layers: 1}\n")
+    fake.routes["POST", "/v1/datasets"] = (201, dataset())
+    fake.routes["POST", "/v1/studies"] = (201, study())
+    fake.routes["GET", "/v1/workers"] = page()
+    assert remote("submit", "s.yaml").code == 0
+    upload, created = fake.asked("POST", "/v1/datasets")[0], fake.asked("POST", "/v1/studies")[0]
+    assert b"a,y\n1,2\n" in upload.body
+    assert b'name="target"\r\n\r\ny' in upload.body
+    assert created.json["dataset"] == {"id": "d1"}
+
+
+def test_a_bad_file_never_reaches_the_server(fake: FakeServer, remote: Run, tmp_path: Path):
+    (tmp_path / "s.yaml").write_text("name: x\ndataset: {builtin: nope}\nspace: {layers: 1}\n")
+    for command in ("run", "submit", "validate", "preview"):
+        said = remote(command, "s.yaml")
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("Error: s.yaml, line 2: dataset: unknown builtin data set 'nope'; known are digits")
+    assert fake.requests == []
+
+
+def test_validate(fake: FakeServer, remote: Run, yaml_file: Path):
+    fake.routes["POST", "/v1/studies/validate"] = {"valid": True, "warnings": [{"field": "split", "message": "few rows"}]}
+    said = remote("validate", yaml_file)
+    assert (said.code, said.out) == (0, f"{yaml_file} is a valid study.\n")
+    assert f"note: {yaml_file}: split: few rows" in said.err
+    refused = {"valid": False, "errors": [{"field": "split.folds", "message": "50 folds of 20 rows"}]}
+    fake.routes["POST", "/v1/studies/validate"] = refused
+    said = remote("validate", yaml_file)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"Error: {yaml_file}: split.folds: 50 folds of 20 rows\n"
+    said = remote("validate", yaml_file, "--json")
+    assert said.code == 1
+    assert said.json["errors"][0]["field"] == "split.folds"
+
+
+def test_preview(fake: FakeServer, remote: Run, yaml_file: Path):
+    fake.routes["POST", "/v1/studies/preview"] = {
+        "valid": True,
+        "task": "multiclass",
+        "grid_size": 12,
+        "max_trials": 12,
+        "sample": [{"params": {"layers": 1, "units": 8}, "n_weights": 610}],
+        "min_weights": 610,
+        "max_weights": 610,
+        "estimated_device_seconds": 90.0,
+    }
+    lines = remote("preview", yaml_file).out.splitlines()
+    assert lines[0] == "trials   12 of a grid of 12 points, task multiclass"
+    assert lines[2] == "cost     about 1 m 30 s of device time (a rough guess)"
+    assert lines[-1].split() == ["610", "weights", "layers=1", "units=8"]
+    assert remote("preview", yaml_file, "--json").json["grid_size"] == 12
+
+
+def dataset(**changes: object) -> dict[str, object]:
+    return {
+        "dataset_id": "d1", "name": "d", "source": "upload", "digest": "ab", "size_bytes": 1234, "n_rows": 600,
+        "n_columns": 7, "target": "y", "task": "binary", "created_at": NOW, **changes,
+    }  # fmt: skip
+
+
+PROFILE = {
+    "n_rows": 600,
+    "target": "y",
+    "task": "binary",
+    "classes": ["no", "yes"],
+    "class_counts": [312, 288],
+    "columns": [
+        {"name": "age", "kind": "real", "n_missing": 3, "minimum": 18.0, "maximum": 75.0, "mean": 44.5},
+        {"name": "plan", "kind": "categorical", "categories": ["basic", "plus"]},
+    ],
+    "warnings": ["column a is constant"],
+}
+
+
+def test_datasets(fake: FakeServer, remote: Run, tmp_path: Path):
+    (tmp_path / "d.csv").write_text("age,y\n1,no\n")
+    fake.routes["POST", "/v1/datasets"] = (201, dataset())
+    fake.routes["GET", "/v1/datasets"] = page(dataset())
+    fake.routes["GET", "/v1/datasets/d1"] = dataset()
+    fake.routes["GET", "/v1/datasets/d1/profile"] = PROFILE
+    fake.routes["DELETE", "/v1/datasets/d1"] = (204, {})
+    said = remote("datasets", "add", "d.csv", "--target", "y")
+    assert said.out == "d1  d: 600 rows, 7 columns, target y (binary)\n"
+    assert said.err == "note: column a is constant\n"
+    assert remote("datasets", "add", "d.csv", "--json").json["dataset_id"] == "d1"
+    assert "1.2 kB" in remote("datasets", "list").out
+    shown = remote("datasets", "show", "d1").out
+    assert "classes: no 312, yes 288" in shown
+    assert "18 to 75, mean 44.5" in shown
+    assert "basic, plus" in shown
+    assert remote("datasets", "show", "d1", "--json").json["profile"]["n_rows"] == 600
+    assert remote("datasets", "rm", "d1").code == 0
+
+
+def test_a_data_file_that_is_not_there(fake: FakeServer, remote: Run):
+    said = remote("datasets", "add", "nix.csv")
+    assert said.code == 1
+    assert said.err == "Error: nix.csv can not be read: there is no such file\n"
+    assert fake.requests == []
+
+
+def token_view(**changes: object) -> dict[str, object]:
+    return {"token_id": "t1", "name": "ci", "scopes": ["read", "submit"], "created_at": NOW, **changes}
+
+
+def test_tokens(fake: FakeServer, remote: Run):
+    fake.routes["POST", "/v1/tokens"] = (201, token_view(token="hps_new_secret"))
+    fake.routes["GET", "/v1/tokens"] = page(token_view(), token_view(revoked_at=NOW), token_view(expires_at=NOW))
+    fake.routes["DELETE", "/v1/tokens/t1"] = (204, {})
+    said = remote("tokens", "create", "--name", "ci", "--scope", "worker", "--scope", "read", "--expires-in", "2h")
+    assert said.out == "hps_new_secret\n"
+    assert fake.requests[-1].json == {"name": "ci", "scopes": ["worker", "read"], "expires_in_s": 7200}
+    assert remote("tokens", "create", "--json").json["token"] == "hps_new_secret"
+    assert fake.requests[-1].json["scopes"] == ["read", "submit"]
+    listed = remote("tokens", "list").out
+    assert "revoked" in listed
+    assert "valid until 2026-01-01 00:00 UTC" in listed
+    assert remote("tokens", "revoke", "t1").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--scope", "root"], "'root'"), (["--expires-in", "soon"], "received 'soon'"), (["--name", ""], "name can not be ''")],
+)
+def test_tokens_refused(fake: FakeServer, remote: Run, arguments: list[str], said: str):
+    result = remote("tokens", "create", *arguments)
+    assert result.code == 1
+    assert said in result.err
+    assert fake.requests == []
+
+
+def test_workers(fake: FakeServer, remote: Run):
+    def worker(**changes: object) -> dict[str, object]:
+        devices = [{"kind": "gpu", "name": "H200", "memory_bytes": None, "cores": None}]
+        base = {"worker_id": "w1", "name": "gpu1", "state": "ACTIVE", "devices": devices, "registered_at": NOW, "last_seen_at": NOW}
+        return base | changes
+
+    fake.routes["GET", "/v1/workers"] = page(worker(), worker(worker_id="w2", name="old", state="GONE"))
+    fake.routes["POST", "/v1/workers/w1/drain"] = worker(state="DRAINING")
+    said = remote("workers", "list").out
+    assert "gpu H200" in said
+    assert "old" not in said
+    assert "old" in remote("workers", "list", "--all").out
+    assert remote("workers", "drain", "w1").err == "Worker 'gpu1' is draining.\n"
+    assert remote("workers", "drain", "w1", "--json").json["state"] == "DRAINING"
+
+
+def test_delete_asks_first(one_study: FakeServer, remote: Run, monkeypatch: pytest.MonkeyPatch):
+    one_study.routes["DELETE", S] = (204, {})
+    monkeypatch.setattr("typer.confirm", lambda *_a, **_k: (_ for _ in ()).throw(__import__("typer").Abort()))
+    assert remote("delete", "digits").code == 130
+    assert not one_study.asked("DELETE", S)
+    assert remote("delete", "digits", "--yes").code == 0
+    assert len(one_study.asked("DELETE", S)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (problem(401, "auth.required", "send Authorization: Bearer"), "the server does not accept the token"),
+        (problem(403, "auth.forbidden", "this needs the scope admin, the token has read"), "needs the scope admin"),
+        (problem(500, "internal", "it broke"), "it broke"),
+        ((200, {"items": 7}), "does not understand"),
+        ((302, {}), "redirect"),
+    ],
+)
+def test_refusals_are_one_sentence(fake: FakeServer, remote: Run, answer: object, said: str):
+    fake.routes["GET", "/v1/studies"] = answer  # type: ignore[assignment]
+    result = remote("studies")
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert "Traceback" not in result.err
+
+
+def test_an_unreachable_server_is_one_sentence(hpsearch: Run):
+    said = hpsearch("studies", "--server", "http://127.0.0.1:9", "--token", TOKEN)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("Error: the server at http://127.0.0.1:9 can not be reached")
+    assert said.err.count("\n") == 1
+
+
+def test_no_local_server_and_nothing_to_look_at(hpsearch: Run, tmp_path: Path):
+    said = hpsearch("leaderboard", "digits")
+    assert said.code == 1
+    assert "No local server runs and there is nothing yet in" in said.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_debug_shows_the_traceback(hpsearch: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HPSEARCH_DEBUG", "1")
+    said = hpsearch("studies", "--server", "ftp://x", "--token", TOKEN)
+    assert "Traceback" in said.err
+    assert said.err.splitlines()[-1].startswith("Error: the server's address must look like http://host:port")
+
+
+def test_a_defect_is_one_sentence_too(fake: FakeServer, remote: Run, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_arguments: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr("hpsearch.cli.tables.print_studies", broken)
+    fake.routes["GET", "/v1/studies"] = page()
+    said = remote("studies")
+    assert said.code == 1
+    assert said.err == "Error: KeyError: 'oops' (this is a defect of hpsearch; HPSEARCH_DEBUG=1 shows where)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["runn"], "No such command 'runn'"),
+        (["run"], "Missing argument 'STUDY.yaml'"),
+        (["studies", "--limit", "x"], "received 'x'"),
+        (["studies", "--limit=0"], "received '0'"),
+        (["studies", "--nope"], "No such option: --nope"),
+        (["serve", "--port", "99999"], "received '99999'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(hpsearch: Run, arguments: list[str], said: str):
+    result = hpsearch(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Error: ")
+    assert said in result.err
+    assert "--help" in result.err

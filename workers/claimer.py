@@ -1,0 +1,135 @@
+"""Claimer: asks for as many trials as trainers are idle, and fetches what they need."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import Any, Final
+
+from hpsearch.domain.trial import Outcome
+from hpsearch.errors import HpsearchError, InvalidInputError, LimitError, NotFoundError
+from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest
+from workers.cache import DataCache
+from workers.ledger import Assignment, Ledger
+from workers.link import Link
+from workers.loop import Loop
+from workers.supervisor import Supervisor
+from workers.thresholds import Thresholds
+
+# Between claims the server answered at once with nothing: draining, quarantined, or an old server.
+_PAUSE_S: Final = 1.0
+_MAX_TRIALS: Final = 1024
+_MAX_DETAIL_CHARACTERS: Final = 2_000
+
+
+class Claimer(Loop):
+    """A thread that claims.
+
+    Args:
+        link: To the server.
+        ledger: Takes the claimed trials.
+        thresholds: Takes what the replies say.
+        cache: Fetches data.
+        supervisor: Trains.
+        wait_s: Seconds a claim waits on the server for work.
+        log: Takes the lines.
+    """
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        ledger: Ledger,
+        thresholds: Thresholds,
+        cache: DataCache,
+        supervisor: Supervisor,
+        wait_s: float,
+        log: Any,
+    ) -> None:
+        super().__init__("claimer", link, log)
+        self._link = link
+        self._ledger = ledger
+        self._thresholds = thresholds
+        self._cache = cache
+        self._supervisor = supervisor
+        self._wait_s = wait_s
+        self._log = log
+        self._wanted = threading.Event()
+
+    def wake(self) -> None:
+        """Look again whether a trainer is idle."""
+        self._wanted.set()
+
+    def work(self) -> None:
+        """Claim until the worker stops."""
+        while not self._link.stop.is_set():
+            self._wanted.clear()
+            n = self._supervisor.n_free()
+            if n <= 0:
+                self._wanted.wait(_PAUSE_S)
+            else:
+                self._claim(n)
+
+    def _claim(self, n: int) -> None:
+        request = ClaimRequest(claim_id=uuid.uuid4().hex, max_trials=min(n, _MAX_TRIALS), wait_s=self._wait_s)
+        asked_s = time.monotonic()
+        try:
+            reply = self._link.patiently(lambda worker_id: self._link.client.workers.claim(worker_id, request))
+        except InvalidInputError:
+            raise  # server and worker do not speak the same language
+        except HpsearchError as error:
+            self._log.warning(f"the server gives no trials: {error.message}")
+            self._link.stop.wait(self._link.heartbeat_s)
+            return
+        for assignment in self._take(reply):
+            self._prepare(assignment)
+        if not reply.trials and time.monotonic() - asked_s < self._wait_s / 2:
+            self._link.stop.wait(_PAUSE_S)
+
+    def _take(self, reply: ClaimReply) -> list[Assignment]:
+        """Enter all claimed trials at once, so that heartbeats cover them while data is fetched for the first."""
+        self._thresholds.learn(reply.studies, reply.model_thresholds)
+        taken = []
+        for trial in reply.trials:
+            study = reply.studies.get(trial.study_id)
+            if study is None:
+                self._log.error("the server sent a trial without its study: it is left alone", trial_id=trial.trial_id)
+                continue
+            self._supersede(trial)
+            assignment = self._ledger.add(trial, study)
+            if assignment is None:
+                continue
+            taken.append(assignment)
+            self._log.info(f"claimed {assignment.title}", kind=str(trial.kind), n_weights=trial.n_weights)
+        return taken
+
+    def _supersede(self, trial: ClaimedTrial) -> None:
+        """Let go of an earlier attempt of the same trial: the server gave it up while this worker was cut off."""
+        for held in self._ledger.held():
+            if held.trial.trial_id == trial.trial_id and held.trial.attempt < trial.attempt:
+                self._ledger.close(held)
+                self._supervisor.drop(held)
+
+    def _prepare(self, assignment: Assignment) -> None:
+        try:
+            content, profile = self._link.patiently(
+                lambda _worker_id: self._cache.fetch(self._link.client, assignment.study)
+            )
+        except HpsearchError as error:
+            outcome = _outcome_of(error)
+            self._log.error(f"{assignment.title} can not be started: {error.message}", outcome=outcome.state)
+            self._ledger.settle(assignment, outcome)
+        else:
+            self._supervisor.start_trial(assignment, content, profile)
+
+
+def _outcome_of(error: HpsearchError) -> Outcome:
+    """Return what becomes of a trial whose data can not be had."""
+    detail = error.message[:_MAX_DETAIL_CHARACTERS]
+    if error.code in ("disk.full", "file.unwritable"):
+        return Outcome(state="RELEASED", cause="disk_full", detail=detail)
+    if isinstance(error, NotFoundError | LimitError):
+        # No worker will ever get it: another try elsewhere would only hide that.
+        return Outcome(state="FAILED", cause="training_error", detail=detail)
+    return Outcome(state="RELEASED", cause="data_mismatch", detail=detail)

@@ -1,0 +1,73 @@
+"""Courier: uploads the models of finished trials before their results are reported."""
+
+from __future__ import annotations
+
+import queue
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from hpsearch.domain.trial import Outcome
+from hpsearch.errors import HpsearchError
+from workers.ledger import Assignment, Ledger
+from workers.link import Link
+from workers.loop import Loop
+from workers.thresholds import Thresholds
+
+_LOOK_S: Final = 0.5
+
+
+class Courier(Loop):
+    """A thread that uploads, one model after another; heartbeats and training go on meanwhile.
+
+    Args:
+        link: To the server.
+        ledger: Takes the outcome once the model is delivered or not wanted.
+        thresholds: Says which models are wanted.
+        log: Takes the lines.
+    """
+
+    def __init__(self, *, link: Link, ledger: Ledger, thresholds: Thresholds, log: Any) -> None:
+        super().__init__("courier", link, log)
+        self._link = link
+        self._ledger = ledger
+        self._thresholds = thresholds
+        self._log = log
+        self._on_the_way: set[Assignment] = set()
+        self._parcels: queue.SimpleQueue[tuple[Assignment, Outcome, Path]] = queue.SimpleQueue()
+
+    def deliver(self, assignment: Assignment, outcome: Outcome, model: Path | None) -> None:
+        """See to it that an outcome is reported, after its model has arrived if it has one that is wanted."""
+        if model is None:
+            self._ledger.settle(assignment, outcome)
+        else:
+            self._on_the_way.add(assignment)
+            self._parcels.put((assignment, outcome, model))
+
+    def has(self, assignment: Assignment) -> bool:
+        """Return whether the outcome of this attempt waits for its model to arrive."""
+        return assignment in self._on_the_way
+
+    def work(self) -> None:
+        """Upload until the worker stops."""
+        while not self._link.stop.is_set():
+            with suppress(queue.Empty):
+                self._upload(*self._parcels.get(timeout=_LOOK_S))
+
+    def _upload(self, assignment: Assignment, outcome: Outcome, model: Path) -> None:
+        trial = assignment.trial
+        is_wanted = outcome.state == "COMPLETE" and outcome.value is not None
+        if is_wanted and not assignment.is_over and self._thresholds.keeps(assignment, outcome.value or 0.0):
+            try:
+                self._link.patiently(
+                    lambda worker_id: self._link.client.workers.upload_model(
+                        worker_id, trial.trial_id, trial.attempt, model
+                    )
+                )
+            except HpsearchError as error:
+                # The report decides what becomes of the result; without its model it is still a result.
+                self._log.warning(f"the model of {assignment.title} was not taken: {error.message}")
+        with suppress(OSError):
+            model.unlink()
+        self._ledger.settle(assignment, outcome)
+        self._on_the_way.discard(assignment)

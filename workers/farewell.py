@@ -1,0 +1,76 @@
+"""The last seconds of a worker: results are delivered, everything unfinished is given back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hpsearch.domain.trial import Outcome
+from hpsearch.errors import HpsearchError
+from hpsearch.wire.reports import MAX_MEASUREMENTS, MAX_REPORTS, ReportRequest, TrialReport
+from workers.courier import Courier
+from workers.ledger import Assignment, Ledger, report_of
+from workers.link import Link
+from workers.loop import Loop
+from workers.reporter import refused_reply
+
+# A supervisor told to go gives its trials back within these seconds, or leaves them to their leases.
+FAREWELL_S: Final = 3.0
+# How long models on their way and a claim in flight are waited for; part of the above.
+_LINGER_S: Final = 1.0
+_RETRY_S: Final = 0.3
+
+
+def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, log: Any) -> None:
+    """Report what has ended and release the rest; returns within `FAREWELL_S` seconds, whatever the server does.
+
+    Args:
+        link: Already stopped.
+        ledger: What is held; empty afterwards unless the server could not be reached.
+        courier: Has a moment to finish the model it is uploading.
+        claimer: Has a moment to bring home a claim in flight, whose trials are released as well.
+        log: Takes the lines.
+    """
+    deadline_s = time.monotonic() + FAREWELL_S
+
+    def speak() -> None:
+        _flush(link, ledger, [a for a in ledger.held() if not courier.has(a)], deadline_s)
+        linger_s = time.monotonic() + _LINGER_S
+        for loop in (courier, claimer):
+            if loop.is_alive():
+                loop.join(max(0.0, linger_s - time.monotonic()))
+        _flush(link, ledger, ledger.held(), deadline_s)
+
+    # In a thread of its own: a server that swallows requests must not hold the worker.
+    last = threading.Thread(target=speak, name="farewell", daemon=True)
+    last.start()
+    last.join(FAREWELL_S)
+    left = ledger.held()
+    if left:
+        titles = [assignment.title for assignment in left]
+        log.warning("the server could not be told: others get these trials once the leases have lapsed", trials=titles)
+
+
+def _flush(link: Link, ledger: Ledger, assignments: Sequence[Assignment], deadline_s: float) -> None:
+    if not assignments:
+        return
+    request = ReportRequest(reports=tuple(_last_word(assignment) for assignment in assignments[:MAX_REPORTS]))
+    while time.monotonic() < deadline_s:
+        try:
+            link.client.workers.report(link.worker_id, request)
+        except HpsearchError as error:
+            if refused_reply(error) is None:
+                time.sleep(_RETRY_S)
+                continue
+        for assignment in assignments:
+            ledger.close(assignment)
+        return
+
+
+def _last_word(assignment: Assignment) -> TrialReport:
+    measurements = tuple(assignment.unsent)
+    if assignment.outcome is None or len(measurements) > MAX_MEASUREMENTS:
+        return report_of(assignment, (), Outcome(state="RELEASED", cause="shutdown"))
+    return report_of(assignment, measurements, assignment.outcome)

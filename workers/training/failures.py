@@ -1,0 +1,82 @@
+"""Why a trial ends without a value, and the outcome that reports it."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from typing import Final
+
+import tensorflow as tf
+from pydantic import ValidationError
+
+from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
+from hpsearch.errors import HpsearchError
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CUT: Final = "\n… (cut) …\n"
+
+
+class StoppedError(Exception):
+    """The sink wants the trial dropped; nothing is to be reported."""
+
+
+class DivergedError(Exception):
+    """A loss, weight or prediction is not finite.
+
+    Args:
+        what: One sentence naming it.
+        epochs: Epochs trained, the one at fault included.
+    """
+
+    def __init__(self, what: str, epochs: int) -> None:
+        super().__init__(what)
+        self.epochs = epochs
+
+
+class UntrainableError(Exception):
+    """The trial can not be trained or scored as asked; the message is one sentence for the user."""
+
+
+def outcome_of(error: Exception, *, device_seconds: float) -> Outcome:
+    """Return the outcome that an exception in a trial stands for.
+
+    Args:
+        error: What was raised.
+        device_seconds: Device time the attempt used, at least 0.
+    """
+    if isinstance(error, DivergedError):
+        return Outcome(
+            state="INFEASIBLE",
+            cause="diverged",
+            detail=readable(str(error)),
+            epochs=error.epochs,
+            stop_reason="diverged",
+            device_seconds=device_seconds,
+        )
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        detail = readable(f"the network did not fit into memory; try fewer units or a smaller batch: {error}")
+        return Outcome(state="INFEASIBLE", cause="oom", detail=detail, device_seconds=device_seconds)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Outcome(state="RELEASED", cause="disk_full", detail=readable(str(error)), device_seconds=device_seconds)
+    return Outcome(state="FAILED", cause="training_error", detail=_explain(error), device_seconds=device_seconds)
+
+
+def _explain(error: Exception) -> str:
+    """Return the sentence of an error made for users; the traceback of any other."""
+    if isinstance(error, HpsearchError | UntrainableError):
+        return readable(str(error))
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the network"
+        return readable(f"the trial's parameters are not those of a network: {where}: {first['msg']}")
+    return readable("".join(traceback.format_exception(error)))
+
+
+def readable(text: str) -> str:
+    """Return the text without what a database can not store, at most 16 KiB: its beginning and its end."""
+    clean = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+    if len(clean) <= MAX_DETAIL_CHARACTERS:
+        return clean
+    # The end of a traceback says what happened, its beginning where.
+    head = MAX_DETAIL_CHARACTERS // 4
+    return clean[:head] + _CUT + clean[head + len(_CUT) - MAX_DETAIL_CHARACTERS :]

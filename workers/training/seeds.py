@@ -1,0 +1,40 @@
+"""Every random choice of a trial, derived from the trial's seed and the study's data-order seed alone."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+
+def derive_seed(seed: int, *purpose: str | int) -> int:
+    """Return a seed for one purpose, 0 to 2**31 - 1: independent for different purposes, the same everywhere.
+
+    Args:
+        seed: The trial's.
+        purpose: What it is for, such as `("kernel", 2)`.
+    """
+    return int.from_bytes(_digest(seed, *purpose)[:4], "little") >> 1
+
+
+def data_order(
+    trial_seed: int, data_order_seed: int, *, fold: int, epoch: int, n_rows: int
+) -> npt.NDArray[np.int64]:
+    """Return the order in which an epoch visits the training rows: a permutation of range(n_rows), int64.
+
+    Args:
+        trial_seed: The trial's.
+        data_order_seed: The study's.
+        fold: From 0; 0 for a hold-out split.
+        epoch: From 1, within the fold.
+        n_rows: Training rows, at least 1.
+    """
+    key = np.frombuffer(_digest(trial_seed, "order", data_order_seed, fold, epoch), dtype="<u4")
+    # The legacy generator on purpose: numpy freezes its stream, while `Generator` may change between releases.
+    return np.random.RandomState(key).permutation(n_rows).astype(np.int64)
+
+
+def _digest(seed: int, *purpose: str | int) -> bytes:
+    words = " ".join(str(word) for word in ("hpsearch training", seed, *purpose))
+    return hashlib.sha256(words.encode()).digest()

@@ -1,0 +1,154 @@
+"""What happens at the end of each epoch: measure, notice divergence, report, obey."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from hpsearch.domain.trial import Measurement
+from workers.training.batches import BatchStream
+from workers.training.failures import DivergedError, StoppedError, UntrainableError
+from workers.training.judge import Judge
+from workers.training.seeds import data_order
+
+Metrics = dict[str, float | None]
+
+
+class Watch:
+    """Follows the epochs of one fold.
+
+    Args:
+        report: Takes each epoch's measurement.
+        should_stop: Answers whether to drop the trial.
+        epochs_before: Epochs of earlier folds: numbers run on.
+        fold: Number of the fold from 1, to be reported; None without cross-validation.
+        trial_seed: The trial's.
+        data_order_seed: The study's.
+
+    Attributes:
+        history: Metrics of each epoch of this fold.
+    """
+
+    def __init__(
+        self,
+        *,
+        report: Callable[[Measurement], None],
+        should_stop: Callable[[], bool],
+        epochs_before: int,
+        fold: int | None,
+        trial_seed: int,
+        data_order_seed: int,
+    ) -> None:
+        self.history: list[Metrics] = []
+        self._report = report
+        self._should_stop = should_stop
+        self._epochs_before = epochs_before
+        self._fold = fold
+        self._seeds = (trial_seed, data_order_seed)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the trial so far, earlier folds included."""
+        return self._epochs_before + len(self.history)
+
+    def shuffle(self, stream: BatchStream) -> None:
+        """Set the order of the epoch that begins."""
+        fold = 0 if self._fold is None else self._fold - 1
+        trial_seed, order_seed = self._seeds
+        epoch = len(self.history) + 1
+        stream.set_order(data_order(trial_seed, order_seed, fold=fold, epoch=epoch, n_rows=stream.n_rows))
+
+    def measured(self, metrics: Metrics) -> None:
+        """Take and report the metrics of the epoch that ends."""
+        self.history.append(metrics)
+        fold = {} if self._fold is None else {"fold": float(self._fold)}
+        self._report(Measurement(epoch=self.epochs, metrics=metrics | fold))
+
+    def obey(self) -> None:
+        """Return when training may go on.
+
+        Raises:
+            StoppedError: It may not.
+        """
+        if self._should_stop():
+            raise StoppedError
+
+
+class MeasureEpoch(keras.callbacks.Callback):
+    """First callback of an epoch's end: adds the held-out metrics to Keras's logs as `val_…`.
+
+    Args:
+        watch: Receives the metrics.
+        stream: Whose order is set at the start of each epoch.
+        judge: Scores held-out rows; None when there are none.
+        objective: Metric that must be defined; None when there are no held-out rows.
+    """
+
+    def __init__(self, watch: Watch, stream: BatchStream, judge: Judge | None, objective: str | None) -> None:
+        super().__init__()
+        self._watch = watch
+        self._stream = stream
+        self._judge = judge
+        self._objective = objective
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Shuffle."""
+        del epoch, logs
+        self._watch.shuffle(self._stream)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measure.
+
+        Raises:
+            DivergedError: Loss, weights or predictions are not finite; the epoch has been reported.
+            UntrainableError: The objective is undefined on these rows.
+        """
+        logs = {} if logs is None else logs
+        train_loss = float(logs["loss"])
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        metrics: Metrics = {"train_loss": train_loss if math.isfinite(train_loss) else None, "learning_rate": rate}
+        predictions = None if self._judge is None else self._judge.predictions(self.model)
+        if self._judge is not None and predictions is not None:
+            metrics = self._judge.score(predictions) | metrics
+        self._watch.measured(metrics)
+        if not math.isfinite(train_loss):
+            raise DivergedError(f"the training loss was {train_loss} after epoch {epoch + 1}", self._watch.epochs)
+        if not _finite_weights(self.model):
+            raise DivergedError(f"a weight was not finite after epoch {epoch + 1}", self._watch.epochs)
+        if self._judge is None or self._objective is None:
+            return
+        if predictions is None:
+            raise DivergedError(f"a prediction was not finite after epoch {epoch + 1}", self._watch.epochs)
+        _check_objective(self._objective, metrics[self._objective])
+        logs.update({f"val_{name}": value for name, value in metrics.items() if value is not None})
+
+
+class ObeySink(keras.callbacks.Callback):
+    """Last callback of an epoch's end: drops the trial when the sink says so."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Ask.
+
+        Raises:
+            StoppedError: The trial is no longer wanted.
+        """
+        del epoch, logs
+        self._watch.obey()
+
+
+def _finite_weights(network: Any) -> bool:
+    return all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in network.weights)
+
+
+def _check_objective(name: str, value: float | None) -> None:
+    if value is None:
+        msg = f"{name} is undefined on the validation rows; choose another metric, or change the split"
+        raise UntrainableError(msg)

@@ -1,0 +1,113 @@
+"""Worker: puts the parts together, from the first contact to the last report."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any, Final
+
+import hpsearch
+from hpsearch.client import Client
+from hpsearch.wire.workers import RegisterRequest
+from workers import devices
+from workers.cache import DataCache
+from workers.claimer import Claimer
+from workers.courier import Courier
+from workers.farewell import give_back
+from workers.folder import make_folder
+from workers.ledger import Ledger
+from workers.link import Link, StoppedError
+from workers.log import logger
+from workers.options import WorkerOptions
+from workers.reporter import Reporter
+from workers.supervisor import Supervisor
+from workers.thresholds import Thresholds
+
+_REQUEST_TIMEOUT_S: Final = 30.0
+_MAX_NAME_CHARACTERS: Final = 200
+_MAX_DEVICES: Final = 64
+
+
+class Worker:
+    """One worker: registered once, training until it is stopped.
+
+    Args:
+        options: Checked ones.
+
+    Raises:
+        HpsearchError: The address, the token or the work folder can not be used.
+    """
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._log: Any = logger()
+        self._why = "done"
+        self._client = Client(options.server, options.token, timeout=_REQUEST_TIMEOUT_S)
+        self._folder = make_folder(options.work_dir)
+        seats, self._sentence = devices.arrange(options.trainers, devices.find_gpus(), devices.cpu_cores())
+        introduction = RegisterRequest(
+            name=_printable(options.name),
+            version=hpsearch.__version__,
+            devices=tuple(dict.fromkeys(seat.device for seat in seats))[:_MAX_DEVICES],
+        )
+        self._link = Link(self._client, introduction, give_up_s=options.unauthorized_give_up_s, log=self._log)
+        self._ledger = Ledger()
+        thresholds = Thresholds()
+        shared: Any = {"link": self._link, "ledger": self._ledger, "thresholds": thresholds, "log": self._log}
+        self._courier = Courier(**shared)
+        self._supervisor = Supervisor(
+            seats=seats, options=options, folder=self._folder, courier=self._courier, **shared
+        )
+        self._claimer = Claimer(
+            cache=DataCache(options.work_dir / "data"), supervisor=self._supervisor, wait_s=options.wait_s, **shared
+        )
+        self._reporter = Reporter(drop=self._supervisor.drop, **shared)
+        self._supervisor.on_free = self._claimer.wake
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker has been told to stop."""
+        return self._link.stop.is_set()
+
+    def stop(self, why: str) -> None:
+        """Tell the worker to stop; safe in a signal handler: nothing is logged or sent here."""
+        self._why = why
+        self._link.stop.set()
+
+    def kill_trainers(self) -> None:
+        """End all trainer processes at once."""
+        self._supervisor.kill()
+
+    def run(self) -> None:
+        """Work until stopped, then give back what is unfinished.
+
+        Raises:
+            HpsearchError: The worker can not work, or not any longer; the message is one sentence for the user.
+        """
+        self._log.info(self._sentence)
+        try:
+            self._link.enter()
+            self._supervisor.start()
+            for loop in (self._reporter, self._courier, self._claimer):
+                loop.start()
+            self._supervisor.run()
+        except StoppedError:
+            pass
+        finally:
+            self._end()
+        if self._link.failure is not None:
+            raise self._link.failure
+
+    def _end(self) -> None:
+        self._link.stop.set()
+        self._ledger.wake()
+        self._claimer.wake()
+        self._log.info("stopping", why=self._why, n_unfinished=len(self._ledger.held()))
+        give_back(self._link, self._ledger, self._courier, self._claimer, self._log)
+        self._supervisor.close()
+        self._client.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._log.info("stopped")
+
+
+def _printable(name: str) -> str:
+    shown = "".join(character for character in name if character.isprintable())[:_MAX_NAME_CHARACTERS]
+    return shown or "worker"
