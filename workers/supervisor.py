@@ -147,7 +147,7 @@ class Supervisor:
                 trainer.kill()
             elif trainer.assignment is not None:
                 self._check_progress(trainer, trainer.assignment, now_s)
-        if self._ledger.held():
+        if self._n_idle == 0 or self._ledger.held():
             self._busy_s = now_s
         elif self._options.max_idle_s is not None and now_s - self._busy_s > self._options.max_idle_s:
             self._log.info(f"no trials for {self._options.max_idle_s:g} s: leaving")

@@ -61,7 +61,7 @@ class _Picker:
             # Optuna is imported where its model is first needed: the first points cost no import.
             from hpsearch.sampling.tpe import TpeModel
 
-            self._model = TpeModel(self._limit.plan, self._request.direction, self._known)
+            self._model = TpeModel(self._limit.plan, self._request.direction, self._known, self._request.n)
         drawn = self._model.ask(int(raw_words(1, seed, index, Stream.MODEL)[0]) % 2**32)
         return self._limit.repair(drawn)
 

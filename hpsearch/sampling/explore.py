@@ -8,7 +8,9 @@ points, and each stratum holds one point.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import numpy as np
 
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.strict import Scalar
@@ -17,11 +19,9 @@ from hpsearch.sampling.draw import ladder, point_at, position_of
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
 from hpsearch.sampling.plan import Slot, is_width, key
+from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import obeys
-
-if TYPE_CHECKING:
-    from hpsearch.sampling.request import SuggestRequest
 
 MIN_STARTUP: Final = 10
 MAX_STARTUP: Final = 50
@@ -62,8 +62,6 @@ def first_point(limit: Limit, seed: int, index: int, n_points: int) -> Params:
 
 
 def _strata(limit: Limit, seed: int, index: int, n_points: int) -> dict[str, float]:
-    import numpy as np
-
     block, at = divmod(index, n_points)
     names = [slot.name for slot in limit.plan.searched]
     within = uniforms(len(names), seed, index, Stream.WITHIN)

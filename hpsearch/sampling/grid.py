@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.space import Space
@@ -14,10 +17,6 @@ from hpsearch.sampling.radix import Radix, TooManyStatesError
 from hpsearch.sampling.request import Shape
 from hpsearch.sampling.uniform import Stream, raw_words
 from hpsearch.sampling.weights import count_table
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 GRID_CAP: Final = 100_000
 _DEFAULT: Final = MlpConfig()
@@ -86,8 +85,6 @@ class Grid:
         Each number gets a 64-bit key, word i of NumPy's PCG64 seeded by ``SeedSequence([seed, 1])`` (both are
         guaranteed never to change between NumPy versions); the order is that of the keys, equal keys by number.
         """
-        import numpy as np
-
         keys = raw_words(self.size, seed, Stream.GRID)
         order: list[int] = np.argsort(keys, kind="stable").tolist()
         return order
@@ -111,8 +108,6 @@ class _Blocks:
     """
 
     def __init__(self, plan: Plan, radix: Radix, shape: Shape, max_weights: int) -> None:
-        import numpy as np
-
         columns = _settings(plan)
         lengths = _run_lengths(plan, radix, columns)
         starts = np.cumsum(lengths) - lengths
@@ -129,15 +124,11 @@ class _Blocks:
         self.size = int(self._ends[-1])
 
     def combination(self, grid_index: int) -> int:
-        import numpy as np
-
         run = int(np.searchsorted(self._ends, grid_index, side="right"))
         before = int(self._ends[run - 1]) if run else 0
         return int(self._starts[run]) + grid_index - before
 
     def position(self, combination: int) -> int | None:
-        import numpy as np
-
         run = int(np.searchsorted(self._starts, combination, side="right")) - 1
         if run < 0:
             return None
@@ -148,8 +139,6 @@ class _Blocks:
 
 def _settings(plan: Plan) -> dict[str, NDArray[np.int64]]:
     """List all settings of the structural parameters, as one column of value places each (-1: inactive)."""
-    import numpy as np
-
     columns: dict[str, NDArray[np.int64]] = {}
     n_rows = 1
     values = {slot.name: slot.values or () for slot in plan.slots}
@@ -168,8 +157,6 @@ def _settings(plan: Plan) -> dict[str, NDArray[np.int64]]:
 
 def _run_lengths(plan: Plan, radix: Radix, columns: dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
     """Count the combinations below each setting, (n_rows,) int64."""
-    import numpy as np
-
     counts = radix.counts[plan.n_structural]
     n_rows = len(next(iter(columns.values()))) if columns else 1
     frontier = radix.frontiers[plan.n_structural]
@@ -183,8 +170,6 @@ def _run_lengths(plan: Plan, radix: Radix, columns: dict[str, NDArray[np.int64]]
 
 def _weights(plan: Plan, columns: dict[str, NDArray[np.int64]], shape: Shape) -> NDArray[np.int64]:
     """Count the weights of each setting, (n_rows,) int64."""
-    import numpy as np
-
     n_rows = len(next(iter(columns.values()))) if columns else 1
 
     def column(slot_name: str, default: int) -> NDArray[np.int64]:

@@ -30,7 +30,11 @@ from hpsearch.sampling.request import Observation
 # Above this many, the model sees the best and the newest alone. TPE itself takes at most 25 trials as good and weighs
 # the others down with age, so that little is lost; a suggestion stays at about 0.1 s of CPU instead of growing on.
 MAX_TAUGHT: Final = 1_000
-BEST_TAUGHT: Final = 200
+# For large batches fewer still, so that a batch of any size takes seconds: results times picks stay below this.
+_MAX_WORK: Final = 32_000
+_MIN_TAUGHT: Final = 125
+# The share of them kept for being the best; the others are the newest.
+_BEST_FRACTION: Final = 0.2
 
 _OPEN: Final = frozenset({TrialState.WAITING, TrialState.RUNNING})
 _BAD: Final = frozenset({TrialState.INFEASIBLE, TrialState.FAILED})
@@ -98,16 +102,17 @@ class TpeModel:
         direction: Whether larger or smaller is better.
         observations: Of points in the space's own spelling (`Plan.own`), oldest first. INFEASIBLE and FAILED count as
             the worst value seen; open ones repel.
+        n_picks: How often it will be asked; many picks are made from fewer results.
     """
 
-    def __init__(self, plan: Plan, direction: Direction, observations: Sequence[Observation]) -> None:
+    def __init__(self, plan: Plan, direction: Direction, observations: Sequence[Observation], n_picks: int = 1) -> None:
         self._plan = plan
         self._axes = {slot.name: _Axis(slot) for slot in plan.searched}
         self._distributions = {name: axis.distribution for name, axis in self._axes.items()}
         self._study = optuna.create_study(direction=direction)
         worst = _worst(observations, direction)
         taught = [o for o in observations if o.state not in _OPEN and o.state is not TrialState.CANCELLED]
-        self._study.add_trials([self._finished(o, worst) for o in most_telling(taught, direction)])
+        self._study.add_trials([self._finished(o, worst) for o in most_telling(taught, direction, taught_at_most(n_picks))])
         for observation in observations:
             if observation.state in _OPEN:
                 self.open(observation.params)
@@ -149,24 +154,23 @@ class TpeModel:
         return create_trial(state=state, params=known, distributions=distributions, **result)
 
 
-def most_telling(observations: Sequence[Observation], direction: Direction) -> list[Observation]:
-    """Return the observations the model is built from, in the order given.
+def taught_at_most(n_picks: int) -> int:
+    """Return how many results the model is built from at most, for one batch of this many picks."""
+    return max(_MIN_TAUGHT, min(MAX_TAUGHT, _MAX_WORK // n_picks))
 
-    All up to 1,000; of more, the 200 best and the newest 800 of the others.
-    """
-    if len(observations) <= MAX_TAUGHT:
+
+def most_telling(observations: Sequence[Observation], direction: Direction, n: int) -> list[Observation]:
+    """Return at most n observations to build a model from, in the order given: the best fifth and the newest others."""
+    if len(observations) <= n:
         return list(observations)
     sign = -1.0 if direction == "maximize" else 1.0
     ranked = sorted(
         (i for i, o in enumerate(observations) if o.state is TrialState.COMPLETE and _finite(o)),
         key=lambda i: sign * (observations[i].value or 0.0),
     )
-    kept = set(ranked[:BEST_TAUGHT])
-    for i in reversed(range(len(observations))):
-        if len(kept) >= MAX_TAUGHT:
-            break
-        kept.add(i)
-    return [observations[i] for i in sorted(kept)]
+    best = set(ranked[: int(_BEST_FRACTION * n)])
+    newest = [i for i in range(len(observations)) if i not in best][-(n - len(best)) :]
+    return [observations[i] for i in sorted([*best, *newest])]
 
 
 def _finite(observation: Observation) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Stream(IntEnum):
@@ -37,8 +35,6 @@ def raw_words(n: int, *entropy: int) -> NDArray[np.uint64]:
         n: At least 0.
         entropy: Non-negative integers, the last a `Stream`; each different sequence gives an independent stream.
     """
-    import numpy as np
-
     words: NDArray[np.uint64] = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(n)
     return words
 

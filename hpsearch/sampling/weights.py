@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.domain.mlp import MlpConfig, count_weights
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.request import Shape
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 def n_weights(params: Params, shape: Shape) -> int:
@@ -42,8 +41,6 @@ def count_table(
         batch_norm: (n_rows,) whether hidden layers are normalised.
         shape: Widths of input and output.
     """
-    import numpy as np
-
     total = np.zeros(len(n_layers), dtype=np.int64)
     fan_in = np.full(len(n_layers), shape.n_inputs, dtype=np.int64)
     for layer in range(widths.shape[1]):

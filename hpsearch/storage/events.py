@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -19,10 +19,21 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     true,
 )
 
 from hpsearch.storage.tables import event
+
+
+# The oldest transaction that is still open in this database, or the next one if there is none. The snapshot's own xmin
+# would do too, but counts the transactions of all databases of the server: a long one elsewhere would hold all events
+# back. `backend_xid` has 32 bits and is lifted to 64 by its distance to the next transaction.
+_HORIZON: Final = text("""
+    SELECT coalesce(min(ceiling - ((ceiling - backend_xid::text::bigint) & 4294967295)), min(ceiling))
+    FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ceiling) AS top
+    LEFT JOIN pg_stat_activity ON datname = current_database() AND backend_xid IS NOT NULL
+""")
 
 
 class EventRepository:
@@ -39,11 +50,11 @@ class EventRepository:
         return literal(0)
 
     def _settled(self) -> ColumnElement[bool]:
-        """The condition that nothing can appear before this event any more."""
-        if self._postgres:
-            oldest = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
-            return event.c.xact < oldest
-        return true()
+        """Return the condition that nothing can appear before an event any more."""
+        if not self._postgres:
+            return true()
+        # A statement of its own: what ended before it is visible to the next one, what was open bounds it from above.
+        return event.c.xact < int(self._connection.execute(_HORIZON).scalar_one())
 
     def add(
         self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: Mapping[str, Any] | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -108,3 +110,86 @@ def eventually(check: Callable[[], bool], *, within_s: float = 10.0) -> None:
     while not check():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
+
+
+STUDY: dict[str, object] = {
+    "name": "iris",
+    "dataset": {"builtin": "iris"},
+    "space": {
+        "units": {"type": "int", "low": 2, "high": 16},
+        "learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "log": True},
+    },
+    "algorithm": {"kind": "random", "seed": 1},
+    "budget": {"max_trials": 4},
+    "training": {"max_epochs": 5},
+    "baselines": False,
+}
+
+
+@dataclass
+class Worker:
+    """A worker that speaks HTTP and trains nothing."""
+
+    client: TestClient | httpx2.Client
+    headers: dict[str, str]
+    worker_id: str
+    n_claims: int = 0
+
+    @classmethod
+    def register(cls, client: TestClient | httpx2.Client, headers: dict[str, str]) -> Worker:
+        """Return a registered worker."""
+        made = client.post("/v1/workers", json={"name": "w"}, headers=headers)
+        assert made.status_code == 201, made.text
+        return cls(client, headers, made.json()["worker_id"])
+
+    def claim(self, n: int = 1, wait_s: float = 0.0) -> list[dict[str, Any]]:
+        """Return trials to train."""
+        self.n_claims += 1
+        body = {"claim_id": f"c{self.n_claims}", "max_trials": n, "wait_s": wait_s}
+        answer = self.client.post(f"/v1/workers/{self.worker_id}/claims", json=body, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        trials: list[dict[str, Any]] = answer.json()["trials"]
+        return trials
+
+    def report(self, *reports: dict[str, Any]) -> httpx2.Response:
+        """Send reports."""
+        path = f"/v1/workers/{self.worker_id}/reports"
+        return self.client.post(path, json={"reports": list(reports)}, headers=self.headers)
+
+    def deliver(self, trial: dict[str, Any], content: bytes, **headers: str) -> httpx2.Response:
+        """Send a model file."""
+        path = f"/v1/workers/{self.worker_id}/trials/{trial['trial_id']}/model?attempt={trial['attempt']}"
+        digest = {"X-Content-SHA256": hashlib.sha256(content).hexdigest()}
+        return self.client.put(path, content=content, headers=self.headers | (headers or digest))
+
+    def finish(self, n: int, *, model: bytes | None = None) -> list[dict[str, Any]]:
+        """Claim and complete that many trials; the value is 0.5 + number / 100."""
+        done: list[dict[str, Any]] = []
+        eventually(lambda: bool(self._finish_some(n, done, model)) or len(done) >= n)
+        return done
+
+    def _finish_some(self, n: int, done: list[dict[str, Any]], model: bytes | None) -> bool:
+        for trial in self.claim(n - len(done)):
+            if model is not None:
+                assert self.deliver(trial, model + str(trial["number"]).encode()).status_code == 200
+            answer = self.report(ending(trial))
+            assert answer.status_code == 200, answer.text
+            done.append(trial)
+        return len(done) >= n
+
+
+def ending(trial: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return the report that completes a trial with two epochs."""
+    value = 0.5 + trial["number"] / 100
+    metrics = {"accuracy": value, "loss": 1.0}
+    outcome = {"state": "COMPLETE", "value": value, "metrics": metrics, "best_epoch": 2, "epochs": 2, "device_seconds": 1.5}
+    measurements = [{"epoch": 1, "metrics": {"accuracy": 0.1, "loss": None}}, {"epoch": 2, "metrics": metrics}]
+    return {"trial_id": trial["trial_id"], "attempt": trial["attempt"], "measurements": measurements, "outcome": outcome | changes}
+
+
+def create_study(client: TestClient | httpx2.Client, headers: dict[str, str], **changes: object) -> str:
+    """Return the id of a fresh study."""
+    answer = client.post("/v1/studies", json=STUDY | changes, headers=headers)
+    assert answer.status_code == 201, answer.text
+    study_id: str = answer.json()["study_id"]
+    return study_id

@@ -142,10 +142,11 @@ Route = Answer | Callable[[Request], Answer]
 
 @dataclass
 class FakeServer:
-    """Answers with what the test put into `routes`, 404 to all else, and remembers what it was asked."""
+    """Answers with what the test put into `routes` and (server-sent events) into `streams`, 404 to all else, and remembers what it was asked."""
 
     url: str = ""
     routes: dict[tuple[str, str], Route] = field(default_factory=dict)
+    streams: dict[str, bytes] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
     def asked(self, method: str, path: str) -> list[Request]:
@@ -154,6 +155,8 @@ class FakeServer:
 
     def answer(self, request: Request) -> tuple[int, str, bytes]:
         self.requests.append(request)
+        if request.path in self.streams:
+            return 200, "text/event-stream", self.streams[request.path]
         route = self.routes.get((request.method, request.path), problem(404, "not_found", f"nothing at {request.path}"))
         answer = route(request) if callable(route) else route
         if isinstance(answer, bytes):

@@ -39,15 +39,24 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
 class WorkerProcess:
     """A real worker process with the stub engine."""
 
-    def __init__(self, server: FakeServer, folder: Path, stub: dict[str, str], token: str, options: dict[str, Any]) -> None:
+    def __init__(
+        self, server: FakeServer, folder: Path, stub: dict[str, str], token: str, options: dict[str, Any]
+    ) -> None:
         self.log = folder / "worker.log"
         self.work_dir = folder / "work"
         program = _PROGRAM.format(
-            server=server.url, token=token, work_dir=str(self.work_dir), options={"engine": "stub", "wait_s": 0.3} | options
+            server=server.url,
+            token=token,
+            work_dir=str(self.work_dir),
+            options={"engine": "stub", "wait_s": 0.3} | options,
         )
-        environment = os.environ | {"HPSEARCH_STUB_ENGINE": "1"} | {f"HPSEARCH_STUB_{k.upper()}": v for k, v in stub.items()}
+        environment = (
+            os.environ | {"HPSEARCH_STUB_ENGINE": "1"} | {f"HPSEARCH_STUB_{k.upper()}": v for k, v in stub.items()}
+        )
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen([sys.executable, "-c", program], stdout=output, stderr=output, env=environment)
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", program], stdout=output, stderr=output, env=environment
+            )
 
     def trainers(self) -> list[psutil.Process]:
         try:

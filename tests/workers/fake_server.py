@@ -77,7 +77,9 @@ class FakeServer:
         report_bodies: Every report request's body, in order.
     """
 
-    def __init__(self, *, heartbeat_s: float = 0.5, direction: str = "maximize", stall_timeout_s: float = 600.0) -> None:
+    def __init__(
+        self, *, heartbeat_s: float = 0.5, direction: str = "maximize", stall_timeout_s: float = 600.0
+    ) -> None:
         self.lock = threading.RLock()
         self.trials: dict[str, FakeTrial] = {}
         self.workers: dict[str, RegisterRequest] = {}
@@ -116,7 +118,7 @@ class FakeServer:
             timeout = 10
             wbufsize = 1 << 16  # head and body in one packet
 
-            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            def do_GET(self) -> None:
                 server.handle(self)
 
             do_POST = do_PUT = do_GET  # noqa: N815
@@ -136,10 +138,10 @@ class FakeServer:
         return self
 
     def stop(self) -> None:
-        if self._http is not None:
-            self._http.shutdown()
-            self._http.server_close()
-            self._http = None
+        http, self._http = self._http, None
+        if http is not None:
+            http.shutdown()
+            http.server_close()
 
     def add(self, n: int = 1, **fields: Any) -> list[FakeTrial]:
         """Add waiting trials."""
@@ -172,6 +174,8 @@ class FakeServer:
         with self.lock:
             self.requests.append((handler.command, handler.path))
         try:
+            if self._http is None:  # stopped: connections that were kept open are cut as well
+                raise Answer(0)  # noqa: TRY301
             self.interrupt(handler.command, handler.path)
             self._check_token(handler)
             self._route(handler, body)
@@ -307,4 +311,3 @@ def _digest(content: bytes) -> dict[str, str]:
 def epochs_of(trial: FakeTrial, attempt: int) -> list[int]:
     """Return the epochs reported in one attempt, in order of arrival."""
     return [m.epoch for a, m in trial.measurements if a == attempt]
-

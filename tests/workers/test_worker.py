@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable
-
-import pytest
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.trial import Outcome
@@ -16,6 +15,7 @@ from tests.workers.fake_server import FakeServer, epochs_of
 from workers.testing.stub_engine import stub_model, stub_value
 
 Start = Callable[..., WorkerProcess]
+LEEWAY_S = 1.0  # machines that run tests are busy
 
 
 def test_trials_are_trained_reported_and_their_models_delivered(server: FakeServer, start_worker: Start):
@@ -49,15 +49,6 @@ def test_it_says_what_it_does_without_the_token_or_noise(server: FakeServer, sta
     assert "Traceback" not in said
 
 
-def test_log_lines_can_be_json(server: FakeServer, start_worker: Start):
-    server.add(1)
-    worker = start_worker(max_idle_s=0.4, log_json=True)
-    assert worker.wait() == 0
-    lines = [json.loads(line) for line in worker.said().splitlines()]
-    assert {"timestamp", "level", "event"} <= set(lines[0])
-    assert any(line["event"].startswith("finished trial 0") and line["state"] == "COMPLETE" for line in lines)
-
-
 def test_only_models_that_beat_the_threshold_are_sent(server: FakeServer, start_worker: Start):
     server.add(8)
     refit = server.add(1, kind=TrialKind.REFIT)[0]
@@ -80,18 +71,20 @@ def test_a_threshold_learnt_in_mid_training_counts(server: FakeServer, start_wor
     assert server.n("PUT", "/model") == 0
 
 
-def test_epochs_arrive_promptly_and_together_and_heartbeats_in_between(server: FakeServer, start_worker: Start):
+def test_heartbeats_go_on_while_an_epoch_lasts(server: FakeServer, start_worker: Start):
     slow = server.add(1)[0]
-    start_worker(stub={"epoch_s": "1.2", "epochs": "2"})
+    start_worker(stub={"epoch_s": "1.2", "epochs": "1"})
     wait_until(server.is_done)
     gaps = [later - earlier for earlier, later in itertools.pairwise([slow.claimed_s, *slow.heard_s])]
-    assert max(gaps) < 1.0  # twice the heartbeat of 0.5 s, though an epoch takes 1.2 s
-    server.report_bodies.clear()
+    assert len(gaps) >= 3
+    assert max(gaps) < 1.0  # twice the heartbeat of 0.5 s, though the epoch takes 1.2 s
 
 
 def test_quick_epochs_of_several_trials_share_requests(server: FakeServer, start_worker: Start):
     server.add(2)
     start_worker(trainers=2, stub={"epoch_s": "0.02", "epochs": "60"})
+    wait_until(lambda: epochs_of(server.trials["trial-0"], 1), 5)
+    assert time.monotonic() - server.trials["trial-0"].claimed_s < 0.5 + LEEWAY_S
     wait_until(server.is_done)
     bodies = [json.loads(body) for body in server.report_bodies]
     assert max(len(body["reports"]) for body in bodies) == 2
@@ -103,13 +96,13 @@ def test_quick_epochs_of_several_trials_share_requests(server: FakeServer, start
 
 def test_a_cancelled_trial_is_dropped_and_the_next_one_trained(server: FakeServer, start_worker: Start):
     victim, after = server.add(2)
-    start_worker(stub={"epoch_s": "0.05", "epochs": "20"})
+    start_worker(stub={"epoch_s": "0.05", "epochs": "10"})
     wait_until(lambda: epochs_of(victim, 1))
     victim.is_stopped = True
     wait_until(server.is_done)
     assert victim.state == "CANCELLED"
     assert victim.outcome is None
-    assert len(victim.measurements) < 20
+    assert len(victim.measurements) < 10
     assert after.state == "COMPLETE"
 
 
@@ -137,20 +130,19 @@ def test_results_the_server_finds_invalid_end_as_failures(server: FakeServer, st
     assert good.state == "COMPLETE"
 
 
-@pytest.mark.parametrize(
-    ("fault", "state", "cause"),
-    [("error", "FAILED", "training_error"), ("diverge", "INFEASIBLE", "diverged"), ("fill", "WAITING", "disk_full")],
-)
-def test_the_ways_a_trial_can_end_badly(server: FakeServer, start_worker: Start, fault: str, state: str, cause: str):
-    bad = server.add(1)[0]
-    worker = start_worker(stub={"faults": f"{fault}:units=0"})
-    wait_until(lambda: bad.endings)
+def test_the_ways_a_trial_can_end_badly(server: FakeServer, start_worker: Start):
+    error, diverged, full = server.add(3)
+    worker = start_worker(stub={"faults": "error:units=0,diverge:units=1,fill:units=2"})
+    wait_until(lambda: full.endings)
     server.paused = True
-    assert bad.endings[0][1].cause == cause
-    if state != "WAITING":
-        assert bad.state == state
-    if fault == "error":
-        assert "the stub was told to fail" in (bad.endings[0][1].detail or "")
+    endings = [trial.endings[0][1] for trial in (error, diverged, full)]
+    assert [(outcome.state, outcome.cause) for outcome in endings] == [
+        ("FAILED", "training_error"),
+        ("INFEASIBLE", "diverged"),
+        ("RELEASED", "disk_full"),
+    ]
+    assert "the stub was told to fail" in (endings[0].detail or "")
+    assert full.state == "WAITING"
     assert worker.process.poll() is None
 
 

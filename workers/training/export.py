@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,23 +12,35 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.data.prepare import Preparation
 from hpsearch.data.table import Table
-from hpsearch.domain.metrics import METRICS, Task
+from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig, count_weights
 from hpsearch.domain.trial import Outcome
 from hpsearch.model_card import CardColumn, ModelCard, write_card
 from workers.training.failures import UntrainableError
-from workers.training.judge import predictions_of
+from workers.training.judge import Judge, widest_of
 from workers.training.raw_inputs import RawForm
-from workers.training.scores import score
 from workers.training.task import TrialTask
 from workers.training.trials import Source
 
 # Largest difference between the file's score and the reported value, relative to values above 1.
 TOLERANCE: Final = 1e-5
+# Largest difference between a prediction of the file and one of the network, of probabilities or in standard deviations
+# of a regression target. Rounding stays far below, a misplaced column far above.
+MAX_DIFFERENCE: Final = 1e-3
 # Rows per call when a file is checked or used: bounds memory, also for wide networks.
 ROWS_AT_ONCE: Final = 4_096
+
+_USAGE: Final = {
+    "matrix": (
+        "keras.models.load_model(path)(rows): rows is a float array (n, number of columns), raw values in the order of "
+        "`columns`, NaN where missing."
+    ),
+    "columns": (
+        "keras.models.load_model(path)(rows): rows is a dictionary from each column's `input` to an array (n, 1) of "
+        'raw values; numbers NaN and texts "" where missing.'
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,9 @@ def export(task: TrialTask, table: Table, source: Source, outcome: Outcome, path
         UntrainableError: The loaded file does not score what was reported; no file is left.
         OSError: The file can not be written; no file is left.
     """
+    if outcome.value is None:
+        msg = "a trial without a value has no model to write"
+        raise UntrainableError(msg)
     draft = path.with_name(f"{path.stem}.draft.keras")
     try:
         form = RawForm.of(source.preparation.columns, [layer.name for layer in source.fitted.network.layers])
@@ -103,14 +118,73 @@ def predict_raw(model: Any, raw: npt.NDArray[Any] | dict[str, npt.NDArray[Any]])
 
 
 def _proven(task: TrialTask, table: Table, source: Source, outcome: Outcome, form: RawForm, draft: Path) -> Outcome:
-    """Return the outcome with the file's score, having compared file and network row by row."""
-    judged, network = source.judged, source.fitted.network
-    if judged is None:
-        rows, inputs = source.fitted_rows, source.fitted_inputs
-    else:
-        rows, inputs = judged.rows, judged.inputs
+    """Return the outcome with the file's score, having compared the file's predictions with the network's."""
+    kind, part, preparation = task.study.task, source.part, source.preparation
+    judge = Judge(kind, task.study.metric, preparation, part, widest_of(source.fitted.network))
+    expected = judge.predictions(source.fitted.network)
     loaded = keras.models.load_model(draft, compile=False)
-    raw = form.rows({column.name: table.columns[column.name][rows] for column in form.columns})
-    from_file = _shaped(task.study.task, predict_raw(loaded, raw))
-    del loaded
-    return outcome
+    raw = form.rows({column.name: table.columns[column.name][part.rows] for column in form.columns})
+    outputs = predict_raw(loaded, raw)
+    predictions = outputs if kind == "multiclass" else outputs[:, 0]
+    difference = np.inf if expected is None else float(np.abs(predictions - expected).max()) / preparation.target_scale
+    # Not `difference > …`: NaN must fail.
+    if not difference <= MAX_DIFFERENCE:
+        msg = f"the exported model predicts otherwise than the trained network: the largest difference is {difference}"
+        raise UntrainableError(msg)
+    if not source.is_judged:
+        return outcome
+    return _with_scores(outcome, judge.score(predictions), task.study.metric, source.prefix)
+
+
+def _with_scores(outcome: Outcome, scores: Mapping[str, float | None], metric: str, prefix: str) -> Outcome:
+    """Return the outcome with the file's scores where they differ by more than rounding.
+
+    Predictions agree to many digits, but two rows that the network holds for equal may change places in a ranking, or
+    one at the border may change class: then what the file scores is what is reported.
+    """
+    reported, value = outcome.value, scores[metric]
+    if reported is None or value is None or abs(value - reported) <= TOLERANCE * max(1.0, abs(reported)):
+        return outcome
+    named = {f"{prefix}{name}": score for name, score in scores.items()}
+    return outcome.model_copy(update={"value": value, "metrics": {**outcome.metrics, **named}})
+
+
+def _card(task: TrialTask, table: Table, source: Source, outcome: Outcome, form: RawForm) -> ModelCard:
+    config = MlpConfig.from_params(task.trial.params)
+    preparation = source.preparation
+    names = form.names or (None,) * len(form.columns)
+    columns = tuple(
+        CardColumn(name=column.name, kind=column.kind, input=name, categories=column.categories)
+        for column, name in zip(form.columns, names, strict=True)
+    )
+    return ModelCard(
+        hpsearch_version=version("hpsearch"),
+        study_id=task.study.study_id,
+        study_name=task.study.name,
+        trial_id=task.trial.trial_id,
+        trial_number=task.trial.number,
+        trial_kind=task.trial.kind.value,
+        dataset_digest=task.study.dataset_digest,
+        task=task.study.task,
+        target=table.profile.target,
+        classes=preparation.classes,
+        form="matrix" if form.names is None else "columns",
+        columns=columns,
+        params=task.trial.params,
+        seed=task.trial.seed,
+        n_weights=count_weights(
+            config.units,
+            n_inputs=preparation.n_inputs,
+            n_outputs=preparation.n_outputs,
+            batch_norm=config.batch_norm,
+        ),
+        n_training_rows=source.n_training_rows,
+        best_epoch=source.fitted.best_epoch,
+        metric=task.study.metric,
+        direction=task.study.direction,
+        value=outcome.value or 0.0,
+        metrics=outcome.metrics,
+        judged_on=source.judged_on,
+        trained_on=source.trained_on,
+        usage=_USAGE["matrix" if form.names is None else "columns"],
+    )

@@ -37,13 +37,8 @@ class UntrainableError(Exception):
     """The trial can not be trained or scored as asked; the message is one sentence for the user."""
 
 
-def outcome_of(error: Exception, *, device_seconds: float) -> Outcome:
-    """Return the outcome that an exception in a trial stands for.
-
-    Args:
-        error: What was raised.
-        device_seconds: Device time the attempt used, at least 0.
-    """
+def outcome_of(error: Exception) -> Outcome:
+    """Return the outcome, without device time, that an exception in a trial stands for."""
     if isinstance(error, DivergedError):
         return Outcome(
             state="INFEASIBLE",
@@ -51,14 +46,13 @@ def outcome_of(error: Exception, *, device_seconds: float) -> Outcome:
             detail=readable(str(error)),
             epochs=error.epochs,
             stop_reason="diverged",
-            device_seconds=device_seconds,
         )
     if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
         detail = readable(f"the network did not fit into memory; try fewer units or a smaller batch: {error}")
-        return Outcome(state="INFEASIBLE", cause="oom", detail=detail, device_seconds=device_seconds)
+        return Outcome(state="INFEASIBLE", cause="oom", detail=detail)
     if isinstance(error, OSError) and error.errno in _FULL:
-        return Outcome(state="RELEASED", cause="disk_full", detail=readable(str(error)), device_seconds=device_seconds)
-    return Outcome(state="FAILED", cause="training_error", detail=_explain(error), device_seconds=device_seconds)
+        return Outcome(state="RELEASED", cause="disk_full", detail=readable(str(error)))
+    return Outcome(state="FAILED", cause="training_error", detail=_explain(error))
 
 
 def _explain(error: Exception) -> str:

@@ -11,7 +11,7 @@ from hpsearch.domain.metrics import Direction, Task
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.training import LrDecay
 from workers.training.batches import BatchStream
-from workers.training.judge import Judge
+from workers.training.judge import Judge, widest_of
 from workers.training.network import DType, build_loss, build_network, build_optimizer
 from workers.training.rows import Prepared
 from workers.training.schedule import Schedule
@@ -95,8 +95,7 @@ def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *,
     )
     judge = None
     if prepared.held_out is not None:
-        widest = max(*config.units, prepared.preparation.n_outputs, 1)
-        judge = Judge(recipe.task, recipe.metric, prepared.preparation, prepared.held_out, widest)
+        judge = Judge(recipe.task, recipe.metric, prepared.preparation, prepared.held_out, widest_of(network))
     stopping = _stopping(recipe, schedule, judged=judge is not None)
     network.fit(
         stream.dataset(),

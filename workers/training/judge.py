@@ -25,7 +25,7 @@ class Judge:
         objective: Of the study.
         preparation: That made the rows.
         part: The rows, at least 1.
-        widest: Width of the network's widest layer, at least 1.
+        widest: As `widest_of` says.
     """
 
     def __init__(self, task: Task, objective: str, preparation: Preparation, part: Part, widest: int) -> None:
@@ -33,7 +33,7 @@ class Judge:
         self._objective = objective
         self._preparation = preparation
         self._truth = part.truth
-        rows_at_once = max(1, _MAX_ACTIVATIONS // max(widest, part.inputs.shape[1]))
+        rows_at_once = max(1, _MAX_ACTIVATIONS // widest)
         n_blocks = -(-len(part.inputs) // rows_at_once)
         self._blocks = [tf.constant(block) for block in np.array_split(part.inputs, n_blocks)]
 
@@ -48,6 +48,11 @@ class Judge:
         """Return every metric of the predictions."""
         scale = self._preparation.target_scale
         return score(self._task, predictions, self._truth, target_scale=scale, objective=self._objective)
+
+
+def widest_of(network: Any) -> int:
+    """Return the width of the widest layer of a network, input and output included."""
+    return max(int(layer.output.shape[-1]) for layer in network.layers)
 
 
 def predictions_of(

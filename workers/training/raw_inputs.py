@@ -64,7 +64,8 @@ class RawForm:
         """
         if self.names is None:
             stacked = np.stack([values[column.name] for column in self.columns], axis=1)
-            return np.clip(stacked, -_LARGEST, _LARGEST).astype(np.float32)
+            matrix: npt.NDArray[np.float32] = np.clip(stacked, -_LARGEST, _LARGEST).astype(np.float32)
+            return matrix
         rows: dict[str, npt.NDArray[Any]] = {}
         for column, name in zip(self.columns, self.names, strict=True):
             raw = values[column.name].reshape(-1, 1)

@@ -13,9 +13,9 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.trial import Outcome
 from workers.training.engine import Sink
-from workers.training.failures import UntrainableError
+from workers.training.failures import DivergedError, UntrainableError
 from workers.training.fit import Fitted, Recipe, fit
-from workers.training.judge import Judge
+from workers.training.judge import Judge, widest_of
 from workers.training.network import DType
 from workers.training.rows import Part, Prepared, StudyRows
 from workers.training.schedule import Schedule
@@ -30,19 +30,22 @@ class Source:
     Attributes:
         fitted: Holds the network.
         preparation: That made its inputs.
-        judged: Rows on which the file must score the reported value, with `metrics`; None when the value is a mean
-            over folds, which no single network has.
+        part: Rows on which the file is compared with the network.
+        is_judged: Whether the network's score on `part` is the reported value; false when that is a mean over folds.
         prefix: Of the reported names of the metrics, such as `test_`.
-        trained_on: For people.
-        n_rows: Rows the network was trained on.
+        judged_on: The rows behind the value, for people.
+        trained_on: The rows behind the weights, for people.
+        n_training_rows: How many they are.
     """
 
     fitted: Fitted
     preparation: Preparation
-    judged: Part | None
+    part: Part
+    is_judged: bool
     prefix: str
+    judged_on: str
     trained_on: str
-    n_rows: int
+    n_training_rows: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class _Run:
             epochs=len(fitted.history),
             stop_reason=fitted.stop_reason,
         )
-        source = _source(fitted, prepared, "", "the training rows")
+        source = _source(fitted, prepared, "", "the validation rows", "the training rows")
         return Result(outcome, lambda: source)
 
     def cross_validation(self) -> Result:
@@ -142,7 +145,9 @@ class _Run:
         """Train the network of a cross-validated trial: on every row that is not a test row, without reports."""
         prepared = self.study.development(test=False)
         fitted = fit(self.recipe, replace(self.schedule, max_epochs=n_epochs), prepared, self.watch(silent=True))
-        return _source(fitted, prepared, "", f"all rows of all folds, for the folds' mean best epoch, {n_epochs}")
+        judged_on = f"the {self.study.n_folds} folds' validation rows, by the folds' own networks: a mean"
+        trained_on = f"all rows that are not test rows, for the folds' mean best epoch, {n_epochs}"
+        return _source(fitted, prepared, "", judged_on, trained_on)
 
     def refit(self) -> Result:
         n_epochs = self.task.trial.refit_epochs
@@ -153,7 +158,8 @@ class _Run:
             msg = "a refit is judged by the test rows, but the study has none; raise split.test above 0"
             raise UntrainableError(msg)
         prepared = self.study.development(test=True)
-        fitted = fit(self.recipe, replace(self.schedule, max_epochs=n_epochs), replace(prepared, held_out=None), self.watch())
+        schedule = replace(self.schedule, max_epochs=n_epochs)
+        fitted = fit(self.recipe, schedule, replace(prepared, held_out=None), self.watch())
         metrics = {f"test_{name}": value for name, value in self._test_metrics(fitted, prepared).items()}
         value = metrics[f"test_{self.recipe.metric}"]
         if value is None:
@@ -167,20 +173,31 @@ class _Run:
             epochs=len(fitted.history),
             stop_reason="max_epochs",
         )
-        source = _source(fitted, prepared, "test_", f"training and validation rows, for {n_epochs} epochs")
+        trained_on = f"the training and validation rows, for {n_epochs} epochs"
+        source = _source(fitted, prepared, "test_", "the test rows", trained_on)
         return Result(outcome, lambda: source)
 
     def _test_metrics(self, fitted: Fitted, prepared: Prepared) -> Metrics:
-        if prepared.held_out is None:
-            return {}
-        widest = max(*self.recipe.config.units, prepared.preparation.n_outputs, 1)
-        judge = Judge(self.recipe.task, self.recipe.metric, prepared.preparation, prepared.held_out, widest)
+        part = prepared.held_out or prepared.train
+        judge = Judge(self.recipe.task, self.recipe.metric, prepared.preparation, part, widest_of(fitted.network))
         predictions = judge.predictions(fitted.network)
-        return {} if predictions is None else judge.score(predictions)
+        if predictions is None:
+            msg = "a prediction for the test rows was not finite"
+            raise DivergedError(msg, len(fitted.history))
+        return judge.score(predictions)
 
 
-def _source(fitted: Fitted, prepared: Prepared, prefix: str, trained_on: str) -> Source:
-    return Source(fitted, prepared.preparation, prepared.held_out, prefix, trained_on, len(prepared.train.rows))
+def _source(fitted: Fitted, prepared: Prepared, prefix: str, judged_on: str, trained_on: str) -> Source:
+    return Source(
+        fitted=fitted,
+        preparation=prepared.preparation,
+        part=prepared.held_out or prepared.train,
+        is_judged=prepared.held_out is not None,
+        prefix=prefix,
+        judged_on=judged_on,
+        trained_on=trained_on,
+        n_training_rows=len(prepared.train.rows),
+    )
 
 
 def _over_folds(bests: list[Metrics]) -> Metrics:

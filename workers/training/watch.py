@@ -107,6 +107,7 @@ class MeasureEpoch(keras.callbacks.Callback):
             DivergedError: Loss, weights or predictions are not finite; the epoch has been reported.
             UntrainableError: The objective is undefined on these rows.
         """
+        del epoch
         logs = {} if logs is None else logs
         train_loss = float(logs["loss"])
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -115,16 +116,23 @@ class MeasureEpoch(keras.callbacks.Callback):
         if self._judge is not None and predictions is not None:
             metrics = self._judge.score(predictions) | metrics
         self._watch.measured(metrics)
-        if not math.isfinite(train_loss):
-            raise DivergedError(f"the training loss was {train_loss} after epoch {epoch + 1}", self._watch.epochs)
-        if not _finite_weights(self.model):
-            raise DivergedError(f"a weight was not finite after epoch {epoch + 1}", self._watch.epochs)
-        if self._judge is None or self._objective is None:
+        trouble = self._trouble(train_loss, predictions)
+        if trouble is not None:
+            msg = f"{trouble} after epoch {len(self._watch.history)}"
+            raise DivergedError(msg, self._watch.epochs)
+        if self._objective is None:
             return
-        if predictions is None:
-            raise DivergedError(f"a prediction was not finite after epoch {epoch + 1}", self._watch.epochs)
         _check_objective(self._objective, metrics[self._objective])
         logs.update({f"val_{name}": value for name, value in metrics.items() if value is not None})
+
+    def _trouble(self, train_loss: float, predictions: object) -> str | None:
+        if not math.isfinite(train_loss):
+            return f"the training loss was {train_loss}"
+        if not _finite_weights(self.model):
+            return "a weight was not finite"
+        if self._judge is not None and predictions is None:
+            return "a prediction was not finite"
+        return None
 
 
 class ObeySink(keras.callbacks.Callback):

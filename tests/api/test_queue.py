@@ -1,0 +1,194 @@
+"""Claiming, reporting and delivering models over HTTP; over both databases."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import time
+
+import httpx2
+import pytest
+
+from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually
+
+
+def test_reports_of_one_trial_answer_with_a_status(service: Edge) -> None:
+    create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    (trial,) = worker.claim()
+    beat = {"trial_id": trial["trial_id"], "attempt": trial["attempt"]}
+
+    renewed = worker.report(beat)
+    assert renewed.status_code == 200
+    assert renewed.json()["results"][0] | {"detail": None} == {
+        "trial_id": trial["trial_id"], "status": "accepted", "action": "continue", "detail": None,
+    }  # fmt: skip
+    early = worker.report(beat | {"attempt": trial["attempt"] + 1})
+    assert early.status_code == 409
+    assert early.json()["code"] == "trial.stale_attempt"
+    assert early.json()["results"][0]["status"] == "stale_attempt"
+    assert early.json()["lease_s"] > 0
+
+    first = worker.report(ending(trial))
+    again = worker.report(ending(trial))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["results"][0]["status"] == "replayed"
+    other = worker.report(ending(trial, value=0.1))
+    assert other.status_code == 409
+    assert other.json()["code"] == "trial.result_conflict"
+    assert other.headers["Content-Type"] == "application/problem+json"
+
+    batch = worker.report(beat, {"trial_id": "unknown", "attempt": 1})
+    assert batch.status_code == 200
+    assert [result["status"] for result in batch.json()["results"]] == ["stale_attempt", "not_found"]
+    assert worker.report({"trial_id": "unknown", "attempt": 1}).status_code == 404
+
+
+def test_another_workers_attempt_is_forbidden(service: Edge) -> None:
+    create_study(service.client, service.admin)
+    mine = Worker.register(service.client, service.headers["worker"])
+    theirs = Worker.register(service.client, service.headers["worker"])
+    (trial,) = mine.claim()
+    refused = theirs.report(ending(trial))
+    assert refused.status_code == 403
+    assert refused.json()["code"] == "trial.foreign"
+    assert theirs.deliver(trial, b"model").status_code == 403
+    assert mine.report(ending(trial)).status_code == 200
+
+
+def test_values_that_can_not_be_are_refused(service: Edge) -> None:
+    create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    (trial,) = worker.claim()
+    assert worker.report(ending(trial, value=7.0)).status_code == 422
+    assert worker.report(ending(trial, epochs=10**7)).status_code == 422
+    beyond = {"trial_id": trial["trial_id"], "attempt": 1, "measurements": [{"epoch": 10**7, "metrics": {}}]}
+    assert worker.report(beyond).status_code == 422
+    assert worker.report(ending(trial)).status_code == 200
+
+
+def test_the_same_claim_gives_the_same_trials(service: Edge) -> None:
+    create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    body = {"claim_id": "one", "max_trials": 2}
+    path = f"/v1/workers/{worker.worker_id}/claims"
+    first = service.client.post(path, json=body, headers=worker.headers)
+    again = service.client.post(path, json=body, headers=worker.headers)
+    assert first.content == again.content
+    assert len(first.json()["trials"]) == 2
+    assert set(first.json()["studies"]) == {trial["study_id"] for trial in first.json()["trials"]}
+
+
+def test_the_fleet(service: Edge) -> None:
+    create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    path = f"/v1/workers/{worker.worker_id}"
+    assert service.client.post(f"{path}/drain", headers=service.admin).json()["state"] == "DRAINING"
+    assert worker.claim() == []
+    assert service.client.post(f"{path}/disable", headers=service.admin).json()["state"] == "DISABLED"
+    assert service.client.post(f"{path}/enable", headers=service.admin).json()["state"] == "ACTIVE"
+    assert len(worker.claim()) == 1
+    assert service.client.get(path, headers=service.headers["read"]).json()["n_running"] == 1
+    listed = service.client.get("/v1/workers", headers=service.headers["read"]).json()["items"]
+    assert [item["worker_id"] for item in listed] == [worker.worker_id]
+
+
+def test_models_travel_whole(service: Edge) -> None:
+    read = service.headers["read"]
+    study_id = create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    assert service.client.get(f"/v1/studies/{study_id}/model", headers=read).status_code == 404
+    done = worker.finish(4, model=b"model of ")
+    best = b"model of 3"
+    for path in (f"/v1/studies/{study_id}/model", f"/v1/trials/{done[3]['trial_id']}/model"):
+        answer = service.client.get(path, headers=read | {"Range": "bytes=0-1," * 10_000 + "2-3"})
+        assert answer.status_code == 200
+        assert answer.content == best
+        digest = hashlib.sha256(best)
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+        assert answer.headers["Content-Disposition"].endswith('.keras"')
+        assert answer.headers["Content-Digest"] == f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
+        assert answer.headers["X-Content-SHA256"] == digest.hexdigest()
+        same = service.client.get(path, headers=read | {"If-None-Match": answer.headers["ETag"]})
+        assert (same.status_code, same.content) == (304, b"")
+    (blob,) = (service.context.settings.data_dir / "blobs").rglob(hashlib.sha256(best).hexdigest())
+    blob.chmod(0o644)
+    blob.write_bytes(b"altered")
+    altered = service.client.get(f"/v1/studies/{study_id}/model", headers=read)
+    assert altered.status_code == 409
+    assert altered.json()["code"] == "blob.digest_mismatch"
+
+
+def test_models_that_are_not_taken(service: Edge) -> None:
+    create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    (trial,) = worker.claim()
+    wrong = hashlib.sha256(b"other").hexdigest()
+    assert worker.deliver(trial, b"model", **{"X-Content-SHA256": wrong}).json()["code"] == "digest.mismatch"
+    assert worker.deliver(trial, b"model", **{"X-Content-SHA256": "xyz"}).json()["code"] == "digest.missing"
+    assert worker.deliver(trial, b"model", **{"X-Other": "x"}).status_code == 422
+    assert worker.deliver(trial, b"").status_code == 422
+    assert worker.deliver(trial | {"attempt": 2}, b"model").status_code == 409
+    assert worker.deliver(trial | {"attempt": 0}, b"model").status_code == 422
+    assert worker.deliver(trial | {"trial_id": "unknown"}, b"model").status_code == 404
+    huge = {"X-Content-SHA256": wrong, "Content-Length": str(2**41)}
+    assert worker.deliver(trial, b"model", **huge).status_code == 413
+    digest = base64.b64encode(hashlib.sha256(b"model").digest()).decode()
+    kept = worker.deliver(trial, b"model", **{"Content-Digest": f"sha-256=:{digest}:"})
+    assert kept.status_code == 200
+    assert kept.json()["digest"] == hashlib.sha256(b"model").hexdigest()
+    assert worker.deliver(trial, b"model").status_code == 200
+    left = [path for path in (service.context.settings.data_dir / "blobs").rglob("*") if path.is_file()]
+    assert len([path for path in left if len(path.name) != 64]) == 0
+
+
+def test_a_long_poll_wakes_when_work_comes(live: Live) -> None:
+    with live.client() as client:
+        create_study(client, {}, name="warm")  # loads the data set
+        worker = Worker.register(client, {})
+        while worker.claim(100):
+            pass
+        found: list[object] = []
+
+        def wait() -> None:
+            with live.client() as another:
+                waiter = Worker(another, {}, worker.worker_id, n_claims=1000)
+                begun = time.monotonic()
+                found.append((waiter.claim(wait_s=20), time.monotonic() - begun))
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.5)
+        assert not found
+        create_study(client, {})
+        thread.join(10)
+    (trials, waited_s) = found[0]  # type: ignore[misc]
+    assert len(trials) == 1
+    assert waited_s < 3
+
+
+def test_a_long_poll_ends_empty_in_time(live: Live) -> None:
+    with live.client() as client:
+        worker = Worker.register(client, {})
+        begun = time.monotonic()
+        assert worker.claim(wait_s=0.7) == []
+        assert 0.6 < time.monotonic() - begun < 3
+
+
+def test_a_client_that_left_gets_no_trials(live: Live) -> None:
+    with live.client() as client:
+        create_study(client, {}, name="warm")
+        worker = Worker.register(client, {})
+        while worker.claim(100):
+            pass
+        with pytest.raises(httpx2.ReadTimeout), live.client() as hasty:
+            path = f"/v1/workers/{worker.worker_id}/claims"
+            hasty.post(path, json={"claim_id": "gone", "wait_s": 20.0}, timeout=0.5)
+        time.sleep(0.5)
+        study_id = create_study(client, {}, algorithm={"kind": "grid"}, space={"units": {"values": [1, 2, 3]}})
+        time.sleep(1.0)
+        counts = client.get(f"/v1/studies/{study_id}").json()["counts"]
+        assert counts["RUNNING"] == 0
+        eventually(lambda: len(worker.claim(1)) == 1)
