@@ -61,5 +61,7 @@ class PlainView:
             return True
         quiet_s = snapshot.at_s - before.at_s
         better = before.best != snapshot.best
+        if better and before.best is None:
+            return True
         moved = before.study.counts != snapshot.study.counts
         return (better and quiet_s >= _AT_MOST_EVERY_S) or (moved and quiet_s >= _EVERY_S) or quiet_s >= 6 * _EVERY_S

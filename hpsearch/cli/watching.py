@@ -188,7 +188,7 @@ class Watcher:
                     now = time.monotonic()
                     if away_since_s is None:
                         away_since_s = now
-                        view.tell(f"{error.message} Trying again; nothing stored is lost.")
+                        view.tell(f"{error.message} (trying again; nothing stored is lost)")
                     if now - away_since_s > GIVE_UP_AFTER_S:
                         raise
                 else:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # A spread below this part of the largest magnitude is rounding noise of float64 (its spacing is 2.2e-16), not signal.
 _NOISE: Final = 1e-14
+# Between these magnitudes squares neither overflow nor vanish in float64.
+_SAFE_LOW: Final = 1e-100
+_SAFE_HIGH: Final = 1e100
+_SAFE_DEVIATION: Final = 1e-140
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 
@@ -65,7 +69,7 @@ def fit_column(
     if column.kind == ColumnKind.REAL:
         return ColumnPlan(column.name, column.kind, mean, scale, mean, has_indicator)
     # More ones than zeros: 1 is the most frequent.
-    fill = float(mean > 0.5)
+    fill = float(mean > 1 - mean)
     return ColumnPlan(column.name, column.kind, 0.0, 1.0 if scale else 0.0, fill, has_indicator)
 
 
@@ -92,10 +96,10 @@ def moments(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     # Halved, because the difference of two finite numbers may be infinite.
     if high / 2 - low / 2 <= _NOISE * largest / 2:
         return low, 0.0
-    if 1e-100 < largest < 1e100:
+    if _SAFE_LOW < largest < _SAFE_HIGH:
         mean = float(values.mean())
         deviation = float(values.std())
-        if deviation > 1e-140:
+        if deviation > _SAFE_DEVIATION:
             return mean, deviation
     mean = float((values / largest).mean()) * largest
     half = values / 2 - mean / 2

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # More classes than this are far likelier a measured quantity than labels, and the output layer would be huge.
 MAX_CLASSES: Final = 1_000
+_BINARY: Final = 2
 
 
 def table_for_task(table: Table, task: Task) -> Table:
@@ -32,10 +33,10 @@ def table_for_task(table: Table, task: Task) -> Table:
     if table.profile.task == "regression":
         table = _as_classes(table, task)
     n_classes = len(table.profile.classes)
-    if task == "binary" and n_classes != 2:
+    if task == "binary" and n_classes != _BINARY:
         msg = (
             f"the task is binary but the target {table.profile.target!r} has {n_classes} classes; "
-            f"{'set task to multiclass' if n_classes > 2 else 'upload rows of a second class'}"
+            f"{'set task to multiclass' if n_classes > _BINARY else 'upload rows of a second class'}"
         )
         raise InvalidStudyError(msg, code="study.task_mismatch")
     if table.profile.task == task:
@@ -72,7 +73,7 @@ def _as_classes(table: Table, task: Task) -> Table:
         )
         raise InvalidStudyError(msg, code="study.task_mismatch")
     update: dict[str, Any] = {
-        "task": "binary" if len(values) == 2 else "multiclass",
+        "task": "binary" if len(values) == _BINARY else "multiclass",
         "classes": tuple(number_label(value) for value in values.tolist()),
         "class_counts": tuple(int(count) for count in counts),
         "target_mean": None,

@@ -28,13 +28,13 @@ def _parse(order: dict[str, Any]) -> dict[str, Any]:
     from hpsearch.ingest.describe import describe
 
     try:
-        raw = read_file(Path(order["path"]), target=order["target"])
+        raw = read_file(Path(order["path"]), known=[order["target"]] if order["target"] else [])
         described = describe(raw, target=order["target"], task=order["task"])
         write_content(described.frame, Path(order["content"]))
     except InvalidDatasetError as error:
         return {"error": {"message": error.message, "code": error.code, "details": error.details}}
     except MemoryError:
-        msg = "the file needs more memory than a data set may; leave out rows or columns, or check that it is not damaged"
+        msg = "the file needs more memory than a data set may; leave out rows or columns, or check it for damage"
         return {"error": {"message": msg, "code": "dataset.too_large", "details": {}}}
     return {"profile": described.profile.model_dump(mode="json")}
 

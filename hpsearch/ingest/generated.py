@@ -50,14 +50,35 @@ def _made(name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         made = datasets.make_moons(2_000, noise=0.25, random_state=4)
     elif name == "churn":
         made = datasets.make_classification(
-            6_400, 11, n_informative=7, n_redundant=2, n_clusters_per_class=4, weights=[0.8], flip_y=0.03, random_state=5
+            6_400,
+            11,
+            n_informative=7,
+            n_redundant=2,
+            n_clusters_per_class=4,
+            weights=[0.8],
+            flip_y=0.03,
+            random_state=5,
         )
     elif name == "medium":
         made = datasets.make_classification(
-            20_000, 50, n_informative=20, n_redundant=10, n_classes=5, n_clusters_per_class=4, flip_y=0.05, random_state=6
+            20_000,
+            50,
+            n_informative=20,
+            n_redundant=10,
+            n_classes=5,
+            n_clusters_per_class=4,
+            flip_y=0.05,
+            random_state=6,
         )
     else:
         made = datasets.make_classification(
-            200_000, 100, n_informative=30, n_redundant=20, n_classes=10, n_clusters_per_class=3, flip_y=0.05, random_state=7
+            200_000,
+            100,
+            n_informative=30,
+            n_redundant=20,
+            n_classes=10,
+            n_clusters_per_class=3,
+            flip_y=0.05,
+            random_state=7,
         )
     return made[0], made[1]

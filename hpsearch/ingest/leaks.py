@@ -31,7 +31,10 @@ def leaks(frame: pl.DataFrame, columns: list[Column], target: Target) -> list[st
     sample = frame.gather_every(step)
     goal = _goal(sample.to_series(sample.width - 1), target)
     names = [column.name for column in columns if _gives_away(sample[column.name], column, goal, target)]
-    return [f"column {name} alone determines the target; leave it out if it is not known when predicting" for name in names[:5]]
+    return [
+        f"column {name} alone determines the target; leave it out if it is not known when predicting"
+        for name in names[:5]
+    ]
 
 
 def _goal(series: pl.Series, target: Target) -> np.ndarray[Any, Any]:

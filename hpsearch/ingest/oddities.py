@@ -63,7 +63,7 @@ def _duplicates(frame: pl.DataFrame, columns: list[Column]) -> list[str]:
         if column.n_unique == 1:
             continue
         # Equal columns agree in these; only those that do are hashed cell by cell.
-        key = (column.kind, column.n_missing, column.n_unique, column.minimum, column.maximum, column.mean, column.categories)
+        key = (column.n_missing, column.n_unique, column.minimum, column.maximum, column.mean, column.categories)
         twin = seen.setdefault(key, column.name)
         if twin != column.name and _fingerprint(frame[twin]) == _fingerprint(frame[column.name]):
             found.append(f"column {column.name} repeats column {twin}")
@@ -99,7 +99,8 @@ def _far_values(columns: list[Column]) -> list[str]:
     for column in columns:
         if not column.std or column.mean is None or column.minimum is None or column.maximum is None:
             continue
-        far = max(column.maximum / column.std - column.mean / column.std, column.mean / column.std - column.minimum / column.std)
+        low, middle, high = (number / column.std for number in (column.minimum, column.mean, column.maximum))
+        far = max(high - middle, middle - low)
         if far > _FAR:
             found.append(f"column {column.name} holds a value {far:,.0f} standard deviations from its mean; check it")
     return found[:_NAMED]
@@ -108,11 +109,11 @@ def _far_values(columns: list[Column]) -> list[str]:
 def _imbalance(target: Target) -> list[str]:
     if not target.counts:
         return []
-    rare = [(label, n) for label, n in zip(target.classes, target.counts, strict=True) if n < _FEW_ROWS]
+    rare = [label for label, n in zip(target.classes, target.counts, strict=True) if n < _FEW_ROWS]
     if rare:
-        label, n = rare[0]
-        others = f", and {len(rare) - 1} more classes are as rare" if len(rare) > 1 else ""
-        return [f"class {label!r} has only {n} rows{others}; some parts of a split may have none"]
+        label = rare[0]
+        which = f"class {label!r} has" if len(rare) == 1 else f"{len(rare)} classes such as {label!r} have"
+        return [f"{which} fewer than {_FEW_ROWS} rows; some parts of a split may have none"]
     smallest, largest = min(target.counts), max(target.counts)
     if largest < _IMBALANCE * smallest:
         return []

@@ -89,7 +89,7 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
             answer, complaint = process.communicate(json.dumps(order).encode(), timeout=limits.wall_s)
         except subprocess.TimeoutExpired:
             _end(process)
-            msg = f"the file could not be read within {limits.wall_s:.0f} s; send a smaller one, or check that it is not damaged"
+            msg = f"the file could not be read within {limits.wall_s:.0f} s; send a smaller one, or check it for damage"
             raise InvalidDatasetError(msg, code="dataset.too_slow") from None
         except BaseException:
             _end(process)
@@ -101,7 +101,8 @@ def _environment() -> dict[str, str]:
     """Return few variables of this process and none of its secrets."""
     kept = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith("COVERAGE")}
     # Each thread of the parser's pools reserves addresses, and two are fast enough for a server that serves others.
-    return kept | {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
+    threads = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return kept | threads | {"RUST_BACKTRACE": "0"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -126,10 +127,10 @@ def _profile(answer: bytes, complaint: bytes, status: int) -> DatasetProfile:
         raise InvalidDatasetError(str(said["message"]), code=str(said["code"]), details=said["details"])
     _log.warning("ingest.child_died", status=status, stderr=complaint[-2_000:].decode("utf-8", errors="replace"))
     if b"memory allocation" in complaint or b"MemoryError" in complaint:
-        msg = "the file needs more memory than a data set may; leave out rows or columns, or check that it is not damaged"
+        msg = "the file needs more memory than a data set may; leave out rows or columns, or check it for damage"
         raise InvalidDatasetError(msg, code="dataset.too_large")
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
-        msg = "the file takes too long to read; send a smaller one, or check that it is not damaged"
+        msg = "the file takes too long to read; send a smaller one, or check it for damage"
         raise InvalidDatasetError(msg, code="dataset.too_slow")
     msg = "the file is damaged: its reader gave up on it; write it again, or send it as CSV"
     raise InvalidDatasetError(msg, code=_UNUSABLE)

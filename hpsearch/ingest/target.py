@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Whole numbers of at most this many values are taken for class labels unless a task is given.
 MAX_NUMERIC_CLASSES: Final = 20
+_LISTED: Final = 10
+_BINARY: Final = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def target_name(raw: RawColumns, asked: str | None) -> tuple[str, list[str]]:
     if asked in names:
         return asked, []
     near = difflib.get_close_matches(asked, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(names[:10])}{' …' if len(names) > 10 else ''}"  # noqa: PLR2004 - as many as fit a sentence
+    more = " …" if len(names) > _LISTED else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(names[:_LISTED])}{more}"
     msg = f"the target {asked[:80]!r} is not a column of the file; {hint}"
     raise InvalidDatasetError(msg, code="dataset.target")
 
@@ -101,11 +104,16 @@ def _labels(values: pl.Series) -> bool:
 def _regression(cells: Cells) -> Target:
     values = cells.values
     if cells.form == "text":
-        msg = f"the task is regression but the target {values.name!r} holds texts such as {values[0][:40]!r}; name a numeric target"
+        msg = (
+            f"the task is regression but the target {values.name!r} holds texts such as {values[0][:40]!r}; "
+            "name a numeric target"
+        )
         raise InvalidDatasetError(msg, code="dataset.target")
     mean, std = moments(values.to_numpy())
     if std == 0:
-        msg = f"the target {values.name!r} is {values[0]:g} in every row, so nothing can be learned; name another target"
+        msg = (
+            f"the target {values.name!r} is {values[0]:g} in every row, so there is nothing to learn; name another one"
+        )
         raise InvalidDatasetError(msg, code="dataset.one_class")
     warnings = [cells.warning] if cells.warning else []
     return Target(values, "regression", mean=mean, std=std, warnings=warnings)
@@ -116,7 +124,7 @@ def _classification(cells: Cells, task: Task | None, order: tuple[str, ...]) -> 
     name = labels.name
     counted = dict(labels.value_counts().rows())
     classes = order or tuple(_sorted_labels(list(counted)))
-    if len(classes) < 2:  # noqa: PLR2004 - a choice needs two
+    if len(classes) < _BINARY:
         msg = f"all {len(labels):,} rows have the target {classes[0]!r}; at least two classes are needed"
         raise InvalidDatasetError(msg, code="dataset.one_class")
     if len(classes) > min(MAX_CLASSES, max(MAX_NUMERIC_CLASSES, len(labels) // 2)):
@@ -125,11 +133,11 @@ def _classification(cells: Cells, task: Task | None, order: tuple[str, ...]) -> 
             f"{MAX_CLASSES:,} classes and half of the rows are taken; name another target"
         )
         raise InvalidDatasetError(msg, code="dataset.target")
-    if task == "binary" and len(classes) > 2:  # noqa: PLR2004
+    if task == "binary" and len(classes) > _BINARY:
         msg = f"the task is binary but the target {name!r} has {len(classes)} classes; choose multiclass"
         raise InvalidDatasetError(msg, code="dataset.target")
     counts = tuple(int(counted.get(label, 0)) for label in classes)
-    inferred: Task = "binary" if len(classes) == 2 else "multiclass"  # noqa: PLR2004
+    inferred: Task = "binary" if len(classes) == _BINARY else "multiclass"
     return Target(labels, task or inferred, classes, counts, warnings=[cells.warning] if cells.warning else [])
 
 
@@ -138,13 +146,16 @@ def _as_labels(cells: Cells) -> pl.Series:
 
     values = cells.values
     if cells.form == "truth":
-        return pl.select(pl.when(values == 1).then(pl.lit("true")).otherwise(pl.lit("false"))).to_series().alias(values.name)
+        return (values == 1).cast(pl.String)
     if cells.form == "number":
         distinct = values.unique()
         labels = pl.Series([number_label(value) for value in distinct], dtype=pl.String)
         return values.replace_strict(distinct, labels, return_dtype=pl.String)
     for row in (values.str.len_chars() > MAX_TEXT_LENGTH).arg_true().head(1):
-        msg = f"the target {values.name!r} of row {row + 1} has more than {MAX_TEXT_LENGTH} characters; expected a class label"
+        msg = (
+            f"row {row + 1} of the target {values.name!r} has more than {MAX_TEXT_LENGTH} characters; "
+            "expected a class label"
+        )
         raise InvalidDatasetError(msg, code="dataset.target")
     return values
 

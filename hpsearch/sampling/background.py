@@ -99,7 +99,7 @@ class _Child:
         with theirs:
             # -W ignore: warnings are for the developers of this package, and the child has no one to show them to.
             arguments = ["-P", "-W", "ignore", "-c", _START, _ROOT, str(theirs.fileno()), str(os.getpid())]
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, fixed arguments
+            self._process = subprocess.Popen(
                 [sys.executable, *arguments],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -112,7 +112,7 @@ class _Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: SuggestRequest, deadline: float) -> Any:
+    def ask(self, request: SuggestRequest, deadline: float) -> list[Params] | HpsearchError:
         """Return the answer; the child is killed at the deadline, which also frees a blocked send.
 
         Raises:
@@ -123,7 +123,8 @@ class _Child:
         watchdog.start()
         try:
             self._channel.send(request)
-            return self._channel.recv()
+            answer: list[Params] | HpsearchError = self._channel.recv()
+            return answer
         finally:
             watchdog.cancel()
 
@@ -135,8 +136,8 @@ class _Child:
             return "the sampling process closed its channel"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        end = f"the sampling process was killed by signal {-code}" if code < 0 else f"the sampling process ended with code {code}"
-        return f"{end} ({lines[-1]})" if lines else end
+        end = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return f"the sampling process {end}" + (f" ({lines[-1]})" if lines else "")
 
     def end(self) -> None:
         self._channel.close()

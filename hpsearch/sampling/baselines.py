@@ -9,15 +9,13 @@ from hpsearch.domain.space import FixedParameter
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.request import Shape
-from hpsearch.sampling.weights import n_weights
+from hpsearch.sampling.weights import obeys
 
 # A linear model has no hidden layers to upset: ten times the network's step size converges well before its budget ends.
 LINEAR_LEARNING_RATE: Final = 1e-2
 
 # Fixed values of the space that say how to train rather than what: a baseline keeps to them.
-_KEPT: Final = (
-    "batch_size", "init", "lr_decay_factor", "lr_decay_patience", "early_stopping_patience",
-)
+_KEPT: Final = ("batch_size", "init", "lr_decay_factor", "lr_decay_patience", "early_stopping_patience")
 _DEFAULT: Final = MlpConfig()
 
 
@@ -40,10 +38,9 @@ def mlp_baseline(definition: StudyDefinition, shape: Shape) -> Params:
         definition: Its space's fixed batch size, initialisation, learning-rate decay and early stopping are kept.
         shape: Widths of input and output, and the weight limit.
     """
-    sizes = [(layers, units) for layers in range(len(_DEFAULT.units), 0, -1) for units in range(_DEFAULT.units[0], 0, -1)]
-    limit = shape.max_weights
-    fitting = ((n, w) for n, w in sizes if limit is None or n_weights({"layers": n, "units": w}, shape) <= limit)
-    layers, units = next(fitting, (1, 1))
+    deepest, widest = len(_DEFAULT.units), _DEFAULT.units[0]
+    sizes = ((layers, units) for layers in range(deepest, 0, -1) for units in range(widest, 0, -1))
+    layers, units = next((size for size in sizes if _fits(*size, shape)), (1, 1))
     return {
         "layers": layers,
         "units": units,
@@ -52,6 +49,10 @@ def mlp_baseline(definition: StudyDefinition, shape: Shape) -> Params:
         "optimizer": _DEFAULT.optimizer,
         **_kept(definition),
     }
+
+
+def _fits(layers: int, units: int, shape: Shape) -> bool:
+    return obeys({"layers": layers, "units": units}, shape)
 
 
 def _kept(definition: StudyDefinition) -> Params:

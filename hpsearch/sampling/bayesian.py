@@ -58,8 +58,7 @@ class _Picker:
         if self._explores(index):
             return first_point(self._limit, seed, index, self._n_startup)
         if self._model is None:
-            # Optuna is imported where its model is first needed: the first points cost no import.
-            from hpsearch.sampling.tpe import TpeModel
+            from hpsearch.sampling.tpe import TpeModel  # noqa: PLC0415 - only who asks the model pays for Optuna
 
             self._model = TpeModel(self._limit.plan, self._request.direction, self._known, self._request.n)
         drawn = self._model.ask(int(raw_words(1, seed, index, Stream.MODEL)[0]) % 2**32)

@@ -13,6 +13,9 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from hpsearch.errors import HpsearchError
+from hpsearch.sampling import tpe  # noqa: F401 - loads Optuna now, so that the first answer does not wait for it
+from hpsearch.sampling.request import SuggestRequest
+from hpsearch.sampling.suggest import suggest
 
 # How often a child that nobody asks anything checks that its parent still lives; normally the closed channel says so.
 PARENT_CHECK_S: Final = 2.0
@@ -28,11 +31,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = int(sys.argv[2])
     channel: Connection[object, object] = Connection(int(sys.argv[1]))
-    # Imported before the first request arrives, so that its answer does not wait for them.
-    from hpsearch.sampling import tpe  # noqa: F401
-    from hpsearch.sampling.request import SuggestRequest
-    from hpsearch.sampling.suggest import suggest
-
     while True:
         while not channel.poll(PARENT_CHECK_S):
             if os.getppid() != parent:
@@ -45,7 +43,7 @@ def main() -> None:
         try:
             if not isinstance(request, SuggestRequest):
                 msg = f"expected a SuggestRequest, received {type(request).__name__}"
-                raise TypeError(msg)  # noqa: TRY301 - ends the process like any other fault
+                raise TypeError(msg)
             answer = suggest(request)
         except HpsearchError as error:
             answer = error

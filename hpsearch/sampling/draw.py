@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from hpsearch.domain.space import CategoricalParameter, FloatParameter, IntParameter, Parameter
 from hpsearch.domain.strict import Scalar
@@ -15,12 +16,15 @@ from hpsearch.domain.trial import Params
 from hpsearch.sampling.plan import Key, Plan, Slot, key
 
 
+_FEWEST_IN_ORDER: Final = 3
+
+
 def ordinal(slot: Slot) -> bool:
-    """Return whether the values have an order: numbers, but for a choice of two."""
+    """Return whether the values have an order that a model can use: they are numbers, and not a mere choice of two."""
     values = slot.values or ()
     if not isinstance(slot.parameter, CategoricalParameter):
         return True
-    return len(values) > 2 and not any(isinstance(value, bool | str) for value in values)
+    return len(values) >= _FEWEST_IN_ORDER and not any(isinstance(value, bool | str) for value in values)
 
 
 def ladder(slot: Slot) -> tuple[Scalar, ...] | None:
@@ -83,7 +87,7 @@ def position_of(slot: Slot, value: Scalar) -> float:
     parameter = slot.parameter
     if not isinstance(parameter, FloatParameter | IntParameter) or isinstance(value, bool | str):
         msg = f"{slot.name} can not be {value!r}"
-        raise ValueError(msg)
+        raise ValueError(msg)  # noqa: TRY004 - the value's type is one way not to be in the space
     half = 0.5 if isinstance(parameter, IntParameter) else 0.0
     low, high = parameter.low - half, parameter.high + half
     if parameter.log:
@@ -119,6 +123,4 @@ def point_at(plan: Plan, shares: Mapping[str, float]) -> Params:
 
 def shares_of(plan: Plan, params: Mapping[str, Scalar]) -> dict[str, float]:
     """Return shares at which `point_at` gives this point; parameters that are not active stand in the middle."""
-    return {
-        slot.name: position_of(slot, params[slot.name]) if slot.name in params else 0.5 for slot in plan.searched
-    }
+    return {slot.name: position_of(slot, params[slot.name]) if slot.name in params else 0.5 for slot in plan.searched}

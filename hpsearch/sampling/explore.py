@@ -1,7 +1,7 @@
 """The first points of a Bayesian search: the default network, then points that cover the space evenly.
 
-Scrambled Sobol points would do as well, but importing them (scipy.stats) takes 1.3 s and 75 MB, and at 10 to 50
-points in about ten dimensions a Latin hypercube is as even: every parameter's range is cut into as many strata as there are
+Scrambled Sobol points would do as well, but importing them (scipy.stats) takes 1.3 s and 75 MB, and for 10 to 50 points
+in about ten dimensions a Latin hypercube is as even: every parameter's range is cut into as many strata as there are
 points, and each stratum holds one point.
 """
 

@@ -42,8 +42,9 @@ class Grid:
         self._plan = plan(space)
         endless = [slot.name for slot in self._plan.slots if slot.values is None]
         if endless:
-            msg = f"a grid needs values or steps for every parameter, received a range without steps for {', '.join(endless)}"
-            raise InvalidStudyError(msg)
+            received = f"received a range without steps for {', '.join(endless)}"
+            msg = f"a grid needs values or steps for every parameter, {received}"
+            raise InvalidStudyError(msg, code="study.grid_endless")
         try:
             self._radix = Radix(self._plan.slots, cap=cap)
         except TooManyStatesError:

@@ -28,7 +28,8 @@ _HALVINGS: Final = 20
 def smallest_network(space: Space, shape: Shape) -> int:
     """Return the smallest number of weights any point of the space has."""
     limit = Limit(plan(space), shape)
-    return min(n_weights(limit.narrowest(limit.middle, frame), shape) for frame in limit.frames())
+    narrowest = (limit.narrowest(limit.middle, frame) for frame in limit.frames())
+    return min(n_weights(point_at(limit.plan, shares), shape) for shares in narrowest)
 
 
 class Limit:
@@ -141,8 +142,8 @@ class Limit:
                 usable.append(frame)
         if not usable:
             msg = (
-                f"no network of the space has at most {self.shape.max_weights:,} weights, the smallest has {smallest:,}; "
-                "raise constraints.max_weights or allow fewer or narrower layers"
+                f"no network of the space has at most {self.shape.max_weights:,} weights, "
+                f"the smallest has {smallest:,}; raise constraints.max_weights or allow fewer or narrower layers"
             )
             raise InvalidStudyError(msg, code="study.infeasible", details={"smallest": smallest})
         return usable

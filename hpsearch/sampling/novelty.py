@@ -71,8 +71,9 @@ class Novelty:
         shares = shares_of(self._limit.plan, params)
         moves = [(slot, u) for slot in self._searched if slot.name in params for u in _beside(slot, params[slot.name])]
         ties = uniforms(len(moves), seed, index, Stream.NOVEL)
-        steps = [(_gap(slot, u, shares[slot.name]), tie, slot.name, u) for (slot, u), tie in zip(moves, ties, strict=True)]
-        for _, _, name, u in sorted(steps):
+        gaps = [_gap(slot, u, shares[slot.name]) for slot, u in moves]
+        for at in sorted(range(len(moves)), key=lambda i: (gaps[i], ties[i])):
+            name, u = moves[at][0].name, moves[at][1]
             moved = point_at(self._limit.plan, {**shares, name: u})
             if self._new(moved):
                 yield moved

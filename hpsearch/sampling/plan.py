@@ -53,7 +53,7 @@ class Slot:
         return all(parent in params and key(params[parent]) in wanted for parent, wanted in self.when.items())
 
     def own(self, value: Scalar) -> Scalar | None:
-        """Return the parameter's own spelling of a value (its very float, where steps were rounded); None if foreign."""
+        """Return the parameter's own spelling of a value (its very float where steps were rounded); None if foreign."""
         if self.values is None:
             return value if self.parameter.contains(value) else None
         exact = self._by_key.get(key(value))

@@ -35,7 +35,8 @@ class _Digit:
         self.class_of = _classes(slot, slots)
         sizes = Counter(self.class_of)
         self.class_sizes = [sizes[c] for c in range(len(sizes))]
-        self._conditions = [(frontier.index(s.name), _classes_under(s, slots, slot)) for s in slots if s.name in slot.when]
+        parents = [s for s in slots if s.name in slot.when]
+        self._conditions = [(frontier.index(parent.name), _classes_under(parent, slots, slot)) for parent in parents]
         self._kept = [frontier.index(name) if name in frontier else None for name in following]
 
     def active(self, state: State) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.bayesian import suggest_bayesian
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit, smallest_network
 from hpsearch.sampling.plan import plan
@@ -30,8 +31,6 @@ def suggest(request: SuggestRequest) -> list[Params]:
         raise ValueError(msg)
     prepared = plan(request.space)
     if request.algorithm.kind == "bayesian":
-        from hpsearch.sampling.bayesian import suggest_bayesian
-
         return [prepared.readable(params) for params in suggest_bayesian(request)]
     if request.algorithm.kind == "random":
         limit = Limit(prepared, request.shape)

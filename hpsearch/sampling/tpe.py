@@ -112,7 +112,8 @@ class TpeModel:
         self._study = optuna.create_study(direction=direction)
         worst = _worst(observations, direction)
         taught = [o for o in observations if o.state not in _OPEN and o.state is not TrialState.CANCELLED]
-        self._study.add_trials([self._finished(o, worst) for o in most_telling(taught, direction, taught_at_most(n_picks))])
+        told = most_telling(taught, direction, taught_at_most(n_picks))
+        self._study.add_trials([self._finished(observation, worst) for observation in told])
         for observation in observations:
             if observation.state in _OPEN:
                 self.open(observation.params)

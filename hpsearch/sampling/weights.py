@@ -20,9 +20,7 @@ def n_weights(params: Params, shape: Shape) -> int:
         shape: Widths of input and output.
     """
     config = MlpConfig.from_params({name: v for name, v in params.items() if _shapes(name)})
-    return count_weights(
-        config.units, n_inputs=shape.n_inputs, n_outputs=shape.n_outputs, batch_norm=config.batch_norm
-    )
+    return count_weights(config.units, n_inputs=shape.n_inputs, n_outputs=shape.n_outputs, batch_norm=config.batch_norm)
 
 
 def obeys(params: Params, shape: Shape) -> bool:

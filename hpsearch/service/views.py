@@ -65,6 +65,7 @@ def _note(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> str | 
         return study.advice
     if study.state in STUDY_FINAL or study.state == StudyState.PAUSED or counts[TrialState.RUNNING]:
         return None
-    if counts[TrialState.WAITING] and not tx.workers.any_useful(tx.at - _LONELY):
+    lonely = tx.at - study.created_at >= _LONELY and not tx.workers.any_useful(tx.at - _LONELY)
+    if counts[TrialState.WAITING] and lonely:
         return "trials wait, but no worker has been heard of for a minute: start one with `hpsearch worker`"
     return None

@@ -1,5 +1,7 @@
 """What every sampler promises, as a test class: derive from it, say how to suggest, and run it with pytest."""
 
+# ruff: noqa: D102, S101 - these are tests: their names say what they check, and they assert
+
 from __future__ import annotations
 
 import json
@@ -32,7 +34,7 @@ RICH: Final = Space.model_validate(
     }
 )
 
-# 2 * 3 + 1 * 2 * 3 + ... : few enough points to try them all.
+# Few enough points to try them all: each momentum counts as a point of its own, sgd as one.
 SMALL: Final = Space.model_validate(
     {
         "layers": {"type": "int", "low": 1, "high": 2},
@@ -46,9 +48,9 @@ N_SMALL: Final = 2 * 3 * (1 + 2)
 ANY: Final = Shape(n_inputs=64, n_outputs=10, max_weights=None)
 
 
-def request(kind: str = "random", *, space: Space = RICH, n: int = 8, shape: Shape = ANY, seed: int = 3) -> SuggestRequest:
+def request(kind: str = "random", *, space: Space = RICH, n: int = 8, shape: Shape = ANY) -> SuggestRequest:
     """Return a request for the first n points of a study of 40 trials."""
-    algorithm = Algorithm.model_validate({"kind": kind, "seed": seed})
+    algorithm = Algorithm.model_validate({"kind": kind, "seed": 3})
     return SuggestRequest(space, algorithm, shape, "minimize", n, first_index=0, max_trials=40)
 
 
@@ -114,14 +116,11 @@ class SamplerConformance:
     def test_impossible_limit_is_one_clear_error(self) -> None:
         for kind in self.kinds:
             for asked in (request(kind), self._informed(kind)):
-                try:
-                    self.suggest(replace(asked, shape=replace(ANY, max_weights=40)))
-                except InvalidStudyError as error:
-                    assert error.code == "study.infeasible"
-                    assert "40" in error.message
-                    assert "max_weights" in error.message
-                else:
-                    raise AssertionError(f"{kind}: a space without any feasible point was accepted")
+                error = self._refusal(replace(asked, shape=replace(ANY, max_weights=40)))
+                assert error is not None, f"{kind}: a space without any feasible point was accepted"
+                assert error.code == "study.infeasible"
+                assert "40" in error.message
+                assert "max_weights" in error.message
 
     def test_every_observation_is_understood(self) -> None:
         points = self.suggest(request("random", n=len(TrialState) * 4))
@@ -157,6 +156,13 @@ class SamplerConformance:
         found = self.suggest(replace(request("bayesian", n=8), first_index=36, observations=done + open_))
         names = [json.dumps(p, sort_keys=True) for p in [*found, *(o.params for o in done + open_)]]
         assert len(set(names)) == len(names)
+
+    def _refusal(self, request: SuggestRequest) -> InvalidStudyError | None:
+        try:
+            self.suggest(request)
+        except InvalidStudyError as error:
+            return error
+        return None
 
     def _informed(self, kind: str, n: int = 4) -> SuggestRequest:
         """A request in the middle of a study, with results."""

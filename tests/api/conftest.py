@@ -62,8 +62,14 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 
 @pytest.fixture
+def local(sqlite_url: str, tmp_path: Path) -> Iterator[Edge]:
+    """A fresh application over SQLite."""
+    yield from _edge(Settings(data_dir=tmp_path / "data", database_url=sqlite_url))
+
+
+@pytest.fixture
 def service(settings: Settings) -> Iterator[Edge]:
-    """A fresh application, once over SQLite and once over PostgreSQL."""
+    """A fresh application, once over SQLite and once over PostgreSQL: for what the databases might do differently."""
     yield from _edge(settings)
 
 

@@ -24,19 +24,19 @@ def _wrong(n: int) -> dict[str, str]:
     return {"Authorization": f"Bearer hps_{n:016x}_{'A' * 43}"}
 
 
-def test_wrong_tokens_are_slowed_down_but_good_ones_are_not(service: Edge) -> None:
-    good = service.admin
-    assert service.client.get("/v1/studies", headers=good).status_code == 200
+def test_wrong_tokens_are_slowed_down_but_good_ones_are_not(local: Edge) -> None:
+    good = local.admin
+    assert local.client.get("/v1/studies", headers=good).status_code == 200
     statuses = [
-        service.client.get("/v1/studies", headers=_wrong(n) | {"X-Forwarded-For": f"10.0.0.{n}"}).status_code
+        local.client.get("/v1/studies", headers=_wrong(n) | {"X-Forwarded-For": f"10.0.0.{n}"}).status_code
         for n in range(MAX_WRONG_PER_MINUTE + 10)
     ]
     assert statuses == [401] * MAX_WRONG_PER_MINUTE + [429] * 10
-    refused = service.client.get("/v1/studies", headers=_wrong(0))
+    refused = local.client.get("/v1/studies", headers=_wrong(0))
     assert refused.json()["code"] == "auth.too_many_attempts"
     assert 0 < int(refused.headers["Retry-After"]) <= 60
-    assert service.client.get("/v1/studies", headers=good).status_code == 200
-    assert service.client.get("/v1/studies").status_code == 401
+    assert local.client.get("/v1/studies", headers=good).status_code == 200
+    assert local.client.get("/v1/studies").status_code == 401
 
 
 def test_other_peers_are_unaffected() -> None:
@@ -110,12 +110,12 @@ def test_a_token_expires(held: tuple[TestClient, Context, ManualClock]) -> None:
     assert client.get("/v1/studies", headers=mine).status_code == 401
 
 
-def test_a_worker_can_not_speak_for_another_tokens_worker(service: Edge) -> None:
-    theirs = bearer_of(service.context, "worker")
-    worker_id = service.client.post("/v1/workers", json={"name": "theirs"}, headers=theirs).json()["worker_id"]
-    mine = service.headers["worker"]
-    claim = service.client.post(f"/v1/workers/{worker_id}/claims", json={"claim_id": "1"}, headers=mine)
+def test_a_worker_can_not_speak_for_another_tokens_worker(local: Edge) -> None:
+    theirs = bearer_of(local.context, "worker")
+    worker_id = local.client.post("/v1/workers", json={"name": "theirs"}, headers=theirs).json()["worker_id"]
+    mine = local.headers["worker"]
+    claim = local.client.post(f"/v1/workers/{worker_id}/claims", json={"claim_id": "1"}, headers=mine)
     report = {"reports": [{"trial_id": "x", "attempt": 1}]}
-    reported = service.client.post(f"/v1/workers/{worker_id}/reports", json=report, headers=mine)
+    reported = local.client.post(f"/v1/workers/{worker_id}/reports", json=report, headers=mine)
     assert (claim.status_code, reported.status_code) == (403, 403)
-    assert service.client.post("/v1/workers/unknown/claims", json={"claim_id": "1"}, headers=mine).status_code == 404
+    assert local.client.post("/v1/workers/unknown/claims", json={"claim_id": "1"}, headers=mine).status_code == 404

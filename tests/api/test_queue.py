@@ -45,10 +45,10 @@ def test_reports_of_one_trial_answer_with_a_status(service: Edge) -> None:
     assert worker.report({"trial_id": "unknown", "attempt": 1}).status_code == 404
 
 
-def test_another_workers_attempt_is_forbidden(service: Edge) -> None:
-    create_study(service.client, service.admin)
-    mine = Worker.register(service.client, service.headers["worker"])
-    theirs = Worker.register(service.client, service.headers["worker"])
+def test_another_workers_attempt_is_forbidden(local: Edge) -> None:
+    create_study(local.client, local.admin)
+    mine = Worker.register(local.client, local.headers["worker"])
+    theirs = Worker.register(local.client, local.headers["worker"])
     (trial,) = mine.claim()
     refused = theirs.report(ending(trial))
     assert refused.status_code == 403
@@ -57,9 +57,9 @@ def test_another_workers_attempt_is_forbidden(service: Edge) -> None:
     assert mine.report(ending(trial)).status_code == 200
 
 
-def test_values_that_can_not_be_are_refused(service: Edge) -> None:
-    create_study(service.client, service.admin)
-    worker = Worker.register(service.client, service.headers["worker"])
+def test_values_that_can_not_be_are_refused(local: Edge) -> None:
+    create_study(local.client, local.admin)
+    worker = Worker.register(local.client, local.headers["worker"])
     (trial,) = worker.claim()
     assert worker.report(ending(trial, value=7.0)).status_code == 422
     assert worker.report(ending(trial, epochs=10**7)).status_code == 422
@@ -68,29 +68,29 @@ def test_values_that_can_not_be_are_refused(service: Edge) -> None:
     assert worker.report(ending(trial)).status_code == 200
 
 
-def test_the_same_claim_gives_the_same_trials(service: Edge) -> None:
-    create_study(service.client, service.admin)
-    worker = Worker.register(service.client, service.headers["worker"])
+def test_the_same_claim_gives_the_same_trials(local: Edge) -> None:
+    create_study(local.client, local.admin)
+    worker = Worker.register(local.client, local.headers["worker"])
     body = {"claim_id": "one", "max_trials": 2}
     path = f"/v1/workers/{worker.worker_id}/claims"
-    first = service.client.post(path, json=body, headers=worker.headers)
-    again = service.client.post(path, json=body, headers=worker.headers)
+    first = local.client.post(path, json=body, headers=worker.headers)
+    again = local.client.post(path, json=body, headers=worker.headers)
     assert first.content == again.content
     assert len(first.json()["trials"]) == 2
     assert set(first.json()["studies"]) == {trial["study_id"] for trial in first.json()["trials"]}
 
 
-def test_the_fleet(service: Edge) -> None:
-    create_study(service.client, service.admin)
-    worker = Worker.register(service.client, service.headers["worker"])
+def test_the_fleet(local: Edge) -> None:
+    create_study(local.client, local.admin)
+    worker = Worker.register(local.client, local.headers["worker"])
     path = f"/v1/workers/{worker.worker_id}"
-    assert service.client.post(f"{path}/drain", headers=service.admin).json()["state"] == "DRAINING"
+    assert local.client.post(f"{path}/drain", headers=local.admin).json()["state"] == "DRAINING"
     assert worker.claim() == []
-    assert service.client.post(f"{path}/disable", headers=service.admin).json()["state"] == "DISABLED"
-    assert service.client.post(f"{path}/enable", headers=service.admin).json()["state"] == "ACTIVE"
+    assert local.client.post(f"{path}/disable", headers=local.admin).json()["state"] == "DISABLED"
+    assert local.client.post(f"{path}/enable", headers=local.admin).json()["state"] == "ACTIVE"
     assert len(worker.claim()) == 1
-    assert service.client.get(path, headers=service.headers["read"]).json()["n_running"] == 1
-    listed = service.client.get("/v1/workers", headers=service.headers["read"]).json()["items"]
+    assert local.client.get(path, headers=local.headers["read"]).json()["n_running"] == 1
+    listed = local.client.get("/v1/workers", headers=local.headers["read"]).json()["items"]
     assert [item["worker_id"] for item in listed] == [worker.worker_id]
 
 
@@ -121,9 +121,9 @@ def test_models_travel_whole(service: Edge) -> None:
     assert altered.json()["code"] == "blob.digest_mismatch"
 
 
-def test_models_that_are_not_taken(service: Edge) -> None:
-    create_study(service.client, service.admin)
-    worker = Worker.register(service.client, service.headers["worker"])
+def test_models_that_are_not_taken(local: Edge) -> None:
+    create_study(local.client, local.admin)
+    worker = Worker.register(local.client, local.headers["worker"])
     (trial,) = worker.claim()
     wrong = hashlib.sha256(b"other").hexdigest()
     assert worker.deliver(trial, b"model", **{"X-Content-SHA256": wrong}).json()["code"] == "digest.mismatch"
@@ -140,7 +140,7 @@ def test_models_that_are_not_taken(service: Edge) -> None:
     assert kept.status_code == 200
     assert kept.json()["digest"] == hashlib.sha256(b"model").hexdigest()
     assert worker.deliver(trial, b"model").status_code == 200
-    left = [path for path in (service.context.settings.data_dir / "blobs").rglob("*") if path.is_file()]
+    left = [path for path in (local.context.settings.data_dir / "blobs").rglob("*") if path.is_file()]
     assert len([path for path in left if len(path.name) != 64]) == 0
 
 

@@ -13,16 +13,21 @@ from api.exports import export_reply
 from tests.api.conftest import Edge, Worker, create_study
 
 
-@pytest.fixture
-def study_id(service: Edge) -> str:
-    """A study with three results and one trial left."""
+def _study(service: Edge) -> str:
+    """Return a study with three results and one trial left."""
     made = create_study(service.client, service.admin, name="=cmd()")
     Worker.register(service.client, service.headers["worker"]).finish(3)
     return made
 
 
-def test_the_leaderboard_is_ranked_paged_and_tagged(service: Edge, study_id: str) -> None:
-    read, path = service.headers["read"], f"/v1/studies/{study_id}/leaderboard"
+@pytest.fixture
+def study_id(local: Edge) -> str:
+    """A study with three results and one trial left."""
+    return _study(local)
+
+
+def test_the_leaderboard_is_ranked_paged_and_tagged(service: Edge) -> None:
+    read, path = service.headers["read"], f"/v1/studies/{_study(service)}/leaderboard"
     board = service.client.get(path, headers=read)
     rows = board.json()["items"]
     assert [row["rank"] for row in rows] == [1, 2, 3]
@@ -50,11 +55,11 @@ def test_the_leaderboard_is_ranked_paged_and_tagged(service: Edge, study_id: str
     assert service.client.get("/v1/studies/nothing/leaderboard", headers=read).status_code == 404
 
 
-def test_trials_are_filtered_and_sorted(service: Edge, study_id: str) -> None:
-    read, path = service.headers["read"], f"/v1/studies/{study_id}/trials"
+def test_trials_are_filtered_and_sorted(local: Edge, study_id: str) -> None:
+    read, path = local.headers["read"], f"/v1/studies/{study_id}/trials"
 
     def numbers(query: str) -> list[int]:
-        answer = service.client.get(f"{path}?{query}", headers=read)
+        answer = local.client.get(f"{path}?{query}", headers=read)
         assert answer.status_code == 200, answer.text
         return [item["number"] for item in answer.json()["items"]]
 
@@ -66,32 +71,32 @@ def test_trials_are_filtered_and_sorted(service: Edge, study_id: str) -> None:
         assert sorted(numbers(f"sort={sort}&order=desc"))[:3] == [0, 1, 2]
 
 
-def test_history_has_the_improvements(service: Edge, study_id: str) -> None:
-    points = service.client.get(f"/v1/studies/{study_id}/history", headers=service.headers["read"]).json()["items"]
+def test_history_has_the_improvements(local: Edge, study_id: str) -> None:
+    points = local.client.get(f"/v1/studies/{study_id}/history", headers=local.headers["read"]).json()["items"]
     assert [point["value"] for point in points] == pytest.approx([0.5, 0.51, 0.52])
     assert [point["n_results"] for point in points] == [1, 2, 3]
 
 
-def test_exports_agree(service: Edge, study_id: str) -> None:
-    read, path = service.headers["read"], f"/v1/studies/{study_id}/export"
-    lines = service.client.get(f"{path}?format=jsonl", headers=read)
+def test_exports_agree(local: Edge, study_id: str) -> None:
+    read, path = local.headers["read"], f"/v1/studies/{study_id}/export"
+    lines = local.client.get(f"{path}?format=jsonl", headers=read)
     rows = [json.loads(line) for line in lines.text.splitlines()]
     assert len(rows) == 4
     assert lines.headers["Content-Disposition"] == f'attachment; filename="study-{study_id}.jsonl"'
 
-    table = service.client.get(path, headers=read)
+    table = local.client.get(path, headers=read)
     assert table.headers["Content-Type"].startswith("text/csv")
     cells = list(csv.DictReader(io.StringIO(table.text)))
     assert [int(cell["number"]) for cell in cells] == [row["number"] for row in rows]
     assert [cell["param.units"] for cell in cells] == [str(row["param.units"]) for row in rows]
     assert cells[0]["metric.accuracy"] == "0.5"
 
-    frame = pl.read_parquet(io.BytesIO(service.client.get(f"{path}?format=parquet", headers=read).content))
+    frame = pl.read_parquet(io.BytesIO(local.client.get(f"{path}?format=parquet", headers=read).content))
     assert frame["number"].to_list() == [row["number"] for row in rows]
     assert frame["param.learning_rate"].to_list() == [row["param.learning_rate"] for row in rows]
-    assert service.client.get(f"{path}?format=xlsx", headers=read).status_code == 422
+    assert local.client.get(f"{path}?format=xlsx", headers=read).status_code == 422
     for form in ("csv", "jsonl", "parquet"):
-        assert service.client.get(f"/v1/studies/nothing/export?format={form}", headers=read).status_code == 404
+        assert local.client.get(f"/v1/studies/nothing/export?format={form}", headers=read).status_code == 404
 
 
 _ROWS = [

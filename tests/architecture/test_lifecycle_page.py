@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 import pytest
 
@@ -24,6 +25,9 @@ from hpsearch.domain.lifecycle import (
 )
 from tests.architecture.checkout import ROOT
 
+State = TypeVar("State", bound=StrEnum)
+Event = TypeVar("Event", bound=StrEnum)
+
 _PAGE = (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8")
 _CHARTS = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", _PAGE, flags=re.DOTALL)
 _ARROW = re.compile(r"^\s*(\S+) --> (\S+?)(?:: (\S+))?\s*$")
@@ -36,7 +40,7 @@ def _arrows(chart: str) -> set[tuple[str, str, str | None]]:
 
 
 def _of_table(
-    moves: Mapping[tuple[StrEnum, StrEnum], StrEnum], final: Iterable[StrEnum], first: str
+    moves: Mapping[tuple[State, Event], State], final: Iterable[StrEnum], first: str
 ) -> set[tuple[str, str, str | None]]:
     arrows = {(before.value, after.value, event.value) for (before, event), after in moves.items()}
     return arrows | {("[*]", first, None)} | {(state.value, "[*]", None) for state in final}

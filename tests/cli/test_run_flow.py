@@ -189,7 +189,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(fake: FakeServer, remot
     fake.routes["GET", S] = lambda _request: next(answers)
     said = remote("run", yaml_file)
     assert said.code == 0
-    assert "the database restarts Trying again; nothing stored is lost." in said.err
+    assert "the database restarts (trying again; nothing stored is lost)" in said.err
     assert "The server answers again." in said.err
 
 

@@ -19,7 +19,11 @@ DIGEST = "0f" * 32
 
 
 def build_table(
-    columns: dict[str, Sequence[Any]], target: Sequence[Any], *, digest: str = DIGEST, binary: frozenset[str] = frozenset()
+    columns: dict[str, Sequence[Any]],
+    target: Sequence[Any],
+    *,
+    digest: str = DIGEST,
+    binary: frozenset[str] = frozenset(),
 ) -> Table:
     """Return a table: lists with text are CATEGORICAL, others REAL or BINARY; a target of text or ints is classes."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}

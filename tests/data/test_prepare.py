@@ -35,7 +35,9 @@ def test_statistics_come_from_the_training_rows_alone(table_of: Build) -> None:
 
 @pytest.mark.parametrize("constant", [0.0, 7.0, 0.1, -1e300, 1e-300])
 def test_a_column_constant_in_the_training_rows_becomes_zero(table_of: Build, constant: float) -> None:
-    table = table_of({"x": [constant, constant, constant, 5.0], "b": [1, 1, 1, 0]}, ["a", "b", "a", "b"], binary=frozenset("b"))
+    table = table_of(
+        {"x": [constant, constant, constant, 5.0], "b": [1, 1, 1, 0]}, ["a", "b", "a", "b"], binary=frozenset("b")
+    )
     plan = fit_preparation(table, "binary", rows(0, 1, 2))
     assert plan.inputs(table, rows(0, 3)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
     assert [column.scale for column in plan.columns] == [0.0, 0.0]
@@ -74,7 +76,8 @@ def test_structure_rows_keep_the_width_of_all_folds(table_of: Build) -> None:
     table = table_of({"c": ["p", "q", "r", "p", "q", None], "x": [1, 2, None, 4, 5, 6]}, ["a", "b"] * 3)
     everyone = np.arange(6)
     widths = {
-        fit_preparation(table, "binary", np.setdiff1d(everyone, [k]), structure_rows=everyone).n_inputs for k in range(6)
+        fit_preparation(table, "binary", np.setdiff1d(everyone, [k]), structure_rows=everyone).n_inputs
+        for k in range(6)
     }
     assert widths == {4 + 1 + 2}
 
@@ -125,7 +128,9 @@ def test_excluded_columns_are_no_inputs(table_of: Build) -> None:
 
 def test_blocks_do_not_show(table_of: Build) -> None:
     random = np.random.default_rng(0)
-    table = table_of({"x": random.normal(size=9_001), "z": random.normal(size=9_001)}, random.normal(size=9_001).tolist())
+    table = table_of(
+        {"x": random.normal(size=9_001), "z": random.normal(size=9_001)}, random.normal(size=9_001).tolist()
+    )
     order = random.permutation(9_001)
     plan = fit_preparation(table, "regression", order)
     seen = plan.inputs(table, order)
@@ -138,7 +143,10 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @settings(deadline=None, max_examples=150)
-@given(values=arrays(np.float64, st.integers(2, 12), elements=st.one_of(finite, st.just(np.nan))), n_train=st.integers(1, 12))
+@given(
+    values=arrays(np.float64, st.integers(2, 12), elements=st.one_of(finite, st.just(np.nan))),
+    n_train=st.integers(1, 12),
+)
 def test_no_nan_and_no_infinity_ever(values: np.ndarray[Any, Any], n_train: int) -> None:
     n = len(values)
     column = Column(name="x", kind=ColumnKind.REAL, n_missing=int(np.isnan(values).sum()))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hpsearch.clock import ManualClock
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
 from hpsearch.service import preview, results, steering, studies
 from hpsearch.service.context import Context
@@ -124,6 +125,8 @@ def test_a_preview_warns_of_what_is_odd(manual_context: Context) -> None:
     assert fields == {"budget.max_trials", "space.momentum"}
 
 
-def test_a_study_without_workers_says_so(manual_context: Context) -> None:
+def test_a_study_without_workers_says_so_after_a_minute(manual_context: Context, manual_clock: ManualClock) -> None:
     study = studies.create(manual_context, ADMIN, definition())
-    assert "hpsearch worker" in str(study.note_to_user)
+    assert study.note_to_user is None
+    manual_clock.advance(60)
+    assert "hpsearch worker" in str(studies.get(manual_context, study.study_id).note_to_user)

@@ -288,6 +288,8 @@ class FakeServer:
             trial.endings.append((report.attempt, report.outcome))
             trial.state = "WAITING" if report.outcome.state == "RELEASED" else report.outcome.state
             trial.outcome = report.outcome
+            # As the real one does: a worker that gives back gets nothing for a while.
+            self.paused = self.paused or report.outcome.state == "RELEASED"
         action = "stop" if trial.is_stopped else "continue"
         if trial.is_stopped:
             trial.state = "CANCELLED"

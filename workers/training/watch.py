@@ -110,7 +110,8 @@ class MeasureEpoch(keras.callbacks.Callback):
         del epoch
         logs = {} if logs is None else logs
         train_loss = float(logs["loss"])
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        # By its shortest text: 0.001, not the 0.0010000000474974513 that float32 makes of it.
+        rate = float(str(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)))
         metrics: Metrics = {"train_loss": train_loss if math.isfinite(train_loss) else None, "learning_rate": rate}
         predictions = None if self._judge is None else self._judge.predictions(self.model)
         if self._judge is not None and predictions is not None:

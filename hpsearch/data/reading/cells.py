@@ -49,7 +49,7 @@ def read_cells(series: pl.Series, *, typed: bool) -> Cells:
     import polars as pl
 
     if series.null_count() == len(series):
-        return Cells("empty", series.cast(pl.Float64) if series.dtype != pl.String else pl.Series(series.name, [None] * len(series), dtype=pl.Float64))
+        return Cells("empty", pl.Series(series.name, [None], dtype=pl.Float64).new_from_index(0, len(series)))
     if series.dtype == pl.Boolean:
         return Cells("truth", series.cast(pl.Float64))
     if series.dtype.is_numeric():
@@ -90,20 +90,43 @@ def _temporal(series: pl.Series) -> Cells:
     return _numbers(values.alias(series.name), f"column {series.name!r} holds dates or times and is read as {unit}")
 
 
+def plain_texts(series: pl.Series, *, typed: bool) -> pl.Series:
+    """Return texts without blanks around them, null where missing.
+
+    Args:
+        series: Of texts.
+        typed: Whether only the empty text is missing, or the words for it as well.
+
+    Raises:
+        InvalidDatasetError: A text holds control characters.
+    """
+    import polars as pl
+
+    texts = series.str.strip_chars()
+    words = pl.Series(["", *(() if typed else MISSING_WORDS)], dtype=pl.String)
+    texts = texts.set(texts.is_in(words).fill_null(value=False), None)
+    control = texts.str.contains(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]").fill_null(value=False)
+    for row in control.arg_true().head(1):
+        msg = f"row {row + 1} of column {texts.name!r} holds control characters; expected plain text, so remove them"
+        raise InvalidDatasetError(msg, code="dataset.control_character", details={"row": row + 1, "column": texts.name})
+    return texts
+
+
 def _texts(series: pl.Series, *, typed: bool) -> Cells:
     import polars as pl
 
     numbers = series.cast(pl.Float64, strict=False)
-    odd = series.is_not_null() & numbers.is_null()
-    if not typed and not odd.any():
+    if not typed and numbers.null_count() == series.null_count():
         return _numbers(numbers)
-    texts = series.str.strip_chars()
-    missing = texts.is_in(pl.Series([*MISSING_WORDS, ""] if not typed else [""], dtype=pl.String)) & texts.is_not_null()
-    texts = texts.set(missing, None)
+    texts = plain_texts(series, typed=typed)
     if texts.null_count() == len(texts):
-        return Cells("empty", numbers)
-    if typed:
-        return _plain_texts(texts)
+        return Cells("empty", texts.cast(pl.Float64))
+    return Cells("text", texts) if typed else _interpreted(texts)
+
+
+def _interpreted(texts: pl.Series) -> Cells:
+    import polars as pl
+
     numbers = texts.cast(pl.Float64, strict=False)
     odd = texts.is_not_null() & numbers.is_null()
     if not odd.any():
@@ -113,10 +136,10 @@ def _texts(series: pl.Series, *, typed: bool) -> Cells:
         return Cells("truth", (texts.str.to_lowercase() == "true").cast(pl.Float64))
     days = days_since_1970(texts)
     if days is not None:
-        return _numbers(days, f"column {series.name!r} holds dates and is read as days since 1970-01-01")
+        return _numbers(days, f"column {texts.name!r} holds dates and is read as days since 1970-01-01")
     if not few:
         _refuse_text_among_numbers(texts, odd)
-    return _plain_texts(texts)
+    return Cells("text", texts)
 
 
 def _refuse_text_among_numbers(texts: pl.Series, odd: pl.Series) -> None:
@@ -130,11 +153,3 @@ def _refuse_text_among_numbers(texts: pl.Series, odd: pl.Series) -> None:
         "cells are numbers; correct it or leave the cell empty"
     )
     raise InvalidDatasetError(msg, code="dataset.mixed_column", details={"row": row + 1, "column": texts.name})
-
-
-def _plain_texts(texts: pl.Series) -> Cells:
-    control = texts.str.contains(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]").fill_null(value=False)
-    for row in control.arg_true().head(1):
-        msg = f"row {row + 1} of column {texts.name!r} holds control characters; expected plain text, so remove them"
-        raise InvalidDatasetError(msg, code="dataset.control_character", details={"row": row + 1, "column": texts.name})
-    return Cells("text", texts)

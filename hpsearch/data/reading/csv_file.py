@@ -16,17 +16,18 @@ from hpsearch.data.reading.raw import RawColumns, check_names, check_shape
 from hpsearch.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
-    import polars as pl
+    from collections.abc import Collection
 
 _SEARCH_S: Final = 1.0
 
 
-def read_csv(file: IO[bytes], *, target: str | None = None) -> RawColumns:
+def read_csv(file: IO[bytes], *, known: Collection[str] = (), least_columns: int = 2) -> RawColumns:
     """Return all columns as text, without rows that are empty throughout.
 
     Args:
         file: A real file, opened for reading.
-        target: Name of the target where known; it tells a header of numbers from a first row of numbers.
+        known: Names that columns may have; they tell a header of numbers from a first row of numbers.
+        least_columns: Fewer are refused.
 
     Raises:
         InvalidDatasetError: Not UTF-8 text, too large, unusable column names, or rows that do not fit the header.
@@ -35,9 +36,9 @@ def read_csv(file: IO[bytes], *, target: str | None = None) -> RawColumns:
 
     n_lines = scan_text(file)
     file.seek(0)
-    header = read_header(file.read(2 * MAX_LINE_BYTES))
+    header = read_header(file.read(2 * MAX_LINE_BYTES), least_columns)
     check_shape(n_lines, len(header.cells))
-    names, has_names, warnings = _names(header, target)
+    names, has_names, warnings = _names(header, known)
     check_names(names)
     body = header.end if has_names else 0
     # A first line of our own keeps polars from taking the first bytes of a data row for those of a packed file.
@@ -63,9 +64,9 @@ def read_csv(file: IO[bytes], *, target: str | None = None) -> RawColumns:
     return RawColumns(frame, typed=False, warnings=warnings)
 
 
-def _names(header: Header, target: str | None) -> tuple[list[str], bool, list[str]]:
+def _names(header: Header, known: Collection[str]) -> tuple[list[str], bool, list[str]]:
     """Return column names, whether the file has them, and warnings."""
-    if target not in header.cells and all(_is_number(cell) for cell in header.cells):
+    if set(header.cells).isdisjoint(known) and all(_is_number(cell) for cell in header.cells):
         names = [f"x{number}" for number in range(len(header.cells))]
         sentence = f"the first line holds numbers only, so the columns were named {names[0]} to {names[-1]}"
         return names, False, [sentence]
@@ -92,10 +93,16 @@ def _explained(text: bytes, header: Header, n_columns: int, complaint: str) -> I
         for cells in itertools.takewhile(lambda _: time.monotonic() < until, reader):
             row += bool(cells)
             if len(cells) > n_columns:
-                msg = f"row {row} has {len(cells)} cells but there are {n_columns} columns; remove or quote the extra separator"
+                msg = (
+                    f"row {row} has {len(cells)} cells but there are {n_columns} columns; "
+                    "remove or quote the extra separator"
+                )
                 return InvalidDatasetError(msg, code="dataset.row")
     except (csv.Error, UnicodeDecodeError):
-        msg = f"the quotes of row {row + 1} are not closed or are followed by other text; double a quote within a quoted cell"
+        msg = (
+            f"the quotes of row {row + 1} are not closed or are followed by other text; "
+            "double a quote within a quoted cell"
+        )
         return InvalidDatasetError(msg, code="dataset.row")
     reason = complaint.splitlines()[0][:200] if complaint else "unknown"
     msg = f"the file can not be read as CSV ({reason}); save it again as CSV in UTF-8"

@@ -7,7 +7,7 @@ import csv
 from dataclasses import dataclass
 from typing import IO, Final
 
-from hpsearch.data.reading.limits import MAX_LINE_BYTES, MAX_ROWS
+from hpsearch.data.reading.limits import MAX_COLUMNS, MAX_LINE_BYTES, MAX_ROWS
 from hpsearch.errors import InvalidDatasetError
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -47,7 +47,10 @@ def scan_text(file: IO[bytes]) -> int:
             pending = _decodes(decoder, block, n_lines)
         ends = block.count(b"\n")
         if not ends and len(block) == MAX_LINE_BYTES:
-            msg = f"line {n_lines + 1} is longer than {MAX_LINE_BYTES:,} bytes; put one row on each line, at most 4,096 columns"
+            msg = (
+                f"line {n_lines + 1} is longer than {MAX_LINE_BYTES:,} bytes; "
+                f"put one row on each line, at most {MAX_COLUMNS:,} columns"
+            )
             raise InvalidDatasetError(msg, code="dataset.too_large")
         n_lines += ends
         if n_lines > MAX_ROWS + 1:
@@ -72,14 +75,15 @@ def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, n_lines: int) -> 
     return bool(decoder.getstate()[0])
 
 
-def read_header(head: bytes) -> Header:
+def read_header(head: bytes, least_columns: int = 2) -> Header:
     """Return the first record, with the separator that splits it into the most cells.
 
     Args:
         head: The first bytes of a file that scan_text accepted; all of its first record.
+        least_columns: Fewer are refused.
 
     Raises:
-        InvalidDatasetError: There is one cell only, or its quotes do not close.
+        InvalidDatasetError: There are too few cells, or the quotes do not close.
     """
     start = len(_BOM) if head.startswith(_BOM) else 0
     while head[start : start + 1] in (b"\n", b"\r"):
@@ -95,9 +99,9 @@ def read_header(head: bytes) -> Header:
         if len(cells) > len(best[0]):
             best = (cells, separator, reader.line_num)
     cells, separator, n_lines = best
-    if len(cells) <= 1:
+    if len(cells) < least_columns:
         found = f"one cell, {cells[0][:40]!r}" if cells else "no readable cell"
-        msg = f"the first line has {found}; expected column names separated by commas, and at least two columns"
+        msg = f"the first line has {found}; expected column names separated by commas, at least {least_columns} of them"
         raise InvalidDatasetError(msg, code="dataset.header")
     end = start + sum(len(line) for line in head[start:].splitlines(keepends=True)[:n_lines])
     return Header([cell.strip() for cell in cells], separator, end)

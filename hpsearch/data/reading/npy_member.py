@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import zlib
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _MAX_HEADER_BYTES: Final = 10_000
 _MAX_DIMENSIONS: Final = 4
+_MAGIC: Final = b"\x93NUMPY"
+_VERSIONS: Final = {1: ("latin1", 2), 2: ("latin1", 4), 3: ("utf-8", 4)}
 # Truth values, whole numbers, floats and texts; anything else, objects above all, is refused.
 _KINDS: Final = "biufU"
 
@@ -52,23 +55,24 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
 
 def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Return shape, whether Fortran order, type and the number of bytes read."""
-    prefix = stream.read(8)
-    if prefix[:6] != b"\x93NUMPY" or len(prefix) != 8:
+    prefix = stream.read(len(_MAGIC) + 2)
+    if not prefix.startswith(_MAGIC) or len(prefix) < len(_MAGIC) + 2:
         msg = f"member {name!r} is not an NPY array; save the arrays with numpy.savez"
         raise InvalidDatasetError(msg, code="dataset.file_type")
-    n_length = 2 if prefix[6] == 1 else 4
+    encoding, n_length = _VERSIONS.get(prefix[len(_MAGIC)], ("", 4))
     length = int.from_bytes(stream.read(n_length), "little")
-    if prefix[6] not in (1, 2, 3) or length > _MAX_HEADER_BYTES:
-        msg = f"array {name!r} has an NPY header of version {prefix[6]} and {length:,} bytes; save it again with numpy.savez"
+    if not encoding or length > _MAX_HEADER_BYTES:
+        msg = (
+            f"array {name!r} has an NPY header of version {prefix[len(_MAGIC)]} and {length:,} bytes; "
+            "save it again with numpy.savez"
+        )
         raise InvalidDatasetError(msg, code="dataset.unreadable")
-    import ast
-
     try:
-        facts = ast.literal_eval(stream.read(length).decode("latin1" if prefix[6] < 3 else "utf-8"))
+        facts = ast.literal_eval(stream.read(length).decode(encoding))
         shape, fortran_order, described = facts["shape"], facts["fortran_order"], facts["descr"]
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise _damaged(name, error) from None
-    return _shape(shape, name), bool(fortran_order), _dtype(described, name), 8 + n_length + length
+    return _shape(shape, name), bool(fortran_order), _dtype(described, name), len(prefix) + n_length + length
 
 
 def _shape(shape: object, name: str) -> tuple[int, ...]:

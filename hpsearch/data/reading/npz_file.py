@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 _MATRIX: Final = ("X", "x", "data", "features", "inputs")
 _TARGET: Final = ("y", "Y", "target", "targets", "label", "labels")
 _MAX_DIRECTORY_BYTES: Final = 1_024 * MAX_ARRAYS
+_END_BYTES: Final = 22
+_LOCATOR_BYTES: Final = 20
 
 
-def read_npz(file: IO[bytes]) -> RawColumns:
+def read_npz(file: IO[bytes], *, needs_target: bool = True) -> RawColumns:
     """Return the columns of an NPZ file.
 
-    Either a matrix (`X`, `data` or `features`; more dimensions than two are flattened) whose columns are named x0, x1, …
-    or by an array `feature_names`, with a target (`y`, `target` or `labels`); or one-dimensional arrays of one length,
-    each a column of its own name.
+    Either a matrix (`X`, `data` or `features`; more dimensions than two are flattened) whose columns are named x0, x1,
+    … or by an array `feature_names`, with a target (`y`, `target` or `labels`); or one-dimensional arrays of one
+    length, each a column of its own name.
 
     Args:
         file: A real file, opened for reading.
+        needs_target: Whether a matrix without a target is refused.
 
     Raises:
         InvalidDatasetError: Damaged, too large, dangerous, or arrays that make no table.
@@ -45,23 +48,27 @@ def read_npz(file: IO[bytes]) -> RawColumns:
         msg = f"the NPZ file is damaged ({str(error)[:120] or type(error).__name__}); save it again with numpy.savez"
         raise InvalidDatasetError(msg, code="dataset.unreadable") from None
     matrix = next((name for name in _MATRIX if name in arrays and arrays[name].ndim > 1), None)
-    return _from_columns(arrays) if matrix is None else _from_matrix(arrays, matrix)
+    return _from_columns(arrays) if matrix is None else _from_matrix(arrays, matrix, needs_target=needs_target)
 
 
 def _check_directory(file: IO[bytes]) -> None:
     """Return when the archive's list of members is of a size worth reading, before it is read."""
     size = file.seek(0, os.SEEK_END)
-    # The end record is 22 bytes and a comment of at most 65,535; a ZIP64 locator stands 20 bytes before it.
-    file.seek(max(0, size - 22 - 65_535 - 20))
+    # Behind the end record stands a comment of at most 65,535 bytes; a ZIP64 locator stands before it.
+    file.seek(max(0, size - _END_BYTES - 65_535 - _LOCATOR_BYTES))
     tail = file.read()
     end = tail.rfind(b"PK\x05\x06")
     file.seek(0)
-    if end < 0 or len(tail) - end < 22:
+    if end < 0 or len(tail) - end < _END_BYTES:
         msg = "the NPZ file is cut off or damaged; send it again"
         raise InvalidDatasetError(msg, code="dataset.unreadable")
     n_members = int.from_bytes(tail[end + 10 : end + 12], "little")
     n_bytes = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if n_members > MAX_ARRAYS or n_bytes > _MAX_DIRECTORY_BYTES or b"PK\x06\x07" in tail[max(0, end - 20) : end]:
+    if (
+        n_members > MAX_ARRAYS
+        or n_bytes > _MAX_DIRECTORY_BYTES
+        or b"PK\x06\x07" in tail[max(0, end - _LOCATOR_BYTES) : end]
+    ):
         msg = f"the NPZ file lists more than {MAX_ARRAYS:,} members; expected a few arrays, saved with numpy.savez"
         raise InvalidDatasetError(msg, code="dataset.too_large")
 
@@ -76,18 +83,23 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         name = member.filename
         if not name.endswith(".npy") or set(name) & set("/\\\x00") or ".." in name or member.flag_bits & 0x1:
-            msg = f"the ZIP file has a member {name[:80]!r}, which is not a plain array; save the arrays with numpy.savez"
+            msg = (
+                f"the ZIP file has a member {name[:80]!r}, which is not a plain array; save the arrays with numpy.savez"
+            )
             raise InvalidDatasetError(msg, code="dataset.file_type")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             msg = f"member {name[:80]!r} is packed by a method numpy does not use; save it again with numpy.savez"
             raise InvalidDatasetError(msg, code="dataset.file_type")
     decoded = sum(member.file_size for member in members)
     if decoded > MAX_DECODED_BYTES:
-        msg = f"the arrays take {decoded:,} bytes unpacked, at most {MAX_DECODED_BYTES:,} are taken; leave out rows or columns"
+        msg = (
+            f"the arrays take {decoded:,} bytes unpacked, at most {MAX_DECODED_BYTES:,} are taken; "
+            "leave out rows or columns"
+        )
         raise InvalidDatasetError(msg, code="dataset.too_large")
 
 
-def _from_matrix(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> RawColumns:
+def _from_matrix(arrays: dict[str, np.ndarray[Any, Any]], name: str, *, needs_target: bool) -> RawColumns:
     import polars as pl
 
     matrix = arrays[name]
@@ -98,21 +110,30 @@ def _from_matrix(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> RawColum
         raise InvalidDatasetError(msg, code="dataset.empty")
     target = next((key for key in _TARGET if key in arrays), None)
     ignored = sorted(set(arrays) - {name, target, "feature_names"})
-    if target is None:
+    if target is None and needs_target:
         found = f"{', '.join(ignored[:5])} instead" if ignored else "none"
-        msg = f"the NPZ file has the matrix {name!r} but no target; expected an array y, target or labels, received {found}"
+        msg = (
+            f"the NPZ file has the matrix {name!r} but no target; expected an array y, target or labels, "
+            f"received {found}"
+        )
         raise InvalidDatasetError(msg, code="dataset.target")
     names = _feature_names(arrays.get("feature_names"), n_columns)
-    label = target if target not in names else f"{target}_target"
-    check_names([*names, label])
     wide = np.asfortranarray(matrix.reshape(len(matrix), n_columns))
     columns = [_series(column, wide[:, number]) for number, column in enumerate(names)]
-    column = arrays[target].squeeze() if arrays[target].ndim > 1 else arrays[target]
-    if column.shape != (len(matrix),):
-        msg = f"the target {target!r} has shape {arrays[target].shape} but {name!r} has {len(matrix)} rows; expected one value a row"
-        raise InvalidDatasetError(msg, code="dataset.target")
+    if target is not None:
+        target_of_name = f"{target}_target" if target in names else target
+        columns.append(_series(target_of_name, _one_a_row(arrays[target], target, len(matrix))))
+    check_names([column.name for column in columns])
     warnings = [f"array {other} was ignored, because it is neither the matrix nor the target" for other in ignored[:5]]
-    return RawColumns(pl.DataFrame([*columns, _series(label, column)]), typed=True, target=label, warnings=warnings)
+    marked = None if target is None else columns[-1].name
+    return RawColumns(pl.DataFrame(columns), typed=True, target=marked, warnings=warnings)
+
+
+def _one_a_row(values: np.ndarray[Any, Any], name: str, n_rows: int) -> np.ndarray[Any, Any]:
+    if values.size != n_rows or len(values) != n_rows:
+        msg = f"the target {name!r} has shape {values.shape} for {n_rows} rows; expected one value a row"
+        raise InvalidDatasetError(msg, code="dataset.target")
+    return values.reshape(n_rows)
 
 
 def _feature_names(given: np.ndarray[Any, Any] | None, n_columns: int) -> list[str]:
@@ -131,15 +152,17 @@ def _from_columns(arrays: dict[str, np.ndarray[Any, Any]]) -> RawColumns:
                 "or one-dimensional arrays only, each a column"
             )
             raise InvalidDatasetError(msg, code="dataset.array")
-    lengths = {name: len(array) for name, array in arrays.items()}
-    first, other = next(iter(lengths)), next((name for name in lengths if lengths[name] != lengths[next(iter(lengths))]), None)
-    if other is not None:
-        msg = f"array {first!r} has {lengths[first]} rows and {other!r} has {lengths[other]}; expected one length for all"
-        raise InvalidDatasetError(msg, code="dataset.array")
+    first = next(iter(arrays))
+    n_rows = len(arrays[first])
+    for name, array in arrays.items():
+        if len(array) != n_rows:
+            msg = f"array {first!r} has {n_rows} rows and {name!r} has {len(array)}; expected one length for all"
+            raise InvalidDatasetError(msg, code="dataset.array")
     check_names(list(arrays))
-    check_shape(lengths[first], len(arrays))
+    check_shape(n_rows, len(arrays))
     target = next((key for key in _TARGET if key in arrays), None)
-    return RawColumns(pl.DataFrame([_series(name, array) for name, array in arrays.items()]), typed=True, target=target)
+    columns = [_series(name, array) for name, array in arrays.items()]
+    return RawColumns(pl.DataFrame(columns), typed=True, target=target)
 
 
 def _series(name: str, values: np.ndarray[Any, Any]) -> pl.Series:

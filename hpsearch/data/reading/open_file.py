@@ -13,17 +13,19 @@ from hpsearch.data.reading.sniff import file_kind
 from hpsearch.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from hpsearch.data.reading.raw import RawColumns
 
 
-def read_file(path: Path, *, target: str | None = None) -> RawColumns:
+def read_file(path: Path, *, known: Collection[str] = (), needs_target: bool = True) -> RawColumns:
     """Return the columns of a CSV, Parquet or NPZ file, told apart by content.
 
     Args:
         path: A plain file; its name means nothing.
-        target: Name of the target where known.
+        known: Names that columns may have; they tell a header of numbers from a first row of numbers.
+        needs_target: Whether the file must hold a target beside its inputs.
 
     Raises:
         InvalidDatasetError: It can not be read; the sentence says why.
@@ -36,5 +38,5 @@ def read_file(path: Path, *, target: str | None = None) -> RawColumns:
         kind = file_kind(file.read(64))
         file.seek(0)
         if kind == "csv":
-            return read_csv(file, target=target)
-        return read_parquet(file) if kind == "parquet" else read_npz(file)
+            return read_csv(file, known=known, least_columns=2 if needs_target else 1)
+        return read_parquet(file) if kind == "parquet" else read_npz(file, needs_target=needs_target)
