@@ -26,9 +26,18 @@ from hpsearch.settings import Settings
 
 # The routes workers call all day come first: they are looked for in this order.
 _RESOURCES = (
-    queue.routes, studies.routes, steering.routes, trials.routes, steering.trial_routes, results.routes,
-    datasets.routes, workers.routes, tokens.routes, operation.routes, docs.routes,
-)  # fmt: skip
+    queue.routes,
+    studies.routes,
+    steering.routes,
+    trials.routes,
+    steering.trial_routes,
+    results.routes,
+    datasets.routes,
+    workers.routes,
+    tokens.routes,
+    operation.routes,
+    docs.routes,
+)
 
 
 def create_app(
@@ -83,12 +92,10 @@ def create_app(
     return app
 
 
-def _lifespan(
-    settings: Settings, context: Context | None
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings, context: Context | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = context or await run_in_threadpool(Context.open, settings)
+        opened: Context = await run_in_threadpool(Context.open, settings) if context is None else context
         try:
             edge = app.state.edge = Edge(opened)
             maintenance = Maintenance(opened)

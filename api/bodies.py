@@ -33,7 +33,9 @@ async def read_json(request: Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await request.body()
     except TimeoutError:
-        raise ProblemError(408, "body.too_slow", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds") from None
+        raise ProblemError(
+            408, "body.too_slow", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds"
+        ) from None
 
 
 def _check_content_type(received: str | None) -> None:
@@ -68,7 +70,9 @@ def validate(model: type[Model], raw: bytes) -> Model:
     raise ProblemError(422, "body.invalid", summary(found), errors=found) from None
 
 
-def json_body(model: type[Model], *, inline: bool = False, optional: bool = False) -> Callable[[Request], Awaitable[Model]]:
+def json_body(
+    model: type[Model], *, inline: bool = False, optional: bool = False
+) -> Callable[[Request], Awaitable[Model]]:
     """Return a dependency that gives the request's body as ``model``.
 
     Args:

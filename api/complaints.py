@@ -60,7 +60,9 @@ def summary(problems: list[dict[str, str]]) -> str:
     """Return the first complaint as one sentence, with the number of the others."""
     first = problems[0]
     field, message = first["field"], first["message"]
-    sentence = f"{field} {message}" if message.startswith(("must", "needs", "is ", "can not")) else f"{field}: {message}"
+    sentence = (
+        f"{field} {message}" if message.startswith(("must", "needs", "is ", "can not")) else f"{field}: {message}"
+    )
     rest = len(problems) - 1
     return sentence.strip(": ") + (f" (and {rest} more, see errors)" if rest else "")
 
@@ -93,7 +95,9 @@ def _with_value(sentences: list[str], value: Any) -> str:
         return joined
     if isinstance(value, dict | list | tuple):
         return joined if not joined.startswith("must") else f"{joined}, received {_kind(value)}"
-    shown = json.dumps(value, default=str) if value is None or isinstance(value, bool | int | float | str) else _kind(value)
+    shown = (
+        json.dumps(value, default=str) if value is None or isinstance(value, bool | int | float | str) else _kind(value)
+    )
     return f"{joined}, received {shown if len(shown) <= _MAX_RECEIVED else shown[: _MAX_RECEIVED - 1] + '…'}"
 
 

@@ -16,7 +16,8 @@ from api.routing import PUBLIC, Routes
 
 # Swagger UI sets styles from script and draws its icons from data: addresses; scripts come from here alone.
 _POLICY: Final = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",

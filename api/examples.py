@@ -80,7 +80,9 @@ REPORT: Final = {
                 {
                     "trial_id": _TRIAL,
                     "attempt": 1,
-                    "measurements": [{"epoch": 12, "metrics": {"accuracy": 0.9639, "loss": 0.1187, "train_loss": 0.0921}}],
+                    "measurements": [
+                        {"epoch": 12, "metrics": {"accuracy": 0.9639, "loss": 0.1187, "train_loss": 0.0921}}
+                    ],
                 }
             ]
         }

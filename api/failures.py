@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterator
 from typing import Any, Final, cast
@@ -39,7 +40,14 @@ _STATUS: Final[tuple[tuple[type[HpsearchError], int], ...]] = (
 _UNAUTHENTICATED: Final = (
     "a valid bearer token is needed: send the header Authorization: Bearer hps_… (hpsearch tokens create makes one)"
 )
-_HTTP_CODES: Final = {404: "route.not_found", 405: "method.not_allowed", 413: "body.too_large", 400: "request.malformed"}
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_NO_ROOM: Final = "the server's disk takes no more data; repeat the request once there is room"
+_HTTP_CODES: Final = {
+    404: "route.not_found",
+    405: "method.not_allowed",
+    413: "body.too_large",
+    400: "request.malformed",
+}
 
 
 def status_of(error: HpsearchError) -> int:
@@ -109,9 +117,17 @@ def _on_parameters(request: Request, error: Exception) -> Response:
     return problem(ProblemError(422, "parameter.invalid", summary(made), errors=made), request_id_of(request.scope))
 
 
+def _on_disk(request: Request, error: Exception) -> Response:
+    if cast("OSError", error).errno not in _DISK_FULL:
+        raise error
+    found = ProblemError(503, "server.disk_full", _NO_ROOM, headers={"Retry-After": "30"})
+    return problem(found, request_id_of(request.scope))
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HpsearchError, _on_core)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(OSError, _on_disk)
     app.add_exception_handler(RequestValidationError, _on_parameters)

@@ -18,6 +18,11 @@ _MAX_PARTS: Final = 8
 _MAX_FIELD_BYTES: Final = 4096
 # Room for boundaries, part headers and fields beside the file itself.
 OVERHEAD_BYTES: Final = 64 * 1024
+_FILE: Final = "file"
+_UNREADABLE: Final = "a part or its headers can not be read"
+_CUT_OFF: Final = "it ends before its last boundary"
+_NAMELESS: Final = "a part has no name"
+_LONG_BOUNDARY: Final = "its boundary is too long"
 
 
 class UploadForm:
@@ -65,7 +70,7 @@ class UploadForm:
         try:
             self._parser.write(data)
         except FormParserError:
-            raise _malformed("a part or its headers can not be read") from None
+            raise _malformed(_UNREADABLE) from None
 
     def finish(self) -> None:
         """Check that the form came whole.
@@ -75,9 +80,9 @@ class UploadForm:
         """
         self.close()
         if not self._ended:
-            raise _malformed("it ends before its last boundary")
+            raise _malformed(_CUT_OFF)
         if self.filename is None:
-            raise _field("file", "is missing: send the data file as a form part named file")
+            raise _field(_FILE, "is missing: send the data file as a form part named file")
 
     def close(self) -> None:
         """Close the file, if it is open."""
@@ -106,15 +111,15 @@ class UploadForm:
     def _on_headers_finished(self) -> None:
         kind, options = parse_options_header(self._disposition)
         if kind != b"form-data" or b"name" not in options:
-            raise _malformed("a part has no name")
+            raise _malformed(_NAMELESS)
         self._name = options[b"name"].decode("utf-8", "replace")[:200]
-        if self._name == "file":
+        if self._name == _FILE:
             if self.filename is not None:
-                raise _field("file", "was received twice; send one data file")
+                raise _field(_FILE, "was received twice; send one data file")
             self.filename = options.get(b"filename", b"").decode("utf-8", "replace")
             self._file = self._path.open("xb")
         elif self._name not in self._known:
-            known = ", ".join(sorted({"file", *self._known}))
+            known = ", ".join(sorted({_FILE, *self._known}))
             raise _field(self._name, f"is not a known part; known are {known}")
         elif self._name in self.texts:
             raise _field(self._name, "was received twice")
@@ -125,7 +130,9 @@ class UploadForm:
             return
         self._text.extend(data[start:end])
         if len(self._text) > _MAX_FIELD_BYTES:
-            raise ProblemError(413, "form.too_large", f"the form part {self._name} is larger than {_MAX_FIELD_BYTES} bytes")
+            raise ProblemError(
+                413, "form.too_large", f"the form part {self._name} is larger than {_MAX_FIELD_BYTES} bytes"
+            )
 
     def _on_part_end(self) -> None:
         if self._file is not None:
@@ -160,7 +167,7 @@ async def receive_form(request: Request, path: Path, *, fields: frozenset[str]) 
     try:
         form = UploadForm(boundary, path, fields)
     except FormParserError:
-        raise _malformed("its boundary is too long") from None
+        raise _malformed(_LONG_BOUNDARY) from None
     try:
         async for piece in pieces(request):
             await run_in_threadpool(form.feed, piece)

@@ -107,7 +107,11 @@ def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
             inner = schema.pop("$defs", {})
             components.setdefault("schemas", {}).update({"ProblemDocument": schema} | inner)
             components["securitySchemes"] = {
-                "token": {"type": "http", "scheme": "bearer", "description": "`hps_…`, made by `hpsearch tokens create`."}
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`hps_…`, made by `hpsearch tokens create`.",
+                }
             }
         return made
 

@@ -33,8 +33,12 @@ class ProblemDocument(BaseModel):
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="One sentence: what was received, what was expected, what to do.")
     code: str = Field(description="Stable and dotted, for programs: `trial.stale_attempt`.")
-    errors: list[FieldProblem] = Field(default=[], description="Field by field, when the request's content is at fault.")
-    request_id: str | None = Field(default=None, description="The `X-Request-ID` of this answer, to be found in the log.")
+    errors: list[FieldProblem] = Field(
+        default=[], description="Field by field, when the request's content is at fault."
+    )
+    request_id: str | None = Field(
+        default=None, description="The `X-Request-ID` of this answer, to be found in the log."
+    )
 
 
 class ProblemError(Exception):
@@ -49,7 +53,7 @@ class ProblemError(Exception):
         extra: Further members of the document.
     """
 
-    def __init__(  # noqa: PLR0913 - the members of a problem document
+    def __init__(
         self,
         status: int,
         code: str,

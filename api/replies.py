@@ -20,7 +20,9 @@ _OK: Final = 200
 
 def json_reply(model: BaseModel, status: int = _OK, headers: Mapping[str, str] | None = None) -> Response:
     """Return the model as JSON."""
-    return Response(model.model_dump_json().encode(), status_code=status, headers=headers, media_type="application/json")
+    return Response(
+        model.model_dump_json().encode(), status_code=status, headers=headers, media_type="application/json"
+    )
 
 
 def no_content() -> Response:

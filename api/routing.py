@@ -53,7 +53,9 @@ class Routes:
         self.tag = tag
         self.declared: list[Declared] = []
 
-    def add(self, method: str, path: str, *, scope: str | Sequence[Scope], **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def add(
+        self, method: str, path: str, *, scope: str | Sequence[Scope], **options: Any
+    ) -> Callable[[Endpoint], Endpoint]:
         """Return a decorator that declares the route.
 
         Args:

@@ -63,7 +63,7 @@ class _Server(uvicorn.Server):
         if self._on_stopping is not None:
             try:
                 await run_in_threadpool(self._on_stopping)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it was, the server itself must still stop in order
                 _log.exception("stopping the local workers failed")
         self._app.state.edge.closing.set()
         await super().shutdown(sockets)
@@ -82,7 +82,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run(  # noqa: PLR0913 - what a server can be told
+def run(
     host: str,
     port: int,
     settings: Settings,
@@ -199,7 +199,10 @@ def _bound(family: socket.AddressFamily, address: tuple[str, int], host: str) ->
         try:
             listener.bind(address)
         except OSError as error:
-            msg = f"port {address[1]} of {host} can not be used ({error.strerror}): choose another --port, or 0 for a free one"
+            msg = (
+                f"port {address[1]} of {host} can not be used ({error.strerror}): "
+                "choose another --port, or 0 for a free one"
+            )
             raise InvalidInputError(msg, code="settings.port_unusable") from None
         yield listener
     finally:

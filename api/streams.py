@@ -1,4 +1,4 @@
-"""Event streams (Server-Sent Events): sent while the client reads, ended when it leaves, dawdles or the server stops."""
+"""Event streams (Server-Sent Events): sent while the client reads, ended when it leaves or the server stops."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class EventStream(Response):
                         async with asyncio.timeout(_WRITE_TIMEOUT_S):
                             await send({"type": "http.response.body", "body": frame, "more_body": True})
                     except TimeoutError:
-                        _log.warning("an event stream was dropped: its reader took nothing for %.0f s", _WRITE_TIMEOUT_S)
+                        _log.warning(
+                            "an event stream was dropped: its reader took nothing for %.0f s", _WRITE_TIMEOUT_S
+                        )
                         return
                 if not gone.is_set():
                     await send({"type": "http.response.body", "body": b"", "more_body": False})

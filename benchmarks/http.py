@@ -131,7 +131,7 @@ def quantile(values: list[float], share: float) -> float:
 def measure(url: str, token: str, *, clients: int, seconds: float) -> tuple[Tally, float]:
     """Return all clients' figures together and the seconds they took."""
     with Client(url, token) as api:
-        api.create_study(StudyDefinition.model_validate(STUDY))
+        api.studies.create(StudyDefinition.model_validate(STUDY))
     queue: multiprocessing.Queue[Tally] = multiprocessing.Queue()
     processes = [multiprocessing.Process(target=client, args=(url, token, seconds, queue)) for _ in range(clients)]
     start = time.perf_counter()
@@ -178,7 +178,7 @@ def main() -> None:
     if options.database in ("postgresql", "both"):
         from tests.postgres import temporary_server
 
-        with temporary_server() as postgres, served(postgres.url) as (url, token):
+        with temporary_server() as postgres, served(postgres.url()) as (url, token):
             report("PostgreSQL", *measure(url, token, clients=options.clients, seconds=options.seconds))
 
 

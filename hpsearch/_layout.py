@@ -16,13 +16,13 @@ from hpsearch.errors import HpsearchError
 
 _HERE: Final = Path(__file__).resolve().parent
 
-# What each edge needs beyond the core: the name of the extra, and what to call the edge in a sentence.
+# What each part needs beyond the core: the name of the extra, and what to call the part in a sentence.
 _EXTRAS: Final = {
     "api": ("server", "the server"),
-    "migrations": ("server", "the database part"),
     "hpsearch": ("server", "the server"),
     "workers": ("worker", "the worker"),
 }
+_OURS: Final = frozenset({*_EXTRAS, "migrations"})
 
 
 class MissingPartError(HpsearchError):
@@ -68,5 +68,9 @@ def load(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = error.name or module
-        msg = f"{part} is not installed here (no module {missing}): run  pip install 'hpsearch[{extra}]'"
-        raise MissingPartError(msg[:1].upper() + msg[1:], details={"module": missing, "extra": extra}) from error
+        if missing.partition(".")[0] in _OURS:
+            msg = f"This installation of hpsearch is incomplete (no module {missing}): install it again"
+        else:
+            what = f"{part[:1].upper()}{part[1:]} is not installed here"
+            msg = f"{what} (no module {missing}): run  pip install 'hpsearch[{extra}]'"
+        raise MissingPartError(msg, details={"module": missing, "extra": extra}) from error

@@ -116,9 +116,11 @@ def get_dataset_profile(dataset_id: DatasetId, ctx: Service) -> Response:
 
 
 @routes.get(
-    "/v1/datasets/{dataset_id}/content", scope=("submit", "worker"), errors=(304, 404),
+    "/v1/datasets/{dataset_id}/content",
+    scope=("submit", "worker"),
+    errors=(304, 404),
     responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
-)  # fmt: skip
+)
 def download_dataset(dataset_id: DatasetId, ctx: Service, request: Request) -> Response:
     """Download the stored content, a Parquet file with the target as its last column."""
     return file_reply(request, datasets.content(ctx, dataset_id))

@@ -40,7 +40,9 @@ def readyz(ctx: Service) -> Response:
     """Say whether the server can do its work now; it recovers by itself."""
     checks = health.ready(ctx)
     ready = all(checks.values())
-    return json_reply(Readiness(ready=ready, checks=checks), 200 if ready else 503, None if ready else {"Retry-After": "2"})
+    return json_reply(
+        Readiness(ready=ready, checks=checks), 200 if ready else 503, None if ready else {"Retry-After": "2"}
+    )
 
 
 @routes.get("/metrics", scope=PUBLIC, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})

@@ -54,13 +54,20 @@ class StoredModel(BaseModel):
 
 
 @routes.post(
-    "/v1/workers/{worker_id}/reports", scope="worker", reply=ReportReply, errors=(404, 409), body=ReportRequest,
-    examples=examples.REPORT, max_body_bytes=_MAX_REPORT_BYTES,
-)  # fmt: skip
+    "/v1/workers/{worker_id}/reports",
+    scope="worker",
+    reply=ReportReply,
+    errors=(404, 409),
+    body=ReportRequest,
+    examples=examples.REPORT,
+    max_body_bytes=_MAX_REPORT_BYTES,
+)
 def report(
-    worker_id: WorkerId, ctx: Service, caller: Asker,
+    worker_id: WorkerId,
+    ctx: Service,
+    caller: Asker,
     body: Annotated[ReportRequest, Depends(json_body(ReportRequest, inline=True))],
-) -> Response:  # fmt: skip
+) -> Response:
     """Renew leases, deliver epochs and end trials, for a whole pack at once.
 
     Several reports are answered with a status each. A single one that is refused is answered with a problem that
@@ -74,17 +81,26 @@ def report(
 
 def _refused(result: ReportResult, reply: ReportReply) -> ProblemError:
     status, code = _REFUSED[result.status]
-    return ProblemError(status, code, result.detail or f"the report was not accepted: {result.status}", extra=reply.model_dump())
+    return ProblemError(
+        status, code, result.detail or f"the report was not accepted: {result.status}", extra=reply.model_dump()
+    )
 
 
 @routes.post(
-    "/v1/workers/{worker_id}/claims", scope="worker", reply=ClaimReply, errors=(404,), body=ClaimRequest,
+    "/v1/workers/{worker_id}/claims",
+    scope="worker",
+    reply=ClaimReply,
+    errors=(404,),
+    body=ClaimRequest,
     examples=examples.CLAIM,
-)  # fmt: skip
+)
 async def claim_trials(
-    worker_id: WorkerId, edge: Shared, caller: Asker, request: Request,
+    worker_id: WorkerId,
+    edge: Shared,
+    caller: Asker,
+    request: Request,
     body: Annotated[ClaimRequest, Depends(json_body(ClaimRequest, inline=True))],
-) -> Response:  # fmt: skip
+) -> Response:
     """Ask for trials; waits up to `wait_s` seconds for work and is empty when there was none.
 
     Repeating a `claim_id` gives the same trials while their attempts are current.
@@ -95,7 +111,7 @@ async def claim_trials(
     return json_reply(reply)
 
 
-async def _wait(  # noqa: PLR0913 - what a claim is made of
+async def _wait(
     edge: Edge, request: Request, caller: Caller, worker_id: str, body: ClaimRequest, reply: ClaimReply
 ) -> ClaimReply:
     """Return the first reply with trials, or the last one when the time is up, the client left or the server stops."""
@@ -117,7 +133,10 @@ async def _wait(  # noqa: PLR0913 - what a claim is made of
 
 
 @routes.put(
-    "/v1/workers/{worker_id}/trials/{trial_id}/model", scope="worker", reply=StoredModel, errors=(404, 409),
+    "/v1/workers/{worker_id}/trials/{trial_id}/model",
+    scope="worker",
+    reply=StoredModel,
+    errors=(404, 409),
     max_body_bytes=_MAX_MODEL_BYTES,
     described={
         "requestBody": {
@@ -134,11 +153,15 @@ async def _wait(  # noqa: PLR0913 - what a claim is made of
             }
         ],
     },
-)  # fmt: skip
+)
 async def upload_model(
-    worker_id: WorkerId, trial_id: TrialId, edge: Shared, caller: Asker, request: Request,
+    worker_id: WorkerId,
+    trial_id: TrialId,
+    edge: Shared,
+    caller: Asker,
+    request: Request,
     attempt: Annotated[int, Query(ge=1, le=MAX_INT, description="The attempt that made it.")],
-) -> Response:  # fmt: skip
+) -> Response:
     """Deliver the model file of a running attempt, before its COMPLETE report. It is stored as bytes, never opened."""
     digest = expected_digest(request)
     path = edge.context.blobs.new_temporary()

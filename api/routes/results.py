@@ -28,14 +28,18 @@ _STREAM: Final = {
 }
 _BYTES: Final = {200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 _LastEventId = Annotated[
-    str | None, Header(alias="Last-Event-ID", max_length=100, description="The last id received: the stream goes on after it.")
+    str | None,
+    Header(alias="Last-Event-ID", max_length=100, description="The last id received: the stream goes on after it."),
 ]
 _Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at most.")]
 
 
 @routes.get(
-    "/v1/studies/{study_id}/leaderboard", scope="read", reply=pages.LeaderboardPage, errors=(304, 404),
-)  # fmt: skip
+    "/v1/studies/{study_id}/leaderboard",
+    scope="read",
+    reply=pages.LeaderboardPage,
+    errors=(304, 404),
+)
 async def get_leaderboard(study_id: StudyId, request: Request, edge: Shared, caller: Asker, page: Page) -> Response:
     """Return the ranked search and baseline trials, tagged: ask again with `If-None-Match`.
 
@@ -85,7 +89,8 @@ async def stream_events(
 ) -> Response:
     """Send everything that happened in a study and then what happens.
 
-    Each event has an `id`, its kind as `event` and itself as `data`; without `Last-Event-ID` it begins at the beginning.
+    Each event has an `id`, its kind as `event` and itself as `data`. Without `Last-Event-ID` it begins at the
+    beginning.
     """
     position = last_event_id or after
     if position == "latest":
@@ -105,7 +110,9 @@ def get_history(study_id: StudyId, ctx: Service) -> Response:
 
 
 @routes.get(
-    "/v1/studies/{study_id}/export", scope="read", errors=(404,),
+    "/v1/studies/{study_id}/export",
+    scope="read",
+    errors=(404,),
     responses={
         200: {
             "content": {
@@ -115,7 +122,7 @@ def get_history(study_id: StudyId, ctx: Service) -> Response:
             }
         }
     },
-)  # fmt: skip
+)
 def export_study(
     study_id: StudyId, ctx: Service, form: Annotated[Format, Query(alias="format", description="Of the file.")] = "csv"
 ) -> Response:

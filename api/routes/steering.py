@@ -48,9 +48,13 @@ def cancel_study(study_id: StudyId, ctx: Service) -> Response:
 
 
 @routes.post(
-    "/v1/studies/{study_id}/extend", scope="submit", reply=StudyView, errors=(404, 409), body=ExtendRequest,
+    "/v1/studies/{study_id}/extend",
+    scope="submit",
+    reply=StudyView,
+    errors=(404, 409),
+    body=ExtendRequest,
     examples=examples.EXTEND,
-)  # fmt: skip
+)
 def extend_study(
     study_id: StudyId, ctx: Service, body: Annotated[ExtendRequest, Depends(json_body(ExtendRequest))]
 ) -> Response:
@@ -65,27 +69,41 @@ def retry_failed_trials(study_id: StudyId, ctx: Service) -> Response:
 
 
 @routes.post(
-    "/v1/studies/{study_id}/clone", scope="submit", reply=StudyView, status=201, errors=(404,), body=CloneRequest,
+    "/v1/studies/{study_id}/clone",
+    scope="submit",
+    reply=StudyView,
+    status=201,
+    errors=(404,),
+    body=CloneRequest,
     examples=examples.CLONE,
-)  # fmt: skip
+)
 def clone_study(
-    study_id: StudyId, ctx: Service, caller: Asker,
+    study_id: StudyId,
+    ctx: Service,
+    caller: Asker,
     body: Annotated[CloneRequest, Depends(json_body(CloneRequest, optional=True))],
-) -> Response:  # fmt: skip
+) -> Response:
     """Create a study with the same definition, under another name if one is given."""
     view = steering.clone(ctx, caller, study_id, body)
     return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
 
 
 @trial_routes.post(
-    "/v1/studies/{study_id}/trials", scope="submit", reply=Trial, status=201, errors=(404, 409), body=EnqueueRequest,
+    "/v1/studies/{study_id}/trials",
+    scope="submit",
+    reply=Trial,
+    status=201,
+    errors=(404, 409),
+    body=EnqueueRequest,
     examples=examples.POINT,
-)  # fmt: skip
+)
 def enqueue_trial(
-    study_id: StudyId, ctx: Service, caller: Asker,
+    study_id: StudyId,
+    ctx: Service,
+    caller: Asker,
     body: Annotated[EnqueueRequest, Depends(json_body(EnqueueRequest))],
     idempotency_key: IdempotencyKey = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """Queue a point of the search space to be tried next; it counts as a search trial."""
     trial = steering.enqueue(ctx, caller, study_id, body, idempotency_key=idempotency_key)
     return json_reply(trial, 201, {"Location": f"/v1/trials/{trial.trial_id}"})

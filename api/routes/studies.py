@@ -30,9 +30,14 @@ _Raw = Annotated[bytes, Depends(read_json)]
 
 
 @routes.post(
-    "/v1/studies", scope="submit", reply=pages.StudyView, status=201, errors=(404, 409), body=StudyDefinition,
+    "/v1/studies",
+    scope="submit",
+    reply=pages.StudyView,
+    status=201,
+    errors=(404, 409),
+    body=StudyDefinition,
     examples=examples.STUDIES,
-)  # fmt: skip
+)
 def create_study(ctx: Service, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a study; its baselines and first trials are queued when this answers."""
     view = studies.create(ctx, caller, body, idempotency_key=idempotency_key)
@@ -40,7 +45,11 @@ def create_study(ctx: Service, caller: Asker, body: _Definition, idempotency_key
 
 
 @routes.post(
-    "/v1/studies/validate", scope=("submit", "read"), reply=ValidateReply, body=StudyDefinition, examples=examples.STUDIES
+    "/v1/studies/validate",
+    scope=("submit", "read"),
+    reply=ValidateReply,
+    body=StudyDefinition,
+    examples=examples.STUDIES,
 )
 def validate_study(ctx: Service, raw: _Raw) -> Response:
     """Say whether a definition would be accepted, and every reason why not; nothing is created."""
@@ -90,7 +99,12 @@ def get_study(study_id: StudyId, ctx: Service) -> Response:
 
 
 @routes.patch(
-    "/v1/studies/{study_id}", scope="submit", reply=pages.StudyView, errors=(404,), body=StudyPatch, examples=examples.PATCH
+    "/v1/studies/{study_id}",
+    scope="submit",
+    reply=pages.StudyView,
+    errors=(404,),
+    body=StudyPatch,
+    examples=examples.PATCH,
 )
 def patch_study(
     study_id: StudyId, ctx: Service, body: Annotated[StudyPatch, Depends(json_body(StudyPatch))]

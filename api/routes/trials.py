@@ -23,7 +23,7 @@ _Sort = Literal["number", "value", "epochs", "device_seconds", "n_weights", "cre
 
 
 @routes.get("/v1/studies/{study_id}/trials", scope="read", reply=pages.Page[Trial], errors=(404,))
-def list_trials(  # noqa: PLR0913 - one for each filter
+def list_trials(
     study_id: StudyId,
     ctx: Service,
     page: Page,

@@ -45,7 +45,13 @@ def print_table(headings: Sequence[Heading], rows: Iterable[Sequence[str]]) -> N
         )
     for row in rows:
         table.add_row(*(Text(safe(cell)) for cell in row))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        console.print(line.rstrip(), soft_wrap=True)
 
 
 def print_studies(studies: Iterable[StudyView]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -203,8 +203,9 @@ def _json(body: Body) -> bytes:
 
 def _parsed(url: str) -> httpx2.URL:
     try:
+        urlsplit(url).port  # noqa: B018 - stricter than httpx2: a bad bracket or port is an error here
         parsed = httpx2.URL(url)
-    except httpx2.InvalidURL:
+    except (ValueError, httpx2.InvalidURL):
         parsed = httpx2.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
         msg = f"the server's address must look like http://host:port or https://host, received {url!r}"

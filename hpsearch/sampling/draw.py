@@ -59,6 +59,8 @@ def value_at(slot: Slot, u: float) -> Scalar:
 def _between(parameter: Parameter, u: float) -> Scalar:
     if isinstance(parameter, FloatParameter):
         low, high = parameter.low, parameter.high
+        if u in (0.0, 1.0):  # where the exponential of a logarithm would miss the bound by rounding
+            return high if u else low
         value = math.exp(_mix(math.log(low), math.log(high), u)) if parameter.log else _mix(low, high, u)
         return min(max(value, low), high)
     if not isinstance(parameter, IntParameter):

@@ -83,7 +83,7 @@ def named(ctx: Context, reference: DatasetReference) -> DatasetRecord:
     Raises:
         NotFoundError: There is no data set of that id.
     """
-    source: Source = "builtin" if reference.builtin is not None else "generated"
+    source: Literal["builtin", "generated"] = "builtin" if reference.builtin is not None else "generated"
     name = reference.builtin or reference.generated
     with ctx.store.read() as tx:
         if name is None:

@@ -11,6 +11,7 @@ from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.request import Shape
 from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.store import Transaction
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -40,6 +41,7 @@ class Recent(Generic[Key, Value]):
 
 _definitions: Recent[str, StudyDefinition] = Recent(256)
 _resolved: Recent[str, ResolvedStudy] = Recent(256)
+_facts: Recent[str, tuple[StudyDefinition, ResolvedStudy]] = Recent(256)
 _grids: Recent[str, tuple[Grid, tuple[int, ...]]] = Recent(8)
 
 
@@ -51,6 +53,16 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 def resolved_of(study: StudyRecord) -> ResolvedStudy:
     """Return what was decided for a stored study at its creation."""
     return _resolved.get(study.uid, lambda: ResolvedStudy.model_validate(study.resolved))
+
+
+def facts_of(tx: Transaction, study_id: int, uid: str) -> tuple[StudyDefinition, ResolvedStudy]:
+    """Return definition and decisions of a stored study; reads its row only the first time."""
+
+    def make() -> tuple[StudyDefinition, ResolvedStudy]:
+        study = tx.studies.by_ids([study_id])[study_id]
+        return definition_of(study), resolved_of(study)
+
+    return _facts.get(uid, make)
 
 
 def shape_of(study: StudyRecord) -> Shape:

@@ -6,7 +6,7 @@ Only the attempt number decides whether a report is accepted, never the clock. W
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -15,9 +15,9 @@ from hpsearch.domain.lifecycle import TrialEvent, TrialState
 from hpsearch.domain.metrics import METRICS
 from hpsearch.service import fleet, outcomes
 from hpsearch.service.context import Caller, Context
-from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.definitions import facts_of
 from hpsearch.service.progress import advance
-from hpsearch.storage.records import QueuedTrial, StudyRecord, WorkerRecord
+from hpsearch.storage.records import QueuedTrial, WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult, Status, TrialReport
 
@@ -28,7 +28,6 @@ class _Item:
 
     report: TrialReport
     trial: QueuedTrial
-    study: StudyRecord
 
 
 def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest) -> ReportReply:
@@ -40,53 +39,47 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
     """
     with ctx.store.write() as tx:
         worker = fleet.identify(tx, caller, worker_id)
-        items, studies = _look_up(tx, request.reports)
+        trials = _lock(tx, request.reports)
         results: dict[int, ReportResult] = {}
-        live: list[tuple[int, _Item]] = []
+        live: dict[int, _Item] = {}
         for position, entry in enumerate(request.reports):
-            item = items.get(entry.trial_id)
-            verdict = _judge(
-                tx, worker, item, entry, repeated=any(i.report.trial_id == entry.trial_id for _, i in live)
-            )
-            if verdict is None and item is not None:
-                live.append((position, _Item(entry, item.trial, item.study)))
-            elif verdict is not None:
+            trial = trials.get(entry.trial_id)
+            repeated = any(item.report.trial_id == entry.trial_id for item in live.values())
+            verdict = _judge(tx, worker, trial, entry, repeated=repeated)
+            if verdict is not None:
                 results[position] = verdict
+            elif trial is not None:
+                live[position] = _Item(entry, trial)
         results |= _apply_all(ctx, tx, worker, live)
+        thresholds = {trial.study_uid: trial.model_threshold for trial in trials.values()}
         ended = {
-            item.study.id for position, item in live if item.report.outcome and results[position].status == "accepted"
+            item.trial.study_id
+            for position, item in live.items()
+            if item.report.outcome and results[position].status == "accepted"
         }
         for study_id in sorted(ended):
-            advance(tx, study_id)
-        fresh = tx.queue.study_facts(sorted(studies))
+            study = advance(tx, study_id)
+            thresholds[study.uid] = study.model_threshold
         tx.workers.seen(worker)  # last: rows are locked in the order study, trial, worker everywhere
     if ended:
         ctx.signals.fill_needed.set()
         ctx.signals.work()
-    for uid, _ in fresh.values():
+    for uid in thresholds:
         ctx.signals.changed(uid)
     return ReportReply(
         results=tuple(results[position] for position in range(len(request.reports))),
         lease_s=ctx.settings.lease_s,
-        model_thresholds={uid: threshold for uid, threshold in fresh.values() if threshold is not None},
+        model_thresholds={uid: threshold for uid, threshold in thresholds.items() if threshold is not None},
     )
 
 
-def _look_up(tx: Transaction, reports: Sequence[TrialReport]) -> tuple[dict[str, _Item], set[int]]:
+def _lock(tx: Transaction, reports: Sequence[TrialReport]) -> dict[str, QueuedTrial]:
     """Return the trials reported on, locked: studies first, in order of id, then trials, so that nobody deadlocks."""
-    uids = sorted({entry.trial_id for entry in reports})
     ending = sorted({entry.trial_id for entry in reports if entry.outcome is not None})
-    locked = {}
     if ending:
-        locked = {
-            study_id: tx.studies.lock(study_id)
-            for study_id in sorted({t.study_id for t in tx.queue.look_up(ending).values()})
-        }
-    trials = tx.queue.look_up(uids, lock=True)
-    others = {trial.study_id for trial in trials.values()} - set(locked)
-    studies = {**locked, **(tx.studies.by_ids(sorted(others)) if others else {})}
-    by_uid = {entry.trial_id: entry for entry in reports}
-    return {uid: _Item(by_uid[uid], trial, studies[trial.study_id]) for uid, trial in trials.items()}, set(studies)
+        for study_id in sorted({trial.study_id for trial in tx.queue.look_up(ending).values()}):
+            tx.studies.lock(study_id)
+    return tx.queue.look_up(sorted({entry.trial_id for entry in reports}), lock=True)
 
 
 def _result(
@@ -96,20 +89,19 @@ def _result(
 
 
 def _judge(
-    tx: Transaction, worker: WorkerRecord, item: _Item | None, entry: TrialReport, *, repeated: bool
+    tx: Transaction, worker: WorkerRecord, trial: QueuedTrial | None, entry: TrialReport, *, repeated: bool
 ) -> ReportResult | None:
     """Return the verdict on a report that can not be applied; None for one that speaks of the running attempt."""
-    if item is None:
+    if trial is None:
         return _result(entry, "not_found", f"there is no trial {entry.trial_id!r}")
     if repeated:
         return _result(entry, "invalid", "the same trial stands twice in one request", "continue")
-    trial = item.trial
     current = entry.attempt == trial.attempt
     if current and trial.worker_id != worker.id:
         tx.events.add("report.forbidden", study_id=trial.study_id, trial_uid=trial.uid, data={"worker_id": worker.uid})
         return _result(entry, "forbidden", f"attempt {entry.attempt} of this trial belongs to another worker")
     if current and (trial.state == TrialState.RUNNING or _revive(tx, trial)):
-        wrong = _wrong(item, entry)
+        wrong = _wrong(tx, trial, entry)
         return None if wrong is None else _result(entry, "invalid", wrong, "continue")
     return _judge_ended(tx, worker, trial, entry)
 
@@ -150,9 +142,9 @@ def _revive(tx: Transaction, trial: QueuedTrial) -> bool:
     return True
 
 
-def _wrong(item: _Item, entry: TrialReport) -> str | None:
+def _wrong(tx: Transaction, trial: QueuedTrial, entry: TrialReport) -> str | None:
     """Return what is wrong with the content of a report; None when nothing is."""
-    definition, resolved = definition_of(item.study), resolved_of(item.study)
+    definition, resolved = facts_of(tx, trial.study_id, trial.study_uid)
     cap = definition.training.max_epochs * ((definition.split.folds or 0) + 1)
     epochs = [measurement.epoch for measurement in entry.measurements]
     if any(later <= earlier for earlier, later in pairwise(epochs)):
@@ -172,13 +164,13 @@ def _wrong(item: _Item, entry: TrialReport) -> str | None:
 
 
 def _apply_all(
-    ctx: Context, tx: Transaction, worker: WorkerRecord, live: Sequence[tuple[int, _Item]]
+    ctx: Context, tx: Transaction, worker: WorkerRecord, live: Mapping[int, _Item]
 ) -> dict[int, ReportResult]:
     """Apply the reports that speak of running attempts."""
     results: dict[int, ReportResult] = {}
     fresh: list[tuple[int, int, int, dict[str, float | None]]] = []
     leases: dict[tuple[int, int], int] = {}
-    for position, item in live:
+    for position, item in live.items():
         conflict = _repeats_differ(tx, item)
         if conflict is not None:
             _log_refusal(tx, item.trial, worker, item.report, "result_conflict")
@@ -189,7 +181,7 @@ def _apply_all(
         leases[item.trial.id, item.trial.attempt] = new[-1].epoch if new else 0
     renewed = tx.queue.renew(leases, worker_id=worker.id, lease_s=ctx.settings.lease_s)
     tx.attempts.add_measurements([row for row in fresh if row[0] in renewed])
-    for position, item in live:
+    for position, item in live.items():
         if position in results:
             continue
         results[position] = _end(ctx, tx, worker, item, renewed=item.trial.id in renewed)
@@ -216,7 +208,7 @@ def _end(ctx: Context, tx: Transaction, worker: WorkerRecord, item: _Item, *, re
         return _result(entry, "stale_attempt", f"attempt {entry.attempt} is not running any more")
     if entry.outcome is None:
         return _result(entry, "accepted", action="continue")
-    study = tx.studies.lock(item.study.id)
+    study = tx.studies.lock(trial.study_id)
     last = entry.measurements[-1].epoch if entry.measurements else 0
     revived = 1 if trial.state == TrialState.WAITING and trial.infra_attempts else 0
     now = {

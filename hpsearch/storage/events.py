@@ -25,7 +25,6 @@ from sqlalchemy import (
 
 from hpsearch.storage.tables import event
 
-
 # The oldest transaction that is still open in this database, or the next one if there is none. The snapshot's own xmin
 # would do too, but counts the transactions of all databases of the server: a long one elsewhere would hold all events
 # back. `backend_xid` has 32 bits and is lifted to 64 by its distance to the next transaction.

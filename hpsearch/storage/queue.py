@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, false, insert, literal_column, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialState, sources
 from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial
 
-_QUEUED = columns_of(QueuedTrial, trial)
 _CLAIMED = columns_of(ClaimedRow, trial)
+_OWN = (field.name for field in fields(QueuedTrial) if field.name not in ("study_uid", "model_threshold"))
+_QUEUED: Select[Any] = select(
+    *(trial.c[name] for name in _OWN), study.c.uid.label("study_uid"), study.c.model_threshold
+).join_from(trial, study, study.c.id == trial.c.study_id)
 # After so many seconds a trial that ran out of memory may go back to the worker it should avoid: there may be no other.
 _AVOID_S = 60.0
 
@@ -110,8 +126,8 @@ class Queue:
             uids: Public ids.
             lock: Hold the rows until the transaction ends.
         """
-        statement = select(*_QUEUED).where(trial.c.uid.in_(uids)).order_by(trial.c.id)
-        rows = self._connection.execute(statement.with_for_update(key_share=True) if lock else statement)
+        statement = _QUEUED.where(trial.c.uid.in_(uids)).order_by(trial.c.id)
+        rows = self._connection.execute(statement.with_for_update(key_share=True, of=trial) if lock else statement)
         return {row.uid: to_record(QueuedTrial, row) for row in rows}
 
     def renew(self, leases: Mapping[tuple[int, int], int], *, worker_id: int, lease_s: float) -> set[int]:
@@ -174,8 +190,7 @@ class Queue:
     def lapsed(self, *, limit: int) -> list[QueuedTrial]:
         """Return running trials whose lease has passed, the longest overdue first; they may be renewed meanwhile."""
         statement = (
-            select(*_QUEUED)
-            .where(literal_column("trial.state = 'RUNNING'"), trial.c.lease_expires_at < self._now)
+            _QUEUED.where(literal_column("trial.state = 'RUNNING'"), trial.c.lease_expires_at < self._now)
             .order_by(trial.c.lease_expires_at)
             .limit(limit)
         )
@@ -219,14 +234,12 @@ class Queue:
 
     def open_of(self, study_id: int) -> list[QueuedTrial]:
         """Return a study's waiting and running trials."""
-        statement = select(*_QUEUED).where(
-            trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')")
-        )
+        statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement.order_by(trial.c.id))]
 
     def running_of_worker(self, worker_id: int) -> list[QueuedTrial]:
         """Return the trials a worker holds."""
-        statement = select(*_QUEUED).where(trial.c.worker_id == worker_id, literal_column("trial.state = 'RUNNING'"))
+        statement = _QUEUED.where(trial.c.worker_id == worker_id, literal_column("trial.state = 'RUNNING'"))
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
 
     def any_waiting(self) -> bool:
@@ -235,14 +248,3 @@ class Queue:
             literal_column("trial.state = 'WAITING' AND NOT trial.held"), trial.c.available_at <= self._now
         )
         return self._connection.execute(statement.limit(1)).first() is not None
-
-    def study_facts(self, study_ids: Sequence[int]) -> dict[int, tuple[str, float | None]]:
-        """Return public id and model threshold by internal study id."""
-        if not study_ids:
-            return {}
-        rows = self._connection.execute(
-            select(study.c.id, study.c.uid, study.c.model_threshold).where(
-                study.c.id.in_(study_ids) if study_ids else false()
-            )
-        )
-        return {row.id: (row.uid, row.model_threshold) for row in rows}

@@ -70,6 +70,8 @@ class QueuedTrial:
     last_epoch: int
     started_at: datetime | None
     device_seconds: float
+    study_uid: str
+    model_threshold: float | None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hpsearch.storage.attempts import AttemptRepository
 from hpsearch.storage.datasets import DatasetRepository
 from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
 from hpsearch.storage.events import EventRepository
-from hpsearch.storage.fifo import FifoLock
+from hpsearch.storage.group_writer import GroupWriter
 from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
@@ -68,7 +68,7 @@ class Store:
         self.dialect = self.url.get_backend_name()
         self.clock = clock or SystemClock()
         self._reader, self._writer = open_engines(self.url)
-        self._turn = FifoLock() if self.dialect == "sqlite" else None
+        self._group = GroupWriter(self._writer) if self.dialect == "sqlite" else None
         # On SQLite this process is the only writer, so its own steady clock serves for leases: anchored once to the
         # wall, it does not follow later jumps of the wall clock.
         self._anchor = time.time() - time.monotonic()
@@ -93,15 +93,10 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """Open a transaction that is committed when the body ends and undone when it raises.
 
-        On SQLite the writers take turns in order of arrival.
+        On SQLite the writers take turns in order of arrival, and those that wait at once share a commit.
         """
-        with as_unavailable():
-            if self._turn is None:
-                with self._writer.begin() as connection:
-                    yield self._transaction(connection)
-            else:
-                with self._turn.hold(), self._writer.begin() as connection:
-                    yield self._transaction(connection)
+        with as_unavailable(), self._group.transaction() if self._group else self._writer.begin() as connection:
+            yield self._transaction(connection)
 
     def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -28,7 +28,7 @@ Bearer = Callable[..., dict[str, str]]
 
 def bearer_of(context: Context, *scopes: str) -> dict[str, str]:
     """Return the header of a fresh token."""
-    made = tokens.create(context, TokenRequest(name="test", scopes=scopes))  # type: ignore[arg-type]
+    made = tokens.create(context, TokenRequest(name="test", scopes=scopes))
     return {"Authorization": f"Bearer {made.token}"}
 
 
@@ -188,9 +188,21 @@ def ending(trial: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Return the report that completes a trial with two epochs."""
     value = 0.5 + trial["number"] / 100
     metrics = {"accuracy": value, "loss": 1.0}
-    outcome = {"state": "COMPLETE", "value": value, "metrics": metrics, "best_epoch": 2, "epochs": 2, "device_seconds": 1.5}
+    outcome = {
+        "state": "COMPLETE",
+        "value": value,
+        "metrics": metrics,
+        "best_epoch": 2,
+        "epochs": 2,
+        "device_seconds": 1.5,
+    }
     measurements = [{"epoch": 1, "metrics": {"accuracy": 0.1, "loss": None}}, {"epoch": 2, "metrics": metrics}]
-    return {"trial_id": trial["trial_id"], "attempt": trial["attempt"], "measurements": measurements, "outcome": outcome | changes}
+    return {
+        "trial_id": trial["trial_id"],
+        "attempt": trial["attempt"],
+        "measurements": measurements,
+        "outcome": outcome | changes,
+    }
 
 
 def create_study(client: TestClient | httpx2.Client, headers: dict[str, str], **changes: object) -> str:

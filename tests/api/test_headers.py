@@ -13,12 +13,22 @@ from api.middleware.scope import REQUEST_ID
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge
 
-_PATHS = ["/healthz", "/readyz", "/metrics", "/docs", "/docs/start.js", "/openapi.json", "/v1/studies", "/nothing", "/v1/studies/%00"]
+_PATHS = [
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/docs/start.js",
+    "/openapi.json",
+    "/v1/studies",
+    "/nothing",
+    "/v1/studies/%00",
+]
 
 
 @pytest.mark.parametrize("path", _PATHS)
 @pytest.mark.parametrize("signed_in", [True, False])
-def test_security_headers_are_on_every_answer(edge: Edge, path: str, signed_in: bool) -> None:  # noqa: FBT001
+def test_security_headers_are_on_every_answer(edge: Edge, path: str, signed_in: bool) -> None:
     answer = edge.client.get(path, headers=edge.admin if signed_in else {})
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
@@ -42,8 +52,8 @@ def test_no_other_origin_is_let_in(edge: Edge, method: str) -> None:
     ("given", "kept"),
     [("abc-DEF_1.2", True), ("x" * 64, True), ("x" * 65, False), ("", False), ("a b", False), ("a\x1b[31m", False)],
 )
-def test_request_ids(edge: Edge, given: str, kept: bool) -> None:  # noqa: FBT001
-    answer = edge.client.get("/healthz", headers={"X-Request-ID": given.encode()})
+def test_request_ids(edge: Edge, given: str, kept: bool) -> None:
+    answer = edge.client.get("/healthz", headers={b"X-Request-ID": given.encode()})
     assert (answer.headers["X-Request-ID"] == given) == kept
     assert answer.headers["X-Request-ID"]
 
@@ -83,9 +93,13 @@ async def _answer(app: Gate, server: str | None, hosts: list[bytes]) -> int:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     scope: Scope = {
-        "type": "http", "method": "GET", "path": "/", "headers": [(b"host", host) for host in hosts],
-        "server": None if server is None else (server, 8000), REQUEST_ID: "x",
-    }  # fmt: skip
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": [(b"host", host) for host in hosts],
+        "server": None if server is None else (server, 8000),
+        REQUEST_ID: "x",
+    }
     await app(scope, receive, send)  # type: ignore[arg-type]
     return statuses[0]
 
@@ -104,7 +118,12 @@ def test_hosts(server: str, host: str, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("hosts", "server", "status"),
-    [([], "10.1.2.3", 400), ([b"localhost", b"localhost"], "127.0.0.1", 400), ([b"x"], None, 200), ([b"x"], "/run/socket", 200)],
+    [
+        ([], "10.1.2.3", 400),
+        ([b"localhost", b"localhost"], "127.0.0.1", 400),
+        ([b"x"], None, 200),
+        ([b"x"], "/run/socket", 200),
+    ],
 )
 def test_host_headers_must_be_one(hosts: list[bytes], server: str | None, status: int) -> None:
     import anyio

@@ -14,7 +14,10 @@ _ID = "01a1fcaa-8692-752e-b261-aadb553fcee8"
 _STUDY: dict[str, Any] = {
     "name": "x",
     "dataset": {"builtin": "iris"},
-    "space": {"units": {"type": "int", "low": 1, "high": 8}, "learning_rate": {"type": "float", "low": 0.001, "high": 0.1}},
+    "space": {
+        "units": {"type": "int", "low": 1, "high": 8},
+        "learning_rate": {"type": "float", "low": 0.001, "high": 0.1},
+    },
     "budget": {"max_trials": 1},
 }
 _BODY_ROUTES = [
@@ -79,7 +82,14 @@ def test_bodies(edge: Edge, method: str, path: str, body: str) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=utf-16", "x"],
+    [
+        None,
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=utf-16",
+        "x",
+    ],
 )
 @pytest.mark.parametrize(("method", "path"), [route for route in _BODY_ROUTES if not route[1].endswith("/clone")])
 def test_content_types(edge: Edge, method: str, path: str, content_type: str | None) -> None:
@@ -87,7 +97,15 @@ def test_content_types(edge: Edge, method: str, path: str, content_type: str | N
     assert edge.client.request(method, path, content=b'{"name": "x"}', headers=headers).status_code == 415
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON;charset=UTF-8", "application/problem+json"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "APPLICATION/JSON;charset=UTF-8",
+        "application/problem+json",
+    ],
+)
 def test_content_types_taken(edge: Edge, content_type: str) -> None:
     headers = edge.admin | {"Content-Type": content_type}
     assert edge.client.post("/v1/studies/validate", content=b"{}", headers=headers).status_code == 200
@@ -193,12 +211,31 @@ def test_odd_texts_are_only_texts(edge: Edge, text: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=1000000000", "limit=-1", "limit=x", "limit=1.5", "limit=" + "9" * 5_000, "limit=NaN",
-        "page_token=x", "page_token=" + "A" * 5_000, "page_token=%00", "page_token=AAAA", "page_token=%ff",
-        "page_token=W10", "page_token=WzFd", "state=DONE", "state=%00", "name=%00", "name=", "name=%ed%a0%80",
-        "sort=value", "unknown=1", "access_token=hps_x", "a%00b=1",
+        "limit=0",
+        "limit=1000000000",
+        "limit=-1",
+        "limit=x",
+        "limit=1.5",
+        "limit=" + "9" * 5_000,
+        "limit=NaN",
+        "page_token=x",
+        "page_token=" + "A" * 5_000,
+        "page_token=%00",
+        "page_token=AAAA",
+        "page_token=%ff",
+        "page_token=W10",
+        "page_token=WzFd",
+        "state=DONE",
+        "state=%00",
+        "name=%00",
+        "name=",
+        "name=%ed%a0%80",
+        "sort=value",
+        "unknown=1",
+        "access_token=hps_x",
+        "a%00b=1",
     ],
-)  # fmt: skip
+)
 def test_query_parameters_of_a_list(edge: Edge, query: str) -> None:
     answer = edge.client.get(f"/v1/studies?{query}", headers=edge.admin)
     assert answer.status_code == 422 or (answer.status_code == 200 and query == "name=%ed%a0%80")
@@ -211,7 +248,9 @@ def test_sort_and_filters_are_enumerations(edge: Edge, query: str) -> None:
     assert edge.client.get(f"/v1/studies/{_ID}/trials?{query}", headers=edge.admin).status_code == 422
 
 
-@pytest.mark.parametrize("path", ["%00", "a%2Fb", "..%2f..%2fetc", "%ff%fe", "x" * 5_000, "'", "%ed%a0%80", "a%0ab", "*"])
+@pytest.mark.parametrize(
+    "path", ["%00", "a%2Fb", "..%2f..%2fetc", "%ff%fe", "x" * 5_000, "'", "%ed%a0%80", "a%0ab", "*"]
+)
 @pytest.mark.parametrize("prefix", ["/v1/studies/", "/v1/trials/", "/v1/datasets/", "/v1/workers/"])
 def test_ids_that_can_not_be(edge: Edge, prefix: str, path: str) -> None:
     answer = edge.client.get(prefix + path, headers=edge.admin)
@@ -228,7 +267,9 @@ def test_unknown_methods(edge: Edge, method: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "tab\tkey", "ümlaut".encode("latin-1")])
 def test_idempotency_keys(edge: Edge, key: str | bytes) -> None:
-    answer = edge.client.post("/v1/studies", json=_STUDY, headers=edge.admin | {"Idempotency-Key": key})
+    raw = {name.encode(): value.encode() for name, value in edge.admin.items()}
+    raw[b"Idempotency-Key"] = key if isinstance(key, bytes) else key.encode()
+    answer = edge.client.post("/v1/studies", json=_STUDY, headers=raw)
     assert answer.status_code == 422
     assert "idempotency-key" in answer.json()["errors"][0]["field"].lower()
 
@@ -265,7 +306,9 @@ def test_nobody_is_listened_to_before_showing_a_token(edge: Edge) -> None:
         assert edge.client.post("/v1/studies", content=content).status_code == 401
 
 
-def test_unexpected_errors_hide_their_text(edge: Edge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_errors_hide_their_text(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def explode(*_: object) -> None:
         msg = "the secret is in /etc/shadow"
         raise RuntimeError(msg)

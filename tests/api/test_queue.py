@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 import time
+from typing import Any
 
 import httpx2
 import pytest
@@ -22,8 +23,11 @@ def test_reports_of_one_trial_answer_with_a_status(service: Edge) -> None:
     renewed = worker.report(beat)
     assert renewed.status_code == 200
     assert renewed.json()["results"][0] | {"detail": None} == {
-        "trial_id": trial["trial_id"], "status": "accepted", "action": "continue", "detail": None,
-    }  # fmt: skip
+        "trial_id": trial["trial_id"],
+        "status": "accepted",
+        "action": "continue",
+        "detail": None,
+    }
     early = worker.report(beat | {"attempt": trial["attempt"] + 1})
     assert early.status_code == 409
     assert early.json()["code"] == "trial.stale_attempt"
@@ -150,7 +154,7 @@ def test_a_long_poll_wakes_when_work_comes(live: Live) -> None:
         worker = Worker.register(client, {})
         while worker.claim(100):
             pass
-        found: list[object] = []
+        found: list[tuple[list[Any], float]] = []
 
         def wait() -> None:
             with live.client() as another:
@@ -164,7 +168,7 @@ def test_a_long_poll_wakes_when_work_comes(live: Live) -> None:
         assert not found
         create_study(client, {})
         thread.join(10)
-    (trials, waited_s) = found[0]  # type: ignore[misc]
+    trials, waited_s = found[0]
     assert len(trials) == 1
     assert waited_s < 3
 
@@ -183,9 +187,9 @@ def test_a_client_that_left_gets_no_trials(live: Live) -> None:
         worker = Worker.register(client, {})
         while worker.claim(100):
             pass
-        with pytest.raises(httpx2.ReadTimeout), live.client() as hasty:
-            path = f"/v1/workers/{worker.worker_id}/claims"
-            hasty.post(path, json={"claim_id": "gone", "wait_s": 20.0}, timeout=0.5)
+        path, body = f"/v1/workers/{worker.worker_id}/claims", {"claim_id": "gone", "wait_s": 20.0}
+        with live.client() as hasty, pytest.raises(httpx2.ReadTimeout):
+            hasty.post(path, json=body, timeout=0.5)
         time.sleep(0.5)
         study_id = create_study(client, {}, algorithm={"kind": "grid"}, space={"units": {"values": [1, 2, 3]}})
         time.sleep(1.0)

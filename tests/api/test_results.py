@@ -34,9 +34,21 @@ def test_the_leaderboard_is_ranked_paged_and_tagged(service: Edge) -> None:
     assert [row["number"] for row in rows] == [2, 1, 0]
     assert board.json()["metric"] == "accuracy"
     assert set(rows[0]) >= {
-        "rank", "trial_id", "number", "params", "value", "metrics", "best_epoch", "epochs", "n_weights", "device_seconds",
-        "duration_s", "mean", "interval", "rank_interval",
-    }  # fmt: skip
+        "rank",
+        "trial_id",
+        "number",
+        "params",
+        "value",
+        "metrics",
+        "best_epoch",
+        "epochs",
+        "n_weights",
+        "device_seconds",
+        "duration_s",
+        "mean",
+        "interval",
+        "rank_interval",
+    }
 
     tag = board.headers["ETag"]
     assert tag.startswith('"')

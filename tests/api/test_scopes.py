@@ -9,11 +9,14 @@ from fastapi.routing import APIRoute
 
 from api.app import create_app
 from api.guard import Guard
+from api.intruders import Intruders
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge
 
 _PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{asset}"}
-_IDS = {name: "01a1fcaa-8692-752e-b261-aadb553fcee8" for name in ("study_id", "trial_id", "worker_id", "dataset_id", "token_id")}
+_IDS = dict.fromkeys(
+    ("study_id", "trial_id", "worker_id", "dataset_id", "token_id"), "01a1fcaa-8692-752e-b261-aadb553fcee8"
+)
 
 
 def _routes() -> Iterator[APIRoute]:
@@ -27,8 +30,14 @@ def _guard(route: APIRoute) -> Guard:
     return guard
 
 
+def _method(route: APIRoute) -> str:
+    assert route.methods
+    (method,) = route.methods
+    return method
+
+
 def _name(route: APIRoute) -> str:
-    return f"{next(iter(route.methods))} {route.path}"
+    return f"{_method(route)} {route.path}"
 
 
 _GUARDED = [route for route in _routes() if route.path not in _PUBLIC]
@@ -62,7 +71,7 @@ def test_the_contract_is_served() -> None:
 
 @pytest.mark.parametrize("route", _GUARDED, ids=_name)
 def test_each_route_against_each_scope(edge: Edge, route: APIRoute) -> None:
-    method, path = next(iter(route.methods)), route.path.format(**_IDS)
+    method, path = _method(route), route.path.format(**_IDS)
     allowed = _guard(route).scopes | {"admin"}
     for scope in ("read", "submit", "worker", "admin"):
         answer = edge.client.request(method, path, headers=edge.headers[scope])
@@ -78,7 +87,7 @@ def test_each_route_against_each_scope(edge: Edge, route: APIRoute) -> None:
         answer = edge.client.request(method, path, headers=bad)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-    edge.app.state.edge.intruders.__init__()
+    edge.app.state.edge.intruders = Intruders()
 
 
 def _bad_headers() -> list[dict[str, str]]:

@@ -67,7 +67,12 @@ def test_steering(service: Edge) -> None:
     assert worker.claim() == []
     assert client.post(f"{path}/resume", headers=submit).json()["state"] == "RUNNING"
     assert client.delete(path, headers=submit).status_code == 409
-    eventually(lambda: bool(claimed.extend(worker.claim()) or claimed))
+
+    def claim() -> bool:
+        claimed.extend(worker.claim())
+        return bool(claimed)
+
+    eventually(claim)
     trial = claimed[0]
 
     assert client.post(f"{path}/extend", json={"max_trials": 60}, headers=submit).json()["budget"]["max_trials"] == 60

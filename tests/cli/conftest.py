@@ -189,12 +189,18 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_arguments: object) -> None:
+        """A client that hangs up is no news."""
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeServer]:
     """A fake server on a free port."""
     server = FakeServer()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(server)) as http:
-        http.daemon_threads = True
+    with _Http(("127.0.0.1", 0), _handler(server)) as http:
         server.url = f"http://127.0.0.1:{http.server_address[1]}"
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

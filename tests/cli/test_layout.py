@@ -49,7 +49,7 @@ def test_ours_win_over_other_packages_of_the_same_name(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "missing", "extra"),
     [
-        (["worker", "--server", "http://127.0.0.1:9", "--token", "x"], "workers.options", "worker"),
+        (["worker", "--server", "http://127.0.0.1:9", "--token", "x"], "keras", "worker"),
         (["serve"], "uvicorn", "server"),
         (["db", "upgrade"], "alembic", "server"),
     ],
@@ -71,3 +71,8 @@ def test_a_missing_part_is_one_sentence(
     said = capsys.readouterr().err
     assert f"is not installed here (no module {missing}): run  pip install 'hpsearch[{extra}]'" in said
     assert said.count("\n") == 1
+
+
+def test_a_missing_module_of_our_own_is_no_missing_package(tmp_path: Path):
+    with pytest.raises(_layout.MissingPartError, match=r"incomplete \(no module workers\.nope\): install it again"):
+        _layout.load("workers.nope")

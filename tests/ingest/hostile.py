@@ -34,10 +34,10 @@ def npy(header: str | bytes, data: bytes = b"", *, version: int = 1, length: int
     return b"\x93NUMPY" + bytes([version, 0]) + said.to_bytes(n_length, "little") + head + data
 
 
-def zipped(members: dict[str, bytes], *, packed: bool = False) -> bytes:
+def zipped(members: dict[str, bytes]) -> bytes:
     """Return a ZIP archive."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(out, "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
     return out.getvalue()
@@ -70,6 +70,27 @@ def pickled_npz(canary: Path) -> bytes:
 def plain_pickle(canary: Path) -> bytes:
     """Return a pickle that makes a folder."""
     return pickle.dumps(Canary(canary))
+
+
+def bomb(n_members: int = 40) -> bytes:
+    """Return an NPZ file of 2.6 MB that unpacks to 2.5 GiB of zeros: one array of 64 MiB under many names."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("c00.npy", npy(described("(8388608,)"), bytes(64 << 20)))
+    one = out.getvalue()
+    directory, end = one.index(b"PK\x01\x02"), one.rindex(b"PK\x05\x06")
+    local, central = one[:directory], one[directory:end]
+    names = [f"c{number:02}.npy".encode() for number in range(n_members)]
+    entries = b"".join(
+        central[:42] + struct.pack("<I", number * len(local)) + central[46:].replace(b"c00.npy", name)
+        for number, name in enumerate(names)
+    )
+    body = b"".join(local.replace(b"c00.npy", name, 1) for name in names)
+    return (
+        body
+        + entries
+        + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, n_members, n_members, len(entries), len(body), 0)
+    )
 
 
 def two_of_one_name() -> bytes:
@@ -164,20 +185,30 @@ def extension() -> bytes:
 
 
 def files(canary: Path) -> dict[str, tuple[bytes, str]]:
-    """Return hostile files by name, each with a part of the sentence it must be refused with."""
+    """Return hostile files by name, each with a part of the sentence it must be refused with.
+
+    Args:
+        canary: What a pickle would make if it ran.
+    """
     y = npy(described("(3,)"), bytes(24))
     numbers = npy(described("(3, 2)"), bytes(48))
     return {
         "npz with a pickle": (pickled_npz(canary), "objects are never unpickled"),
         "a plain pickle": (plain_pickle(canary), "Python pickle"),
-        "npy header of 32 GiB": (zipped({"X.npy": npy(described("(65536, 65536)")), "y.npy": y}), "34,359,738,368 bytes"),
-        "npz bomb": (zipped({"X.npy": lots_of_zeros(), "y.npy": y}, packed=True), "at most"),
+        "npy header of 32 GiB": (
+            zipped({"X.npy": npy(described("(65536, 65536)")), "y.npy": y}),
+            "34,359,738,368 bytes",
+        ),
+        "npz bomb": (bomb(), "bytes unpacked, at most"),
         "npz of 10,000 members": (zipped({f"m{i}.npy": b"" for i in range(10_000)}), "more than 4,096 members"),
         "npz with one name twice": (two_of_one_name(), "two members of one name"),
         "npz with ../x.npy": (zipped({"../x.npy": numbers, "y.npy": y}), "not a plain array"),
         "npz with /x.npy": (zipped({"/x.npy": numbers, "y.npy": y}), "not a plain array"),
         "npz with a folder": (zipped({"a\\x.npy": numbers, "y.npy": y}), "not a plain array"),
-        "npy header of 4 GiB": (zipped({"X.npy": npy(b"x", version=2, length=2**32 - 1), "y.npy": y}), "4,294,967,295 bytes"),
+        "npy header of 4 GiB": (
+            zipped({"X.npy": npy(b"x", version=2, length=2**32 - 1), "y.npy": y}),
+            "4,294,967,295 bytes",
+        ),
         "negative shape": (zipped({"X.npy": npy(described("(-1, 2)")), "y.npy": y}), "has shape (-1, 2)"),
         "overflowing shape": (zipped({"X.npy": npy(described(f"({2**63}, 2)")), "y.npy": y}), "has shape"),
         "product that overflows": (zipped({"X.npy": npy(described(f"({2**40}, {2**40})")), "y.npy": y}), "bytes, but"),
@@ -195,7 +226,7 @@ def files(canary: Path) -> dict[str, tuple[bytes, str]]:
         "not an array": (zipped({"X.npy": b"hello"}), "not an NPY array"),
         "parquet of a billion rows": (a_billion_rows(), "1,000,000,000 rows"),
         "page of 2^31 - 1 values": (forged_page(5, 2**31 - 1), "damaged"),
-        "page of -1 values": (forged_page(5, -1), "damaged"),
+        "page of -1 values": (forged_page(5, -1), "check it for damage"),
         "page of 2 GiB unpacked": (forged_page(2, 2**31 - 1), ""),
         "page of 2 GiB packed": (forged_page(3, 2**31 - 1), "damaged"),
         "page of negative size": (forged_page(2, -5), "damaged"),
@@ -207,7 +238,10 @@ def files(canary: Path) -> dict[str, tuple[bytes, str]]:
         "csv of one long line": (b"x" * (9 << 20), "line 1 is longer"),
         "csv with a long second line": (b'a,b\n1,"' + b"x" * (9 << 20), "line 2 is longer"),
         "csv of a million columns": (b"c," * 1_000_000 + b"c\n", "longer than"),
-        "csv of 5,000 columns": (b",".join(b"c%d" % i for i in range(5_000)) + b"\n" + b"1," * 4_999 + b"1\n", "5,000 columns"),
+        "csv of 5,000 columns": (
+            b",".join(b"c%d" % i for i in range(5_000)) + b"\n" + b"1," * 4_999 + b"1\n",
+            "5,000 columns",
+        ),
         "csv with NUL": (b"a,b\n1,2\n3,\x00\n", "line 3 holds a NUL"),
         "csv of two encodings": ("a,b\n1,é\n".encode() + "2,é\n".encode("latin-1"), "line 3 holds the byte 0xE9"),
         "csv with 1e999": (b"a,y\n1,0\n1e999,1\n3,0\n", "row 2 of column 'a'"),
@@ -223,8 +257,3 @@ def files(canary: Path) -> dict[str, tuple[bytes, str]]:
         "open quote": (b'a,y\n1,"0\n2,1\n', "quotes of row 1"),
         "too many cells": (b"a,y\n1,0\n2,1,5\n", "row 2 has 3 cells"),
     }
-
-
-def lots_of_zeros() -> bytes:
-    """Return an array of 2.1 GiB that packs into 2 MiB, as a stream of zeros."""
-    return npy(described("(270000000,)"), bytes(2_160_000_000))

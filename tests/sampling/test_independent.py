@@ -21,6 +21,7 @@ from hpsearch.sampling.uniform import Stream, uniforms
 from tests.sampling.spaces import FINITE, arbitrary, identity, listed, space
 
 ANY = Shape(n_inputs=8, n_outputs=2, max_weights=None)
+GOLDEN: Params = {"units": 6, "learning_rate": 0.0001544860958309311, "activation": "elu"}
 
 
 def draws(of: Space, n: int, *, shape: Shape = ANY, seed: int = 0) -> list[Params]:
@@ -122,12 +123,13 @@ def test_limit_only_cuts_the_distribution(max_weights: int):
     """Points under a limit are distributed like unlimited ones that happen to obey it."""
     of = space(FINITE["width of each layer"])
     shape = Shape(8, 2, max_weights)
-    free = Counter(identity(p) for p in draws(of, 12_000, seed=1) if n_weights(p, shape) <= max_weights)
+    everything = [p for p in listed(of) if n_weights(p, shape) <= max_weights]
+    # Each depth and activation is as likely as any other, and each of the three widths of a layer.
+    likely = {identity(p): 3.0 ** -int(p["layers"]) for p in everything}
     held = Counter(identity(p) for p in draws(of, 3_000, shape=shape))
-    assert set(held) <= set(free)
-    n_free = sum(free.values())
-    expected = [free[point] / n_free * 3_000 for point in free]
-    assert stats.chisquare([held[point] for point in free], expected).pvalue > 0.01
+    assert set(held) <= set(likely)
+    expected = [share / sum(likely.values()) * 3_000 for share in likely.values()]
+    assert stats.chisquare([held[point] for point in likely], expected).pvalue > 0.01
 
 
 def test_where_almost_nothing_obeys_points_still_differ_and_obey():
@@ -179,6 +181,7 @@ def test_ends_of_a_range_are_reached_and_never_passed(parameter: dict[str, Any])
     assert value_at(slot, 1.0) == parameter["high"]
     assert position_of(slot, parameter["low"]) == 0
     assert position_of(slot, parameter["high"]) == pytest.approx(1)
+    assert all(parameter["low"] <= value_at(slot, i / 999) <= parameter["high"] for i in range(1_000))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -208,6 +211,3 @@ def test_grids_are_not_suggested():
     asked = SuggestRequest(space(FINITE["one value"]), Algorithm(kind="grid"), ANY, "minimize", 1, 0, 9)
     with pytest.raises(ValueError, match="Grid"):
         suggest(asked)
-
-
-GOLDEN: Params = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,13 +16,15 @@ import pytest
 from tests.workers.fake_server import TOKEN, FakeServer
 
 _PROGRAM = """
-import sys
+import json, sys
 from pathlib import Path
 from workers.main import run_worker
 from workers.options import WorkerOptions
 from hpsearch.errors import HpsearchError
+options = json.loads(sys.argv[1])
+options["work_dir"] = Path(options["work_dir"])
 try:
-    sys.exit(run_worker(WorkerOptions(server={server!r}, token={token!r}, name="test", work_dir=Path({work_dir!r}), **{options!r})))
+    sys.exit(run_worker(WorkerOptions(name="test", **options)))
 except HpsearchError as error:
     print("ERROR", error.code, error.message, file=sys.stderr, flush=True)
     sys.exit(1)
@@ -39,23 +42,17 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
 class WorkerProcess:
     """A real worker process with the stub engine."""
 
-    def __init__(
-        self, server: FakeServer, folder: Path, stub: dict[str, str], token: str, options: dict[str, Any]
-    ) -> None:
+    def __init__(self, folder: Path, stub: dict[str, str], options: dict[str, Any]) -> None:
         self.log = folder / "worker.log"
         self.work_dir = folder / "work"
-        program = _PROGRAM.format(
-            server=server.url,
-            token=token,
-            work_dir=str(self.work_dir),
-            options={"engine": "stub", "wait_s": 0.3} | options,
-        )
-        environment = (
-            os.environ | {"HPSEARCH_STUB_ENGINE": "1"} | {f"HPSEARCH_STUB_{k.upper()}": v for k, v in stub.items()}
-        )
+        options = {"engine": "stub", "wait_s": 0.3, "work_dir": str(self.work_dir)} | options
+        environment = {f"HPSEARCH_STUB_{name.upper()}": value for name, value in ({"engine": "1"} | stub).items()}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program], stdout=output, stderr=output, env=environment
+                [sys.executable, "-c", _PROGRAM, json.dumps(options)],
+                stdout=output,
+                stderr=output,
+                env=os.environ | environment,
             )
 
     def trainers(self) -> list[psutil.Process]:
@@ -91,7 +88,7 @@ def start_worker(server: FakeServer, tmp_path: Path) -> Iterator[Callable[..., W
     def start(token: str = TOKEN, stub: dict[str, str] | None = None, **options: Any) -> WorkerProcess:
         folder = tmp_path / f"worker-{len(started)}"
         folder.mkdir()
-        started.append(WorkerProcess(server, folder, stub or {}, token, options))
+        started.append(WorkerProcess(folder, stub or {}, {"server": server.url, "token": token} | options))
         return started[-1]
 
     yield start

@@ -77,9 +77,7 @@ class FakeServer:
         report_bodies: Every report request's body, in order.
     """
 
-    def __init__(
-        self, *, heartbeat_s: float = 0.5, direction: str = "maximize", stall_timeout_s: float = 600.0
-    ) -> None:
+    def __init__(self, *, heartbeat_s: float = 0.5, direction: str = "maximize") -> None:
         self.lock = threading.RLock()
         self.trials: dict[str, FakeTrial] = {}
         self.workers: dict[str, RegisterRequest] = {}
@@ -100,7 +98,7 @@ class FakeServer:
             split=Split(),
             metric="accuracy",
             direction=direction,
-            training=Training(stall_timeout_s=stall_timeout_s),
+            training=Training(),
             data_order_seed=0,
         )
         self._http: ThreadingHTTPServer | None = None

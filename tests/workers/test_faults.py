@@ -197,7 +197,7 @@ def test_a_token_refused_later_is_tried_again(server: FakeServer, start_worker: 
 
 
 def test_a_token_refused_for_too_long_ends_the_worker(server: FakeServer, start_worker: Start):
-    worker = start_worker(unauthorized_give_up_s=0.6)
+    worker = start_worker(unauthorized_give_up_s=0.3)
     wait_until(lambda: server.n("POST", "/claims"))
 
     def refuse(_verb: str, _path: str) -> None:

@@ -101,7 +101,9 @@ class TestDevices:
             ("nonsense", []),
         ],
     )
-    def test_what_the_user_hides_stays_hidden(self, monkeypatch, visible: str | None, expected: list[str]):
+    def test_what_the_user_hides_stays_hidden(
+        self, monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: list[str]
+    ):
         monkeypatch.setattr(devices, "_installed_gpus", lambda: self.GPUS)
         environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
         assert [gpu.visible for gpu in devices.find_gpus(environment)] == expected
@@ -109,7 +111,7 @@ class TestDevices:
     @pytest.mark.parametrize(
         ("quota", "cores"), [("150000 100000", 2), ("max 100000", 4), ("10000 100000", 1), ("x", 4)]
     )
-    def test_a_containers_quota_counts(self, monkeypatch, tmp_path: Path, quota: str, cores: int):
+    def test_a_containers_quota_counts(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, cores: int):
         (tmp_path / "cpu.max").write_text(quota)
         monkeypatch.setattr(devices, "_CGROUP", tmp_path)
         monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(4)), raising=False)
@@ -243,7 +245,7 @@ class TestCache:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_log_lines_can_not_be_forged_by_names(capsys, as_json: bool):
+def test_log_lines_can_not_be_forged_by_names(capsys: pytest.CaptureFixture[str], as_json: bool):
     configure(as_json=as_json)
     try:
         logger().info("claimed trial 1 of evil\n12:00:00 [info] all is well \x1b[31m", name="a\x00b")

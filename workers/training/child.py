@@ -162,11 +162,9 @@ def build_engine(name: str) -> tuple[Engine, Ready]:
 
     from workers.training.reference import ReferenceEngine
 
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
-    ready = Ready(n_gpus=len(gpus), engine=f"reference, Keras {keras.__version__}, TensorFlow {tf.__version__}")
-    return ReferenceEngine(), ready
+    engine = ReferenceEngine()
+    n_gpus = len(tf.config.list_physical_devices("GPU"))
+    return engine, Ready(n_gpus=n_gpus, engine=f"reference, Keras {keras.__version__}, TensorFlow {tf.__version__}")
 
 
 def main() -> None:

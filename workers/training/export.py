@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
+from hpsearch import __version__
 from hpsearch.data.table import Table
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig, count_weights
@@ -19,6 +18,7 @@ from hpsearch.domain.trial import Outcome
 from hpsearch.model_card import CardColumn, ModelCard, write_card
 from workers.training.failures import UntrainableError
 from workers.training.judge import Judge, widest_of
+from workers.training.model_file import predict_raw
 from workers.training.raw_inputs import RawForm
 from workers.training.task import TrialTask
 from workers.training.trials import Source
@@ -28,8 +28,6 @@ TOLERANCE: Final = 1e-5
 # Largest difference between a prediction of the file and one of the network, of probabilities or in standard deviations
 # of a regression target. Rounding stays far below, a misplaced column far above.
 MAX_DIFFERENCE: Final = 1e-3
-# Rows per call when a file is checked or used: bounds memory, also for wide networks.
-ROWS_AT_ONCE: Final = 4_096
 
 _USAGE: Final = {
     "matrix": (
@@ -106,17 +104,6 @@ def raw_model(source: Source, task: Task, form: RawForm) -> Any:
     return keras.Model(inputs, outputs, name="hpsearch_mlp")
 
 
-def predict_raw(model: Any, raw: npt.NDArray[Any] | dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    """Return the outputs of a model file for raw rows in its form, (n, n_outputs) float64, block by block."""
-    n_rows = len(next(iter(raw.values()))) if isinstance(raw, dict) else len(raw)
-    outputs = []
-    for start in range(0, n_rows, ROWS_AT_ONCE):
-        block = slice(start, start + ROWS_AT_ONCE)
-        rows = {name: values[block] for name, values in raw.items()} if isinstance(raw, dict) else raw[block]
-        outputs.append(keras.ops.convert_to_numpy(model(rows, training=False)))
-    return np.concatenate(outputs).astype(np.float64) if outputs else np.zeros((0, model.output_shape[-1]))
-
-
 def _proven(task: TrialTask, table: Table, source: Source, outcome: Outcome, form: RawForm, draft: Path) -> Outcome:
     """Return the outcome with the file's score, having compared the file's predictions with the network's."""
     kind, part, preparation = task.study.task, source.part, source.preparation
@@ -158,7 +145,7 @@ def _card(task: TrialTask, table: Table, source: Source, outcome: Outcome, form:
         for column, name in zip(form.columns, names, strict=True)
     )
     return ModelCard(
-        hpsearch_version=version("hpsearch"),
+        hpsearch_version=__version__,
         study_id=task.study.study_id,
         study_name=task.study.name,
         trial_id=task.trial.trial_id,

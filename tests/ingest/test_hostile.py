@@ -1,0 +1,186 @@
+"""No file hurts the server: each is refused in time with a sentence, nothing is run, nothing is left."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hpsearch.data.reading.open_file import read_file
+from hpsearch.errors import InvalidDatasetError
+from hpsearch.ingest.describe import describe
+from hpsearch.ingest.intake import ingest_upload
+from hpsearch.ingest.parser_process import Limits
+from tests.ingest import hostile, thrift
+
+NAMES = sorted(hostile.files(Path("canary")))
+# Those that may take a process down with them, and some of each other kind, go the whole way through a child; to start
+# one for each of the others would only test the same thing again.
+WHOLE_WAY = [
+    *(name for name in NAMES if "page of" in name or "parquet" in name),
+    *("npz with a pickle", "npy header of 32 GiB", "npz bomb", "zip64 with 2^40 members", "deep header"),
+    *("csv of one long line", "csv of a million columns", "gzip", "an empty file"),
+]
+# Processor time: what other programs of the machine do meanwhile does not count.
+IN_TIME_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, tuple[bytes, str]], Path]:
+    canary = tmp_path_factory.mktemp("cage") / "canary"
+    return hostile.files(canary), canary
+
+
+def check_sentence(refused: InvalidDatasetError, part: str, folder: Path) -> None:
+    assert part in str(refused)
+    for unwanted in ("Traceback", str(folder), "\n"):
+        assert unwanted not in str(refused)
+
+
+@pytest.mark.parametrize("name", WHOLE_WAY)
+def test_refused_in_time_with_a_sentence_and_without_a_trace(
+    made: tuple[dict[str, tuple[bytes, str]], Path], name: str, tmp_path: Path
+) -> None:
+    files, canary = made
+    data, part = files[name]
+    path = tmp_path / "upload"
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with pytest.raises(InvalidDatasetError) as refused:
+        ingest_upload(path, target=None)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < IN_TIME_S
+    check_sentence(refused.value, part, tmp_path)
+    assert not canary.exists()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WHOLE_WAY])
+def test_refused_by_the_reader(made: tuple[dict[str, tuple[bytes, str]], Path], name: str, tmp_path: Path) -> None:
+    files, canary = made
+    data, part = files[name]
+    path = tmp_path / "upload"
+    path.write_bytes(data)
+    began = time.process_time()
+    with pytest.raises(InvalidDatasetError) as refused:
+        describe(read_file(path))
+    assert time.process_time() - began < IN_TIME_S
+    check_sentence(refused.value, part, tmp_path)
+    assert not canary.exists()
+
+
+def test_the_forged_files_are_fine_before_they_are_forged(tmp_path: Path) -> None:
+    good = hostile.parquet(hostile.small())
+    assert hostile.with_footer(good, lambda footer: None) == good
+    for name, data in {
+        "parquet": good,
+        "pages": hostile.parquet(hostile.small().select("a", "y")),
+        "npz": hostile.zipped(
+            {
+                "X.npy": hostile.npy(hostile.described("(30, 2)"), bytes(range(240)) * 2),
+                "y.npy": hostile.npy(hostile.described("(30,)", "'<i1'"), bytes([0, 1] * 15)),
+            }
+        ),
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert ingest_upload(path, target=None).profile.task == "binary"
+
+
+def test_a_pickle_would_have_run(tmp_path: Path) -> None:
+    import numpy as np
+
+    canary = tmp_path / "canary"
+    np.load(io.BytesIO(hostile.pickled_npz(canary)), allow_pickle=True)["X"]
+    assert canary.exists()
+
+
+def test_the_bomb_is_one_and_never_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(hostile.bomb())
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        assert sum(member.file_size for member in archive.infolist()) > 900 * path.stat().st_size
+        assert archive.read("c39.npy")[-8:] == bytes(8)
+    # The child alone, so that what it takes can be read from the system.
+    order = {
+        "path": str(path),
+        "content": str(tmp_path / "content"),
+        "target": None,
+        "task": None,
+        "limits": {"memory_bytes": 4 << 30, "cpu_s": 20, "wall_s": 20.0},
+    }
+    program = (
+        "import json, resource, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, '-m', 'hpsearch.ingest.child'], input=sys.stdin.buffer.read(), capture_output=True)\n"
+        "print(json.loads(done.stdout)['error']['code'], resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    seen = subprocess.run(
+        [sys.executable, "-c", program], input=json.dumps(order), capture_output=True, text=True, check=True
+    )
+    code, peak_kib = seen.stdout.split()
+    assert code == "dataset.too_large"
+    assert int(peak_kib) < 300_000
+
+
+def test_memory_beyond_the_limit_is_a_refusal(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_bytes(b"a,b,y\n" + b"1.5,2.5,0\n2.5,3.5,1\n" * 2_000_000)
+    with pytest.raises(InvalidDatasetError, match="needs more memory") as refused:
+        ingest_upload(path, target="y", limits=Limits(memory_bytes=900 << 20))
+    assert refused.value.code == "dataset.too_large"
+    assert list(tmp_path.iterdir()) == [path]
+    mine = resource.getrlimit(resource.RLIMIT_AS)
+    assert mine == (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+def test_time_beyond_the_limit_is_a_refusal_and_the_child_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    os.mkfifo(path)
+    # Nobody writes into the pipe, so the child waits for ever.
+    began = time.monotonic()
+    with pytest.raises(InvalidDatasetError, match="could not be read within 1 s"):
+        ingest_upload(path, target=None, limits=Limits(wall_s=1.0))
+    assert time.monotonic() - began < 30
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_processor_time_beyond_the_limit_is_a_refusal(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"a,b,y\n" + b"abcdefg,2.5,0\n2.5,3.5,1\n" * 1_500_000)
+    with pytest.raises(InvalidDatasetError, match="takes too long to read"):
+        ingest_upload(path, target="y", limits=Limits(cpu_s=1))
+
+
+def test_the_child_sees_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hpsearch.ingest import parser_process
+
+    monkeypatch.setenv("HPSEARCH_TOKEN", "hps_secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert "secret" not in json.dumps(parser_process._environment())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../x", "/etc/x", "..\\x", "%2e%2e%2f", "CON", "http:x", "*.csv", "a" * 255, "[x].npz", "~", "data.csv.gz"],
+)
+def test_a_name_is_only_a_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name.rsplit("/", 1)[-1]
+    path.write_bytes(b"a,y\n1,0\n2,1\n3,0\n")
+    assert describe(read_file(path)).profile.n_rows == 3
+
+
+def test_thrift_reads_what_it_writes() -> None:
+    made = thrift.Struct(
+        {1: (thrift.I32, -5), 20: (thrift.BINARY, b"abc"), 21: (thrift.LIST, (thrift.I64, list(range(40))))}
+    )
+    assert thrift.Reader(thrift.encoded(thrift.STRUCT, made)).struct() == made
