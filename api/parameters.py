@@ -18,7 +18,7 @@ TokenId = Annotated[str, Path(description="Of the token, not the token itself.",
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        description="Chosen by the client, new for each object it means to create; 1 to 200 printable ASCII characters.",
+        description="Chosen by the client, new for each object it means to create; 1 to 200 printable ASCII signs.",
         min_length=1,
         max_length=200,
         pattern=r"^[ -~]+$",

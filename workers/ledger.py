@@ -22,9 +22,10 @@ class Assignment:
         unsent: Epochs the server has not acknowledged, in order.
         outcome: How it ended, to be delivered; None while it runs or its model is still on its way.
         is_started: Whether a trainer has it, or had it.
+        is_trained: Whether its trainer has said how it ended; the model may still be on its way to the server.
         is_over: Whether the server has its outcome or wants nothing more of it.
         n_epochs: Epochs trained so far.
-        taken_s: Monotonic time of the claim.
+        started_s: Monotonic time at which a trainer got it.
         progress_s: Monotonic time of the last sign of progress.
     """
 
@@ -34,9 +35,10 @@ class Assignment:
     unsent: deque[Measurement] = field(default_factory=deque)
     outcome: Outcome | None = None
     is_started: bool = False
+    is_trained: bool = False
     is_over: bool = False
     n_epochs: int = 0
-    taken_s: float = field(default_factory=time.monotonic)
+    started_s: float = field(default_factory=time.monotonic)
     progress_s: float = field(default_factory=time.monotonic)
 
     @property

@@ -14,14 +14,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 from workers.log import configure
 from workers.options import WorkerOptions
 from workers.worker import Worker
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_worker(options: WorkerOptions) -> int:
@@ -45,19 +49,42 @@ def run_worker(options: WorkerOptions) -> int:
 
 @contextmanager
 def _signals(worker: Worker) -> Iterator[None]:
+    """Let SIGTERM and SIGINT stop the worker; without effect outside the main thread, where Python takes no signals.
+
+    The handlers themselves do nothing: they run between any two instructions of the main thread, which may hold the
+    very lock that stopping needs. Python writes each signal into a socket, and a thread acts on it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)  # noqa: FBT003 - the signature of sockets
+    descriptor = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    handlers = {number: signal.signal(number, _ignore) for number in _SIGNALS}
+    obeying = threading.Thread(target=_obey, args=(reading, worker), name="signals", daemon=True)
+    obeying.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        writing.close()
+        obeying.join()
+        reading.close()
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _obey(reading: socket.socket, worker: Worker) -> None:
+    """Stop the worker at the first signal, end the process at the second."""
+    while received := reading.recv(1):
+        number = received[0]
+        if number not in _SIGNALS:
+            continue
         if worker.stopping:
             worker.kill_trainers()
             os._exit(128 + number)
         worker.stop(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -217,6 +217,7 @@ class Supervisor:
             if finished.model is not None:
                 finished.model.unlink(missing_ok=True)
             return
+        assignment.is_trained = True
         assignment.progress_s = time.monotonic()
         outcome = finished.outcome
         self._log.info(
@@ -273,7 +274,7 @@ class Supervisor:
                 self._n_idle -= 1
                 trainer.phase = Phase.TRAINING
                 trainer.assignment = assignment
-                assignment.progress_s = time.monotonic()
+                assignment.started_s = assignment.progress_s = time.monotonic()
                 assignment.is_started = True
                 trainer.threshold = self._thresholds.of(assignment.study.study_id)
                 trainer.say(train.model_copy(update={"threshold": trainer.threshold}))
@@ -313,5 +314,6 @@ class Supervisor:
         self._start(position)
 
     def _settle(self, assignment: Assignment, outcome: Outcome) -> None:
-        seconds = max(0.0, time.monotonic() - assignment.taken_s)
-        self._ledger.settle(assignment, outcome.model_copy(update={"device_seconds": seconds}))
+        if not assignment.is_trained:
+            seconds = max(0.0, time.monotonic() - assignment.started_s)
+            self._ledger.settle(assignment, outcome.model_copy(update={"device_seconds": seconds}))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import hpsearch
 from hpsearch.client import Client
+from hpsearch.errors import HpsearchError
 from hpsearch.wire.workers import RegisterRequest
 from workers import devices
 from workers.cache import DataCache
@@ -68,7 +69,7 @@ class Worker:
         return self._link.stop.is_set()
 
     def stop(self, why: str) -> None:
-        """Tell the worker to stop; safe in a signal handler: nothing is logged or sent here."""
+        """Tell the worker to stop; returns at once, and `run` some seconds later."""
         self._why = why
         self._link.stop.set()
 
@@ -91,6 +92,8 @@ class Worker:
             self._supervisor.run()
         except StoppedError:
             pass
+        except HpsearchError as error:
+            self._link.fail(error)
         finally:
             self._end()
         if self._link.failure is not None:
@@ -100,7 +103,8 @@ class Worker:
         self._link.stop.set()
         self._ledger.wake()
         self._claimer.wake()
-        self._log.info("stopping", why=self._why, n_unfinished=len(self._ledger.held()))
+        why = self._why if self._link.failure is None else self._link.failure.message
+        self._log.info("stopping", why=why, n_unfinished=len(self._ledger.held()))
         give_back(self._link, self._ledger, self._courier, self._claimer, self._log)
         self._supervisor.close()
         self._client.close()

@@ -17,6 +17,7 @@ from hpsearch.cli import words
 from hpsearch.cli.console import safe
 from hpsearch.cli.figures import number, parameters, sparkline, varying
 from hpsearch.cli.progress import Snapshot, Story
+from hpsearch.wire.pages import LeaderboardRow
 
 _MAX_ROWS: Final = 10
 # Lines of the picture that are not rows of the leaderboard.
@@ -111,14 +112,25 @@ def _best(snapshot: Snapshot, story: Story, *, blocks: bool) -> Text:
 def _board(snapshot: Snapshot, n_rows: int, width: int) -> Table:
     rows = snapshot.board.items[:n_rows]
     names = varying(row.params for row in rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, expand=False)
-    for title in ("rank", "trial", snapshot.board.metric, *(("epochs",) if width >= _WIDE else ())):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
-    for row in rows:
-        which = words.kind_of_trial(row.kind, row.params)
-        text = Text(f"{which}  " if which else "", style="magenta")
-        text.append(safe(parameters(row.params, names)), style="default")
-        epochs = (str(row.epochs if row.epochs is not None else "-"),) if width >= _WIDE else ()
-        table.add_row(str(row.rank), str(row.number), number(row.value), *epochs, text)
+    figures = {
+        "rank": [str(row.rank) for row in rows],
+        "trial": [str(row.number) for row in rows],
+        snapshot.board.metric: [number(row.value) for row in rows],
+        "epochs": ["-" if row.epochs is None else str(row.epochs) for row in rows],
+    }
+    if width < _WIDE:
+        del figures["rank"], figures["epochs"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    for title, cells in figures.items():
+        # Figures are never cut: the parameters, last in the line, give way.
+        table.add_column(title, justify="right", no_wrap=True, min_width=max(map(len, [title, *cells])))
+    table.add_column("parameters", no_wrap=True, overflow="ellipsis")
+    for index, row in enumerate(rows):
+        table.add_row(*(cells[index] for cells in figures.values()), _parameters(row, names))
     return table
+
+
+def _parameters(row: LeaderboardRow, names: set[str]) -> Text:
+    which = words.kind_of_trial(row.kind, row.params)
+    text = Text(f"{which}  " if which else "", style="magenta")
+    return text.append(safe(parameters(row.params, names)), style="default")

@@ -58,7 +58,7 @@ class BlobStore:
         """
         digest, size = _hashed(path, sync=True)
         home = self._place(digest)
-        if home.exists() and _hashed(home, sync=False)[0] == digest:
+        if self._holds(home, digest):
             path.unlink()
             return Blob(digest, size)
         home.parent.mkdir(mode=0o700, exist_ok=True)
@@ -120,6 +120,12 @@ class BlobStore:
                     Path(entry.path).unlink()
                     swept += 1
         return swept
+
+    def _holds(self, home: Path, digest: str) -> bool:
+        try:
+            return _hashed(home, sync=False)[0] == digest
+        except OSError:
+            return False
 
     def _place(self, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -96,9 +97,17 @@ def _expressed(plan: Plan, params: Params) -> Params | None:
             if slot.active(point) and value is not None:
                 point[slot.name] = value
         own = plan.own(point)
-        return own if own is not None and MlpConfig.from_params(own) == network else None
+        return own if own is not None and _alike(MlpConfig.from_params(own), network) else None
     except ValueError:
         return None
+
+
+def _alike(left: MlpConfig, right: MlpConfig) -> bool:
+    """Return whether two networks are the same but for the rounding of steps."""
+    pairs = ((getattr(left, name), getattr(right, name)) for name in MlpConfig.model_fields)
+    return all(
+        math.isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b for a, b in pairs
+    )
 
 
 def _value_in(network: MlpConfig, name: str) -> Scalar | None:

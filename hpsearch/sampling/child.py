@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -17,8 +19,8 @@ from hpsearch.sampling import tpe  # noqa: F401 - loads Optuna now, so that the 
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.suggest import suggest
 
-# How often a child that nobody asks anything checks that its parent still lives; normally the closed channel says so.
-PARENT_CHECK_S: Final = 2.0
+# How often the child looks whether its parent lives, which also ends it in the middle of an answer nobody waits for.
+PARENT_CHECK_S: Final = 1.0
 
 
 def main() -> None:
@@ -29,12 +31,9 @@ def main() -> None:
     """
     # Ctrl-C in a terminal reaches the whole group; it is the parent's to decide when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = int(sys.argv[2])
+    threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
     channel: Connection[object, object] = Connection(int(sys.argv[1]))
     while True:
-        while not channel.poll(PARENT_CHECK_S):
-            if os.getppid() != parent:
-                return
         try:
             request = channel.recv()
         except (EOFError, ConnectionResetError):
@@ -51,3 +50,9 @@ def main() -> None:
             channel.send(answer)
         except (BrokenPipeError, ConnectionResetError):
             return
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
+    os._exit(0)

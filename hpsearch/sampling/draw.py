@@ -15,7 +15,6 @@ from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.plan import Key, Plan, Slot, key
 
-
 _FEWEST_IN_ORDER: Final = 3
 
 

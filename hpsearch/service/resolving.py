@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hpsearch.data.objective import check_objective
 from hpsearch.data.prepare import fit_preparation
 from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
@@ -51,20 +52,21 @@ class Resolution:
         return Shape(self.widths.n_inputs, self.widths.n_outputs, definition.constraints.max_weights)
 
 
-_widths: Recent[tuple[str, Task, str], Widths] = Recent(64)
+_widths: Recent[tuple[str, Task, str, str], Widths] = Recent(64)
 
 
-def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split) -> Widths:
+def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split, metric: str) -> Widths:
     def make() -> Widths:
         table = read_table(ctx.blobs.path(record.digest), datasets.profile_of(record), record.digest)
         rows = split_rows(table, task, split)
+        check_objective(table, task, rows, metric)
         exclude = frozenset({split.column} if split.column else ())
         first = rows.folds[0]
         structure = rows.development if len(rows.folds) > 1 else None
         preparation = fit_preparation(table, task, first.train, structure_rows=structure, exclude=exclude)
         return Widths(preparation.n_inputs, preparation.n_outputs, len(first.train))
 
-    return _widths.get((record.digest, task, split.model_dump_json()), make)
+    return _widths.get((record.digest, task, split.model_dump_json(), metric), make)
 
 
 def _metric_of(definition: StudyDefinition, task: Task) -> Objective:
@@ -92,7 +94,7 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
     record = datasets.named(ctx, definition.dataset)
     task: Task = definition.task or record.task  # type: ignore[assignment]
     objective = _metric_of(definition, task)
-    widths = _measure(ctx, record, task, definition.split)
+    widths = _measure(ctx, record, task, definition.split, objective.metric)
     shape = Shape(widths.n_inputs, widths.n_outputs, definition.constraints.max_weights)
     grid = Grid(definition.space, shape) if definition.algorithm.kind == "grid" else None
     if grid is None:

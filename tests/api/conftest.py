@@ -57,7 +57,7 @@ def _edge(settings: Settings, **options: object) -> Iterator[Edge]:
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """An application over SQLite, shared by the tests of a module: for tests that leave no traces in each other's way."""
+    """An application over SQLite that a module's tests share: for those that leave nothing behind."""
     yield from _edge(Settings(data_dir=tmp_path_factory.mktemp("edge")))
 
 
@@ -87,6 +87,15 @@ class Live:
     def client(self, **options: object) -> httpx2.Client:
         """Return a client of the server with an admin token."""
         return httpx2.Client(base_url=self.url, headers=self.admin, timeout=30, **options)  # type: ignore[arg-type]
+
+
+def raw_request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """Return a request as it travels."""
+    lines = {"Host": "localhost", **headers}
+    if body:
+        lines |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 @pytest.fixture

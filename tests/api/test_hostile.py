@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from typing import Any
 
 import pytest
 
+from hpsearch.errors import HpsearchError, UnavailableError
 from tests.api.conftest import Edge
 
 _ID = "01a1fcaa-8692-752e-b261-aadb553fcee8"
@@ -325,8 +328,6 @@ def test_unexpected_errors_hide_their_text(
 
 
 def test_a_database_that_is_away_is_a_503(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hpsearch.errors import UnavailableError
-
     def away(*_: object, **__: object) -> None:
         msg = "the database does not answer"
         raise UnavailableError(msg)
@@ -335,3 +336,26 @@ def test_a_database_that_is_away_is_a_503(edge: Edge, monkeypatch: pytest.Monkey
     answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 503), (errno.EIO, 500)])
+def test_a_full_disk_is_a_503(edge: Edge, monkeypatch: pytest.MonkeyPatch, number: int, status: int) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "/data/secret/path")
+
+    monkeypatch.setattr("api.multipart.UploadForm.feed", full)
+    answer = edge.client.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n")}, headers=edge.admin)
+    assert answer.status_code == status
+    assert "secret" not in answer.text
+    assert ("Retry-After" in answer.headers) == (status == 503)
+
+
+def test_an_error_of_the_core_without_a_status_is_a_500(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: object) -> None:
+        msg = "internal words"
+        raise HpsearchError(msg)
+
+    monkeypatch.setattr("hpsearch.service.studies.get", odd)
+    answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin)
+    assert answer.status_code == 500
+    assert "internal words" not in answer.text

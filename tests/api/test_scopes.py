@@ -57,11 +57,13 @@ def test_the_contract_is_served() -> None:
         GET /v1/studies/{study_id} | PATCH /v1/studies/{study_id} | DELETE /v1/studies/{study_id}
         POST /v1/studies/{study_id}/pause | POST /v1/studies/{study_id}/resume | POST /v1/studies/{study_id}/stop
         POST /v1/studies/{study_id}/cancel | POST /v1/studies/{study_id}/extend | POST /v1/studies/{study_id}/clone
-        POST /v1/studies/{study_id}/retry-failed | GET /v1/studies/{study_id}/trials | POST /v1/studies/{study_id}/trials
+        POST /v1/studies/{study_id}/retry-failed | GET /v1/studies/{study_id}/trials
+        POST /v1/studies/{study_id}/trials
         GET /v1/studies/{study_id}/leaderboard | GET /v1/studies/{study_id}/events | GET /v1/studies/{study_id}/history
         GET /v1/studies/{study_id}/export | GET /v1/studies/{study_id}/model | GET /v1/trials/{trial_id}
         GET /v1/trials/{trial_id}/model | GET /v1/trials/{trial_id}/measurements | POST /v1/trials/{trial_id}/stop
-        POST /v1/trials/{trial_id}/retry | POST /v1/workers | GET /v1/workers | POST /v1/workers/{worker_id}/claims
+        POST /v1/trials/{trial_id}/retry | POST /v1/workers | GET /v1/workers
+        POST /v1/workers/{worker_id}/claims
         POST /v1/workers/{worker_id}/reports | POST /v1/workers/{worker_id}/drain | POST /v1/workers/{worker_id}/enable
         POST /v1/workers/{worker_id}/disable | POST /v1/tokens | GET /v1/tokens | DELETE /v1/tokens/{token_id}
         PUT /v1/workers/{worker_id}/trials/{trial_id}/model | GET /healthz | GET /readyz | GET /metrics

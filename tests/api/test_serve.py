@@ -17,11 +17,15 @@ import httpx2
 import pytest
 
 from api import discovery, serve
+from api.intruders import MAX_WRONG_PER_MINUTE
 from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
 from hpsearch.settings import Settings
 from hpsearch.wire.tokens import TokenRequest
+from tests.api.conftest import Live, raw_request
+
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused here
 
 _CHILD = """
 import sys
@@ -69,12 +73,8 @@ def test_a_server_from_start_to_sigterm(tmp_path: Path) -> None:
             assert client.get("/%0aforged%1b[31m", headers={"X-Request-ID": "r-1"}).status_code == 404
             worker = client.post("/v1/workers", json={"name": "w"}).json()["worker_id"]
             hanging = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
-            body = b'{"claim_id": "x", "wait_s": 30}'
-            head = (
-                f"POST /v1/workers/{worker}/claims HTTP/1.1\r\nHost: localhost\r\nAuthorization: {headers['Authorization']}\r\n"
-                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            )
-            hanging.sendall(head.encode() + body)
+            claim = b'{"claim_id": "x", "wait_s": 30}'
+            hanging.sendall(raw_request("POST", f"/v1/workers/{worker}/claims", headers, claim))
             time.sleep(0.3)
             begun = time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -98,11 +98,11 @@ def _smuggled(port: int, request: bytes) -> bytes:
         return connection.recv(65_536)
 
 
-def test_the_wire_is_guarded(live: object) -> None:
-    port = live.port  # type: ignore[attr-defined]
+def test_the_wire_is_guarded(live: Live) -> None:
+    port = live.port
     head = b"Host: localhost\r\n"
     for request in (
-        b"POST /v1/studies HTTP/1.1\r\n" + head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /v1/studies HTTP/1.1\r\n" + head + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcd",
         b"GET /v1/studies HTTP/1.1\r\nHost: x/abc?\r\n\r\n",
         b"GET /v1/studies HTTP/1.1\r\n\r\n",
@@ -116,8 +116,26 @@ def test_the_wire_is_guarded(live: object) -> None:
     assert _smuggled(port, b"CONNECT localhost:80 HTTP/1.1\r\n" + head + b"\r\n")[9:10] == b"4"
 
 
-def test_half_open_senders_hold_nobody_up(live: object) -> None:
-    port = live.port  # type: ignore[attr-defined]
+def test_a_forwarded_address_is_not_believed(live: Live) -> None:
+    with httpx2.Client(base_url=live.url) as client:
+        for n in range(MAX_WRONG_PER_MINUTE + 1):
+            guess = {
+                "Authorization": f"Bearer hps_{n:016x}_x",
+                "X-Forwarded-For": f"10.1.1.{n}",
+                "Forwarded": f"for=10.2.2.{n}",
+            }
+            status = client.get("/v1/studies", headers=guess).status_code
+    assert status == 429
+
+
+def test_a_body_in_drips_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.bodies.BODY_TIMEOUT_S", 0.3)
+    whole = raw_request("POST", "/v1/studies", live.admin, b'{"name": "x"}')
+    assert _smuggled(live.port, whole[:-5]).startswith(b"HTTP/1.1 408")
+
+
+def test_half_open_senders_hold_nobody_up(live: Live) -> None:
+    port = live.port
     senders = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
     for sender in senders:
         sender.sendall(b"GET /v1/studies HTTP/1.1\r\nHost: localho")
@@ -130,7 +148,7 @@ def test_half_open_senders_hold_nobody_up(live: object) -> None:
 
 def test_no_door_is_opened_without_a_token(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    for host in ("0.0.0.0", "::"):
+    for host in (_EVERYWHERE, "::"):
         with pytest.raises(InvalidInputError, match="hpsearch tokens create"):
             serve.run(host, 0, settings)
     assert not settings.token_path.exists()
@@ -138,7 +156,7 @@ def test_no_door_is_opened_without_a_token(tmp_path: Path) -> None:
     context = Context.open(settings)
     serve._refuse_open_door(context, "127.0.0.1", "127.0.0.1")
     tokens.create(context, TokenRequest(name="x", scopes=("read",)))
-    serve._refuse_open_door(context, "0.0.0.0", "0.0.0.0")
+    serve._refuse_open_door(context, _EVERYWHERE, _EVERYWHERE)
     context.close()
 
 
@@ -182,7 +200,7 @@ def test_the_note_of_another_server_is_left_alone(tmp_path: Path) -> None:
         ("127.0.0.1", "127.0.0.1", "http://127.0.0.1:80", "http://127.0.0.1:80"),
         ("localhost", "127.0.0.1", "http://localhost:80", "http://localhost:80"),
         ("::1", "::1", "http://[::1]:80", "http://[::1]:80"),
-        ("0.0.0.0", "0.0.0.0", "http://0.0.0.0:80", "http://127.0.0.1:80"),
+        (_EVERYWHERE, _EVERYWHERE, f"http://{_EVERYWHERE}:80", "http://127.0.0.1:80"),
         ("::", "::", "http://[::]:80", "http://[::1]:80"),
         ("10.1.2.3", "10.1.2.3", "http://10.1.2.3:80", None),
     ],

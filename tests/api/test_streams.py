@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.api.conftest import Live, Worker, create_study, eventually
+from tests.api.conftest import Live, Worker, create_study, eventually, raw_request
 
 
 @dataclass
@@ -174,8 +174,7 @@ def test_a_reader_that_takes_nothing_is_dropped(live: Live, monkeypatch: pytest.
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", live.port))
-        head = f"GET /v1/studies/{study_id}/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {live.admin['Authorization']}\r\n\r\n"
-        connection.sendall(head.encode())
+        connection.sendall(raw_request("GET", f"/v1/studies/{study_id}/events", live.admin))
         streams = live.app.state.edge.streams
         eventually(lambda: streams.n_taken == 1)
         eventually(lambda: streams.n_taken == 0)
@@ -188,13 +187,11 @@ def test_the_server_stops_at_once_with_open_streams_and_long_polls(live: Live) -
         study_id = create_study(client, {})
         client.post(f"/v1/studies/{study_id}/pause")
         worker = Worker.register(client, {})
-        head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: {live.admin['Authorization']}\r\n"
-        body = b'{"claim_id": "x", "wait_s": 30}'
+        claim = b'{"claim_id": "x", "wait_s": 30}'
         requests = [
-            f"GET /v1/studies/{study_id}/events {head}\r\n".encode(),
-            f"GET /v1/studies/{study_id}/leaderboard/stream {head}\r\n".encode(),
-            f"POST /v1/workers/{worker.worker_id}/claims {head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-            + body,
+            raw_request("GET", f"/v1/studies/{study_id}/events", live.admin),
+            raw_request("GET", f"/v1/studies/{study_id}/leaderboard/stream", live.admin),
+            raw_request("POST", f"/v1/workers/{worker.worker_id}/claims", live.admin, claim),
         ]
         connections = []
         for request in requests:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_missing_part_is_one_sentence(
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
     monkeypatch.setenv("HPSEARCH_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(_layout.importlib, "import_module", absent)
+    monkeypatch.setattr(_layout, "importlib", SimpleNamespace(import_module=absent))
     assert run(arguments) == 1
     said = capsys.readouterr().err
     assert f"is not installed here (no module {missing}): run  pip install 'hpsearch[{extra}]'" in said

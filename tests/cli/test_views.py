@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,18 @@ def test_no_line_is_wider_than_the_terminal_and_none_is_folded(width: int):
     lines = drawn(shot, story, width)
     assert all(len(line) <= width for line in lines)
     assert len(lines) == 3 + 1 + 12 + 1 + 1  # head, progress, best; board with heading and rule; workers
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_figures_are_never_cut_only_parameters(width: int):
+    story = Story()
+    wide = [row(i, params={f"units_{layer}": 100 + i + layer for layer in range(1, 16)} | {"layers": i}) for i in range(1, 11)]
+    shot = replace(snapshot(), board=LeaderboardPage.model_validate(board(*wide)))
+    story.add(shot)
+    rows = [line for line in drawn(shot, story, width) if "layers=" in line]
+    figures = [["3", "0.99"], ["4", "0.98"]] if width < 70 else [["1", "3", "0.99", "12"], ["2", "4", "0.98", "12"]]
+    assert [line.split()[: len(figures[0])] for line in rows[:2]] == figures
+    assert all(line.rstrip().endswith("…") for line in rows) == (width < 120)
 
 
 def test_a_low_terminal_gets_fewer_rows():

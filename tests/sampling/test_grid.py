@@ -72,10 +72,10 @@ HUGE: dict[str, Any] = {
 
 
 def test_too_large_is_said_exactly_and_at_once():
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(InvalidStudyError) as refused:
         Grid(space(HUGE), ANY)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 2
     exact = 10_000 * sum(10_000**depth for depth in range(1, 33))
     assert refused.value.details == {"size": exact, "cap": 100_000}
     assert f"{exact:,}" in refused.value.message
@@ -90,25 +90,18 @@ def test_cap_is_a_bound_that_may_be_met():
 
 
 def test_conditions_crossed_beyond_counting_are_refused_at_once():
-    parents = {
-        "dropout": {"type": "float", "low": 0.0, "high": 0.5, "steps": 600},
-        "input_dropout": {"type": "float", "low": 0.0, "high": 0.5, "steps": 600},
+    """Twenty-four widths, each of which still matters to a later parameter: 2^24 states to count by."""
+    widths = {f"units_{i}": {"values": [1, 2]} for i in range(1, 25)}
+    names = ("dropout", "input_dropout", "momentum")
+    later = {
+        name: {"values": [0.1, 0.2], "when": {f"units_{8 * block + i}": [1] for i in range(1, 9)}}
+        for block, name in enumerate(names)
     }
-    values = [[v for v in space(parents).flat()[name].values or ()] for name in parents]
-    children = {
-        f"units_{i}": {"values": [1, 2], "when": {"dropout": values[0][i::20], "input_dropout": values[1][i::20]}}
-        for i in range(1, 20)
-    }
-    wide = {
-        f"units_{i}": {"values": [1, 2], "when": {"momentum": [v for j, v in enumerate(many) if j >> (i - 20) & 1]}}
-        for many in [[0.0001 * k for k in range(512)]]
-        for i in range(20, 29)
-    }
-    momentum = {"momentum": {"values": [0.0001 * k for k in range(512)]}}
-    begun = time.perf_counter()
-    with pytest.raises(InvalidStudyError, match="more than 100,000 combinations"):
-        Grid(space({**parents, **momentum, **children, **wide}), ANY)
-    assert time.perf_counter() - begun < 10
+    begun = time.process_time()
+    with pytest.raises(InvalidStudyError, match="more than 100,000 combinations") as refused:
+        Grid(space({**widths, **later}), ANY)
+    assert time.process_time() - begun < 20
+    assert refused.value.details == {"size": None, "cap": 100_000}
 
 
 def test_a_hundred_thousand_points_under_a_limit_are_ready_quickly():

@@ -127,3 +127,18 @@ def test_more_frames_than_can_be_walked_still_lead_to_points_that_obey():
         point = held.restrict({slot.name: (i + 0.5) / 5 for slot in held.plan.searched}, i / 4)
         assert n_weights(point, SHAPE) <= 600
         assert of.complete(point) == point
+
+
+def test_conditions_crossed_beyond_counting_still_lead_to_points_that_obey():
+    parents = {f"units_{i}": {"values": [40, 2]} for i in range(1, 25)}
+    crossed = {
+        f"units_{25 + k}": {"values": [40, 2], "when": {f"units_{i + k}": [2] for i in range(1, 25, 3)}}
+        for k in range(3)
+    }
+    of = space({**parents, **crossed})
+    narrowest = n_weights({f"units_{i}": 2 for i in range(1, 28)}, SHAPE)
+    held = limit(of, narrowest + 50)
+    point = held.restrict(dict.fromkeys([slot.name for slot in held.plan.searched], 0.9), 0.5)
+    assert of.complete(point) == point
+    assert n_weights(point, SHAPE) <= narrowest + 50
+    assert list(held.frames())

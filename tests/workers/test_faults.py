@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.workers.conftest import WorkerProcess, wait_until
 from tests.workers.fake_server import Answer, FakeServer, FakeTrial, epochs_of, problem
@@ -97,7 +101,7 @@ def test_without_a_server_sigterm_still_ends_within_seconds_and_twice_at_once(se
     time.sleep(0.3)
     assert worker.process.poll() is None  # it tries for a while to give the trial back
     worker.process.terminate()
-    assert worker.wait(1) == 128 + signal.SIGTERM
+    assert worker.wait(2) == 128 + signal.SIGTERM
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 2)
 
 
@@ -254,3 +258,43 @@ def test_a_server_that_starts_later_is_waited_for(server: FakeServer, start_work
     wait_until(lambda: "can not be reached" in worker.said())
     server.start()
     wait_until(server.is_done)
+
+
+def fake_keras(folder: Path, text: str) -> str:
+    folder.mkdir()
+    (folder / "keras.py").write_text(text)
+    return str(folder)
+
+
+def test_a_machine_without_tensorflow_is_told_what_to_install(
+    server: FakeServer, start_worker: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    missing = "raise ModuleNotFoundError('no', name='tensorflow')"
+    monkeypatch.setenv("PYTHONPATH", fake_keras(tmp_path / "fake", missing))
+    server.add(1)
+    worker = start_worker(engine="reference")
+    assert worker.wait() == 1
+    assert "no module tensorflow" in worker.said()
+    assert "pip install 'hpsearch[worker]'" in worker.said()
+    assert server.states() == ["WAITING"]  # no trial was claimed in vain
+
+
+def test_trainers_that_die_at_the_start_end_the_worker_after_three(
+    server: FakeServer, start_worker: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dying = "import os; print('the driver is broken', flush=True); os._exit(9)"
+    monkeypatch.setenv("PYTHONPATH", fake_keras(tmp_path / "fake", dying))
+    server.add(1)
+    worker = start_worker(engine="reference")
+    assert worker.wait(20) == 1
+    assert "3 times in a row" in worker.said()
+    assert "exit code 9; its last lines were:" in worker.said()
+    assert "the driver is broken" in worker.said()
+    assert server.states() == ["WAITING"]
+
+
+def test_a_supervisor_imports_nothing_heavy():
+    heavy = "('tensorflow', 'keras', 'numpy', 'polars', 'sklearn', 'sqlalchemy', 'optuna', 'fastapi')"
+    program = f"import sys, workers.main; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -73,11 +73,11 @@ def test_a_threshold_learnt_in_mid_training_counts(server: FakeServer, start_wor
 
 def test_heartbeats_go_on_while_an_epoch_lasts(server: FakeServer, start_worker: Start):
     slow = server.add(1)[0]
-    start_worker(stub={"epoch_s": "1.2", "epochs": "1"})
+    start_worker(stub={"epoch_s": "2.0", "epochs": "1"})
     wait_until(server.is_done)
     gaps = [later - earlier for earlier, later in itertools.pairwise([slow.claimed_s, *slow.heard_s])]
     assert len(gaps) >= 3
-    assert max(gaps) < 1.0  # twice the heartbeat of 0.5 s, though the epoch takes 1.2 s
+    assert max(gaps) < 1.5  # the heartbeat is 0.5 s, the epoch takes 2 s
 
 
 def test_quick_epochs_of_several_trials_share_requests(server: FakeServer, start_worker: Start):

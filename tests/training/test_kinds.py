@@ -1,0 +1,155 @@
+"""Cross-validation and the final refit."""
+
+from __future__ import annotations
+
+from statistics import fmean, pstdev
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from hpsearch.data.split import split_rows
+from hpsearch.data.table import read_table
+from hpsearch.domain.study import Split
+from hpsearch.model_card import read_card
+from tests.training.conftest import Memory
+
+PARAMS = {"layers": 1, "units": 12, "learning_rate": 0.02, "batch_size": 16, "dropout": 0.1}
+FOLDS = Split(folds=3)
+
+
+@pytest.fixture(scope="module")
+def crossed(engine, builtin, tmp_path_factory):
+    """One cross-validated trial with its model, looked at from several sides."""
+    from hpsearch.domain.lifecycle import TrialKind
+    from hpsearch.domain.training import Training
+    from hpsearch.wire.claims import ClaimedTrial, StudyBrief
+    from workers.training.task import TrialTask
+
+    data = builtin("iris")
+    trial = ClaimedTrial(
+        trial_id="t", study_id="s", number=0, kind=TrialKind.SEARCH, attempt=1, params=PARAMS, seed=3
+    )
+    brief = StudyBrief(
+        study_id="s",
+        name="s",
+        dataset_id="d",
+        dataset_digest=data.digest,
+        task="multiclass",
+        split=FOLDS,
+        metric="loss",
+        direction="minimize",
+        training=Training(max_epochs=9, early_stopping={"patience": 2}),
+        data_order_seed=0,
+    )
+    memory = Memory()
+    path = tmp_path_factory.mktemp("crossed") / "m.keras"
+    engine.train([TrialTask(trial, brief, data.content, data.profile, path)], memory)
+    return memory
+
+
+def folds_of(memory):
+    folds = {}
+    for measurement in memory.measurements:
+        folds.setdefault(measurement.metrics["fold"], []).append(measurement.metrics)
+    return folds
+
+
+def test_folds_are_trained_one_after_another_and_epochs_run_on(crossed):
+    assert [measurement.epoch for measurement in crossed.measurements] == list(range(1, len(crossed.measurements) + 1))
+    assert list(folds_of(crossed)) == [1.0, 2.0, 3.0]
+    assert crossed.outcome.epochs == len(crossed.measurements) <= 27
+
+
+def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crossed):
+    bests = []
+    for curve in folds_of(crossed).values():
+        losses = [metrics["loss"] for metrics in curve]
+        best = int(np.argmin(losses))
+        assert len(losses) == min(9, best + 1 + 2)
+        bests.append((best + 1, curve[best]))
+    outcome = crossed.outcome
+    assert outcome.value == pytest.approx(fmean(metrics["loss"] for _, metrics in bests))
+    for name in ("loss", "accuracy", "train_loss"):
+        values = [metrics[name] for _, metrics in bests]
+        assert outcome.metrics[name] == pytest.approx(fmean(values))
+        assert outcome.metrics[f"{name}_std"] == pytest.approx(pstdev(values))
+    assert outcome.best_epoch == round(fmean(epoch for epoch, _ in bests))
+
+
+def test_folds_start_from_different_weights(crossed):
+    firsts = [curve[0]["train_loss"] for curve in folds_of(crossed).values()]
+    assert len(set(firsts)) == 3
+
+
+def test_the_model_of_a_cross_validated_trial_is_trained_on_all_rows_but_the_test_rows(crossed, builtin):
+    card = read_card(crossed.models[0])
+    data = builtin("iris")
+    table = read_table(data.content, data.profile, data.digest)
+    rows = split_rows(table, "multiclass", FOLDS)
+    assert card.n_training_rows == len(rows.development) == 120
+    assert card.best_epoch == crossed.outcome.best_epoch
+    assert card.value == crossed.outcome.value
+    assert str(crossed.outcome.best_epoch) in card.trained_on
+    assert "mean" in card.judged_on
+
+
+def test_its_model_predicts_well(crossed, builtin):
+    import polars as pl
+
+    from workers.training.predict import predict
+
+    frame = pl.read_parquet(builtin("iris").content)
+    said = [prediction.value for prediction in predict(crossed.models[0], frame)]
+    assert np.mean(np.array(said) == frame["species"].to_numpy()) > 0.85
+
+
+def test_a_stop_between_folds_reports_nothing(run, builtin):
+    memory = run(builtin("iris"), PARAMS, epochs=3, split=FOLDS, sink=Memory(stop_after=5))
+    assert len(memory.measurements) == 5
+    assert memory.outcomes == []
+
+
+def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_once(run, builtin):
+    from workers.training.model_file import predict_raw
+
+    import keras
+
+    data = builtin("wine")
+    memory = run(data, PARAMS, metric="loss", kind="refit", refit_epochs=7, epochs=3, model=True)
+    outcome = memory.outcome
+    assert outcome.state == "COMPLETE"
+    assert (outcome.epochs, outcome.best_epoch, outcome.stop_reason) == (7, 7, "max_epochs")
+    assert {name for metrics in memory.measurements for name in metrics.metrics} == {"train_loss", "learning_rate"}
+    assert outcome.value == outcome.metrics["test_loss"]
+    assert "loss" not in outcome.metrics
+    table = read_table(data.content, data.profile, data.digest)
+    rows = split_rows(table, "multiclass", Split())
+    card = read_card(memory.models[0])
+    assert card.n_training_rows == len(rows.development) == len(rows.folds[0].train) + len(rows.folds[0].validation)
+    matrix = np.stack([table.columns[column.name][rows.test] for column in card.columns], axis=1)
+    p = predict_raw(keras.models.load_model(memory.models[0]), matrix.astype(np.float32))
+    assert reference.log_loss(table.target[rows.test], p) == pytest.approx(outcome.value, abs=1e-5)
+    assert reference.accuracy_score(table.target[rows.test], p.argmax(axis=1)) == outcome.metrics["test_accuracy"]
+    assert card.judged_on == "the test rows"
+
+
+def test_a_refit_lowers_the_learning_rate_by_the_training_loss(run, builtin):
+    params = {**PARAMS, "learning_rate": 1e-9, "lr_decay_factor": 0.5, "lr_decay_patience": 1}
+    memory = run(builtin("wine"), params, kind="refit", refit_epochs=4, lr_decay={"floor": 0.0})
+    rates = memory.curve("learning_rate")
+    assert rates[0] == pytest.approx(1e-9)
+    assert rates[-1] < rates[0]
+
+
+@pytest.mark.parametrize(
+    ("rest", "sentence"),
+    [
+        ({"refit_epochs": None}, "needs the number of epochs"),
+        ({"refit_epochs": 3, "split": Split(test=0.0)}, "the study has none"),
+    ],
+)
+def test_a_refit_that_can_not_be_done_says_why(run, builtin, rest, sentence):
+    outcome = run(builtin("iris"), PARAMS, kind="refit", **rest).outcome
+    assert (outcome.state, outcome.cause) == ("FAILED", "training_error")
+    assert sentence in outcome.detail

@@ -1,0 +1,175 @@
+"""The forward pass of stacked networks: each tensor has the member as its first axis, and members never mix.
+
+Padded units hold exactly zero: their kernels, biases, scales and shifts are zero, and an activation that is not zero at
+zero (sigmoid) is masked. So every gradient of a padded weight is exactly zero too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import tensorflow as tf
+
+from workers.training.fused import masks
+from workers.training.fused.traits import ProgramKey
+from workers.training.network import BATCH_NORM_MOMENTUM
+
+# Keras's default.
+BATCH_NORM_EPSILON: Final = 1e-3
+
+_ACTIVATIONS: Final[dict[str, Any]] = {
+    "relu": tf.nn.relu,
+    "tanh": tf.nn.tanh,
+    "sigmoid": tf.nn.sigmoid,
+    "elu": tf.nn.elu,
+    "gelu": tf.nn.gelu,
+    "silu": tf.nn.silu,
+    "selu": tf.nn.selu,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What distinguishes the members of a pack, fixed over an epoch.
+
+    Attributes:
+        activation: (K,) int32, index into the program's activations.
+        batch_norm: (K,) bool.
+        units: (K, depth) int32, true widths.
+        keep_scale: (K,) 1 / (1 - dropout).
+        input_keep_scale: (K,) 1 / (1 - input dropout).
+        thresholds: (2, K) uint32: of input dropout, of dropout.
+        mask_seeds: (depth + 1, K) uint32: of the input's mask, then of each hidden layer's.
+    """
+
+    activation: Any
+    batch_norm: Any
+    units: Any
+    keep_scale: Any
+    input_keep_scale: Any
+    thresholds: Any
+    mask_seeds: Any
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights of one stacked layer.
+
+    Attributes:
+        kernel: (K, n_in, n_out).
+        bias: (K, 1, n_out).
+        gamma: (K, 1, n_out) scale of batch normalisation; None where the program has none or for the output layer.
+        beta: (K, 1, n_out) shift, likewise.
+        mean: (K, 1, n_out) moving average, likewise.
+        variance: (K, 1, n_out) moving average, likewise.
+    """
+
+    kernel: Any
+    bias: Any
+    gamma: Any = None
+    beta: Any = None
+    mean: Any = None
+    variance: Any = None
+
+
+def layers_of(key: ProgramKey, weights: Sequence[Any], averages: Sequence[Any]) -> list[Layer]:
+    """Return the layers that flat lists of trained weights and moving averages stand for.
+
+    Args:
+        key: Of the program.
+        weights: For each layer kernel, bias and, if the program normalises and it is hidden, gamma and beta.
+        averages: For each normalised layer mean and variance.
+    """
+    layers, position = [], 0
+    for number in range(key.depth + 1):
+        if key.traits.batch_norm and number < key.depth:
+            layers.append(Layer(*weights[position : position + 4], *averages[2 * number : 2 * number + 2]))
+            position += 4
+        else:
+            layers.append(Layer(*weights[position : position + 2]))
+            position += 2
+    return layers
+
+
+def infer(key: ProgramKey, layers: Sequence[Layer], facts: Facts, rows: Any) -> Any:
+    """Return the raw outputs in inference, (K, n, n_outputs).
+
+    Args:
+        key: Of the program.
+        layers: Weights.
+        facts: Of the members.
+        rows: (n, n_inputs), the same for all members.
+    """
+    x = tf.broadcast_to(rows[None], (key.n_slots, *rows.shape))
+    for number, layer in enumerate(layers[:-1]):
+        x = tf.matmul(x, layer.kernel) + layer.bias
+        if layer.gamma is not None:
+            normal = _normalised(x, layer, layer.mean, layer.variance)
+            x = tf.where(facts.batch_norm[:, None, None], normal, x)
+        x = _activated(key, facts, number, x)
+    return tf.matmul(x, layers[-1].kernel) + layers[-1].bias
+
+
+def train(
+    key: ProgramKey, layers: Sequence[Layer], facts: Facts, rows: Any, row_weights: Any, steps: Any
+) -> tuple[Any, list[Any]]:
+    """Return the raw outputs in training, (K, B, n_outputs), and the new moving averages.
+
+    Args:
+        key: Of the program.
+        layers: Weights.
+        facts: Of the members.
+        rows: (K, B, n_inputs).
+        row_weights: (B,) 1 for rows of the batch, 0 for padding behind the last of them.
+        steps: (K,) uint32, the members' own steps, from 1.
+    """
+    x, averages = rows, []
+    n_rows = tf.reduce_sum(row_weights)
+    if key.traits.input_dropout:
+        x = _dropped(x, facts.mask_seeds[0], steps, facts.thresholds[0], facts.input_keep_scale)
+    for number, layer in enumerate(layers[:-1]):
+        x = tf.matmul(x, layer.kernel) + layer.bias
+        if layer.gamma is not None:
+            x, moved = _batch_normalised(x, layer, facts.batch_norm[:, None, None], row_weights, n_rows)
+            averages += moved
+        x = _activated(key, facts, number, x)
+        if key.traits.dropout:
+            x = _dropped(x, facts.mask_seeds[number + 1], steps, facts.thresholds[1], facts.keep_scale)
+    return tf.matmul(x, layers[-1].kernel) + layers[-1].bias, averages
+
+
+def _batch_normalised(
+    x: Any, layer: Layer, on: Any, row_weights: Any, n_rows: Any
+) -> tuple[Any, tuple[Any, Any]]:
+    weights = row_weights[None, :, None]
+    mean = tf.reduce_sum(x * weights, axis=1, keepdims=True) / n_rows
+    variance = tf.reduce_sum(tf.square(x - mean) * weights, axis=1, keepdims=True) / n_rows
+    normal = _normalised(x, layer, mean, variance)
+    moved = (
+        tf.where(on, layer.mean * BATCH_NORM_MOMENTUM + mean * (1.0 - BATCH_NORM_MOMENTUM), layer.mean),
+        tf.where(on, layer.variance * BATCH_NORM_MOMENTUM + variance * (1.0 - BATCH_NORM_MOMENTUM), layer.variance),
+    )
+    return tf.where(on, normal, x), moved
+
+
+def _normalised(x: Any, layer: Layer, mean: Any, variance: Any) -> Any:
+    inverse = tf.math.rsqrt(variance + BATCH_NORM_EPSILON) * layer.gamma
+    return x * inverse + (layer.beta - mean * inverse)
+
+
+def _activated(key: ProgramKey, facts: Facts, number: int, x: Any) -> Any:
+    names = key.traits.activations
+    y = _ACTIVATIONS[names[0]](x)
+    for index, name in enumerate(names[1:], start=1):
+        y = tf.where(facts.activation[:, None, None] == index, _ACTIVATIONS[name](x), y)
+    if "sigmoid" in names:
+        real = tf.range(key.width)[None, :] < facts.units[:, number][:, None]
+        y = tf.where(real[:, None, :], y, tf.zeros((), y.dtype))
+    return y
+
+
+def _dropped(x: Any, seeds: Any, steps: Any, thresholds: Any, scale: Any) -> Any:
+    kept = masks.kept(masks.step_keys(seeds, steps), thresholds, x.shape[1], x.shape[2])
+    return tf.where(kept, x * scale[:, None, None], tf.zeros((), x.dtype))

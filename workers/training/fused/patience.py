@@ -1,0 +1,84 @@
+"""When a member has stopped improving: Keras's `EarlyStopping` and `ReduceLROnPlateau`, as plain arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hpsearch.domain.metrics import Direction
+from hpsearch.domain.training import LrDecay
+from workers.training.network import DType
+from workers.training.schedule import Schedule
+
+# Keras's own threshold for an improvement of the validation loss.
+_PLATEAU_DELTA = 1e-4
+
+
+class Stopping:
+    """Follows the objective of one member.
+
+    Args:
+        schedule: Of the trial.
+        direction: Of the objective.
+
+    Attributes:
+        best_epoch: From 1; 0 before the first epoch.
+        is_best: Whether the last epoch was the best so far.
+        is_over: Whether the objective has not improved for long enough.
+    """
+
+    def __init__(self, schedule: Schedule, direction: Direction) -> None:
+        rule = schedule.early_stopping
+        self._patience = schedule.max_epochs + 1 if rule is None else rule.patience
+        delta = 0.0 if rule is None else rule.min_delta
+        self._sign = 1.0 if direction == "maximize" else -1.0
+        self._delta = delta * self._sign
+        self._best: float | None = None
+        self._waited = 0
+        self.best_epoch = 0
+        self.is_best = False
+        self.is_over = False
+
+    def epoch(self, number: int, value: float) -> None:
+        """Take the objective of an epoch, numbered from 1."""
+        self.is_best = self._best is None or (value - self._delta - self._best) * self._sign > 0
+        self._waited += 1
+        if self.is_best:
+            self._best, self.best_epoch, self._waited = value, number, 0
+        self.is_over = not self.is_best and self._waited >= self._patience and number > 1
+
+
+class Rate:
+    """The learning rate of one member, lowered when the validation loss stalls.
+
+    Args:
+        rate: At the start.
+        rule: None keeps the rate.
+        dtype: In which Keras would hold the rate.
+
+    Attributes:
+        value: Now, as the type holds it.
+    """
+
+    def __init__(self, rate: float, rule: LrDecay | None, dtype: DType) -> None:
+        self._type = np.dtype(dtype).type
+        self.value = float(self._type(rate))
+        self._rule = rule
+        self._best: float | None = None
+        self._waited = 0
+
+    @property
+    def shown(self) -> float:
+        """By its shortest text: 0.001, not the 0.0010000000474974513 that float32 makes of it."""
+        return float(str(self._type(self.value)))
+
+    def epoch(self, loss: float) -> None:
+        """Take the validation loss of an epoch."""
+        if self._rule is None:
+            return
+        if self._best is None or loss < self._best - _PLATEAU_DELTA:
+            self._best, self._waited = loss, 0
+            return
+        self._waited += 1
+        if self._waited >= self._rule.patience and self.value > np.float32(self._rule.floor):
+            self.value = float(self._type(max(self.value * self._rule.factor, self._rule.floor)))
+            self._waited = 0

@@ -1,0 +1,209 @@
+"""One epoch of a pack as one call into TensorFlow: keep the best weights, take every step, judge the held-out rows."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+import tensorflow as tf
+
+from workers.training.fused import forward
+from workers.training.fused.forward import Facts
+from workers.training.fused.rules import NAMES
+from workers.training.fused.traits import ProgramKey
+from workers.training.fused.update import Moments, kernel_squares, updated
+
+# Numbers in the widest layer for one block of judged rows, over all members: 16 MiB of float32.
+_MAX_ACTIVATIONS: Final = 2**22
+_TRACING: Final = threading.Lock()
+_L2: Final = NAMES.index("l2")
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a pack carries from epoch to epoch, on the device; see `layers_of` for the order of the lists.
+
+    Attributes:
+        weights: Trained weights.
+        averages: Moving averages of batch normalisation.
+        first: First moments.
+        second: Second moments.
+        best: Weights and averages at each member's best epoch so far.
+    """
+
+    weights: list[Any]
+    averages: list[Any]
+    first: list[Any]
+    second: list[Any]
+    best: list[Any]
+
+    def parts(self) -> tuple[list[Any], ...]:
+        """Return the lists in the order of the attributes."""
+        return self.weights, self.averages, self.first, self.second, self.best
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one epoch is told.
+
+    Attributes:
+        order: (n_steps, K, B) int32 row numbers, any row behind the last of a batch.
+        n_rows: () int32 rows of an epoch; steps beyond them are not taken.
+        keep: (K,) bool, members whose weights now are the best so far.
+        steps: (K,) int32 steps each member has taken before this epoch.
+        rules: (len(NAMES), K) coefficients.
+        facts: Of the members.
+    """
+
+    order: Any
+    n_rows: Any
+    keep: Any
+    steps: Any
+    rules: Any
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one epoch came to.
+
+    Attributes:
+        train_loss: (K,) mean over the epoch's rows of the loss before each step, L2 term included.
+        is_finite: (K,) bool, whether all weights and averages are.
+        raw: (K, n_held_out, n_outputs) outputs for the held-out rows.
+    """
+
+    train_loss: Any
+    is_finite: Any
+    raw: Any
+
+
+class Program:
+    """A compiled epoch; safe to call from several threads.
+
+    Args:
+        key: What it is compiled for.
+    """
+
+    def __init__(self, key: ProgramKey) -> None:
+        self.key = key
+        self._traced: Any = None
+
+    def __call__(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
+        """Run one epoch.
+
+        Args:
+            data: Training inputs (n_train, n_inputs), targets (n_train,) or (n_train, 1), held-out inputs
+                (n_held_out, n_inputs).
+            state: Before the epoch.
+            plan: Of the epoch.
+        """
+        parts, train_loss, is_finite, raw = self._function(data, state, plan)(data, state.parts(), _plain(plan))
+        return State(*parts), Verdict(train_loss, is_finite, raw)
+
+    def _function(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> Any:
+        if self._traced is None:
+            function = tf.function(self._epoch, jit_compile=self.key.mode == "xla", autograph=False)
+            # Tracing is Python and not meant for several threads; compiling, in the first call, is neither.
+            with _TRACING:
+                if self._traced is None:
+                    function.get_concrete_function(data, state.parts(), _plain(plan))
+                    self._traced = function
+        return self._traced
+
+    def _epoch(self, data: tuple[Any, Any, Any], parts: tuple[list[Any], ...], plain: tuple[Any, ...]) -> Any:
+        key, state = self.key, State(*parts)
+        order, n_rows, keep, steps, rules, *facts = plain
+        members = Facts(*facts)
+        weights, averages = state.weights, state.averages
+        best = [
+            tf.where(keep[:, None, None], now, before)
+            for now, before in zip([*weights, *averages], state.best, strict=True)
+        ]
+        # Padding of the rows (folds of unequal size) is never visited.
+        n_steps = (n_rows + key.batch_size - 1) // key.batch_size
+        total = tf.zeros((key.n_slots,), key.dtype)
+
+        def more(i: Any, *_: Any) -> Any:
+            return i < n_steps
+
+        def step(i: Any, weights: Any, averages: Any, first: Any, second: Any, total: Any) -> Any:
+            n_here = tf.minimum(key.batch_size, n_rows - i * key.batch_size)
+            row_weights = tf.cast(tf.range(key.batch_size) < n_here, key.dtype)
+            rows = order[i]
+            inputs, targets = tf.gather(data[0], rows), tf.gather(data[1], rows)
+            number = steps + i + 1
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                layers = forward.layers_of(key, weights, averages)
+                raw, averages = forward.train(key, layers, members, inputs, row_weights, tf.cast(number, tf.uint32))
+                losses = _losses(key, raw, targets)
+                mean_losses = tf.reduce_sum(losses * row_weights, axis=1) / tf.cast(n_here, key.dtype)
+                # The sum over members, not the mean: a member's gradient must not depend on how many there are.
+                loss = tf.reduce_sum(mean_losses)
+            gradients = tape.gradient(loss, weights)
+            if key.traits.l2:
+                mean_losses += rules[_L2] * kernel_squares(key, weights)
+            moments = Moments(first, second)
+            weights, moments = updated(key, rules, tf.cast(number, key.dtype), weights, gradients, moments)
+            total = total + mean_losses * tf.cast(n_here, key.dtype)
+            return i + 1, weights, averages, moments.first, moments.second, total
+
+        _, weights, averages, first, second, total = tf.while_loop(
+            more,
+            step,
+            (0, weights, averages, state.first, state.second, total),
+            maximum_iterations=key.n_steps,
+            parallel_iterations=1,
+        )
+        layers = forward.layers_of(key, weights, averages)
+        raw = _judged(key, layers, members, data[2])
+        finite = [tf.reduce_all(tf.math.is_finite(weight), axis=(1, 2)) for weight in (*weights, *averages)]
+        is_finite = tf.reduce_all(tf.stack(finite), axis=0)
+        return (weights, averages, first, second, best), total / tf.cast(n_rows, key.dtype), is_finite, raw
+
+
+def _plain(plan: Plan) -> tuple[Any, ...]:
+    facts = plan.facts
+    return (
+        plan.order,
+        plan.n_rows,
+        plan.keep,
+        plan.steps,
+        plan.rules,
+        facts.activation,
+        facts.batch_norm,
+        facts.units,
+        facts.keep_scale,
+        facts.input_keep_scale,
+        facts.thresholds,
+        facts.mask_seeds,
+    )
+
+
+def _losses(key: ProgramKey, raw: Any, targets: Any) -> Any:
+    """Return the loss of each row, (K, B)."""
+    if key.task == "multiclass":
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=raw)
+    if key.task == "binary":
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=raw), axis=-1)
+    return tf.reduce_mean(tf.math.squared_difference(raw, targets), axis=-1)
+
+
+def _judged(key: ProgramKey, layers: list[forward.Layer], facts: Facts, rows: Any) -> Any:
+    """Return the outputs for the held-out rows, in blocks where they would take much memory."""
+    widest = max(key.widths)
+    n_blocks = max(1, min(key.n_held_out, -(-key.n_slots * key.n_held_out * widest // _MAX_ACTIVATIONS)))
+    if n_blocks == 1:
+        return forward.infer(key, layers, facts, rows)
+    size = -(-key.n_held_out // n_blocks)
+    padded = tf.pad(rows, [[0, n_blocks * size - key.n_held_out], [0, 0]])
+    blocks = tf.map_fn(
+        lambda block: forward.infer(key, layers, facts, block),
+        tf.reshape(padded, (n_blocks, size, key.n_inputs)),
+        fn_output_signature=tf.TensorSpec((key.n_slots, size, key.n_outputs), key.dtype),
+        parallel_iterations=1,
+    )
+    joined = tf.reshape(tf.transpose(blocks, (1, 0, 2, 3)), (key.n_slots, n_blocks * size, key.n_outputs))
+    return joined[:, : key.n_held_out]

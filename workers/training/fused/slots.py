@@ -1,0 +1,139 @@
+"""The stacked tensors of a pack: made empty, filled slot by slot, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from hpsearch.domain.mlp import MlpConfig
+from workers.training.fused.program import State
+from workers.training.fused.rules import ADAGRAD_START
+from workers.training.fused.traits import ProgramKey
+
+Arrays = list[npt.NDArray[Any]]
+
+
+def empty_state(key: ProgramKey) -> State:
+    """Return the state of a pack without members: zero throughout."""
+
+    def zeros(shapes: Sequence[tuple[int, ...]], *, wanted: bool = True) -> list[Any]:
+        return [tf.zeros((key.n_slots, *shape), key.dtype) for shape in shapes] if wanted else []
+
+    weights, averages = weight_shapes(key), average_shapes(key)
+    return State(
+        weights=zeros(weights),
+        averages=zeros(averages),
+        first=zeros(weights, wanted=key.traits.first),
+        second=zeros(weights, wanted=key.traits.second),
+        best=zeros([*weights, *averages]),
+    )
+
+
+def weight_shapes(key: ProgramKey) -> list[tuple[int, int]]:
+    """Return the shapes of one member's trained weights, padded, in the order of `State.weights`."""
+    shapes = []
+    for number, (n_in, n_out) in enumerate(zip(key.widths, key.widths[1:], strict=False)):
+        shapes += [(n_in, n_out), (1, n_out)]
+        if key.traits.batch_norm and number < key.depth:
+            shapes += [(1, n_out), (1, n_out)]
+    return shapes
+
+
+def average_shapes(key: ProgramKey) -> list[tuple[int, int]]:
+    """Return the shapes of one member's moving averages, padded, in the order of `State.averages`."""
+    return [(1, key.width)] * (2 * key.depth) if key.traits.batch_norm else []
+
+
+def filled(key: ProgramKey, state: State, members: Mapping[int, tuple[MlpConfig, Arrays]]) -> State:
+    """Return the state with fresh members: their initial weights, fresh moments, all else untouched.
+
+    What the slots held before is gone, their best weights included.
+
+    Args:
+        key: Of the program.
+        state: Before.
+        members: By slot, the network and its kernels as `initial_kernels` made them.
+    """
+    if not members:
+        return state
+    slots = sorted(members)
+    fresh = [_fresh(key, *members[slot]) for slot in slots]
+    index = tf.constant([[slot] for slot in slots])
+
+    def put(tensors: list[Any], part: int) -> list[Any]:
+        columns = [np.stack([parts[part][position] for parts in fresh]) for position in range(len(tensors))]
+        return [
+            tf.tensor_scatter_nd_update(tensor, index, column)
+            for tensor, column in zip(tensors, columns, strict=True)
+        ]
+
+    return State(put(state.weights, 0), put(state.averages, 1), put(state.first, 2), put(state.second, 3), state.best)
+
+
+def _fresh(key: ProgramKey, config: MlpConfig, kernels: Arrays) -> tuple[Arrays, Arrays, Arrays, Arrays]:
+    shapes = weight_shapes(key)
+    per_layer = 4 if key.traits.batch_norm else 2
+    weights = [np.zeros(shape, key.dtype) for shape in shapes]
+    real = [np.zeros(shape, bool) for shape in shapes]
+    averages = [np.zeros(shape, key.dtype) for shape in average_shapes(key)]
+    for number, kernel in enumerate(kernels):
+        n_in, n_out = kernel.shape
+        weights[number * per_layer][:n_in, :n_out] = kernel
+        real[number * per_layer][:n_in, :n_out] = True
+        real[number * per_layer + 1][:, :n_out] = True
+        if config.batch_norm and number < key.depth:
+            weights[number * per_layer + 2][:, :n_out] = 1.0
+            real[number * per_layer + 2][:, :n_out] = True
+            real[number * per_layer + 3][:, :n_out] = True
+            averages[2 * number + 1][:, :n_out] = 1.0
+    start = ADAGRAD_START if config.optimizer == "adagrad" else 0.0
+    first = [np.zeros(shape, key.dtype) for shape in shapes] if key.traits.first else []
+    second = [start * mask.astype(key.dtype) for mask in real] if key.traits.second else []
+    return weights, averages, first, second
+
+
+def keras_weights(key: ProgramKey, config: MlpConfig, tensors: Sequence[Any], slot: int) -> Arrays:
+    """Return one member's weights in the order `keras.Model.set_weights` wants, without padding.
+
+    Args:
+        key: Of the program.
+        config: The member's network.
+        tensors: `State.best`, or weights and averages.
+        slot: The member's.
+    """
+    per_layer = 4 if key.traits.batch_norm else 2
+    n_weights = len(weight_shapes(key))
+    widths = (key.n_inputs, *config.units, key.n_outputs)
+    arrays: Arrays = []
+    for number, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+        position = number * per_layer
+        arrays.append(_read(tensors[position], slot, n_in, n_out))
+        arrays.append(_read(tensors[position + 1], slot, 1, n_out)[0])
+        if config.batch_norm and number < key.depth:
+            rest = (position + 2, position + 3, n_weights + 2 * number, n_weights + 2 * number + 1)
+            arrays += [_read(tensors[place], slot, 1, n_out)[0] for place in rest]
+    return arrays
+
+
+def _read(tensor: Any, slot: int, n_in: int, n_out: int) -> npt.NDArray[Any]:
+    return np.asarray(tensor[slot, :n_in, :n_out])
+
+
+def moved(state: State, slots: Sequence[int], n_slots: int) -> State:
+    """Return the state of a pack of another size, holding the given slots first and nothing behind them.
+
+    Args:
+        state: Before.
+        slots: Which to take along, in their new order; at most `n_slots`.
+        n_slots: Of the new pack.
+    """
+    index = tf.constant(list(slots), tf.int32)
+
+    def take(tensor: Any) -> Any:
+        return tf.pad(tf.gather(tensor, index), [[0, n_slots - len(slots)], *([[0, 0]] * (len(tensor.shape) - 1))])
+
+    return State(*([take(tensor) for tensor in part] for part in state.parts()))

@@ -1,0 +1,130 @@
+"""What decides a compiled program: shapes, and which features any member of the pack needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+from hpsearch.domain.metrics import Task
+from hpsearch.domain.mlp import MAX_UNITS, Activation, MlpConfig
+from workers.training.network import DType
+
+Mode = Literal["xla", "graph"]
+
+# Narrower networks are padded to this: on a CPU 16 units cost nearly as much as 64, and each width is one more program
+# to compile. Powers of two and of at least 64 also give bit for bit the same numbers whatever the padding (measured).
+MIN_WIDTH: Final = 64
+
+_FIRST_MOMENT: Final = frozenset({"momentum", "nesterov", "adam", "adamw"})
+_SECOND_MOMENT: Final = frozenset({"adagrad", "rmsprop", "adam", "adamw"})
+
+
+def padded_width(units: tuple[int, ...]) -> int:
+    """Return the width all hidden layers of a network are padded to; 0 for a linear model.
+
+    The smallest of 64, 128, 256, 384, 512, 768, 1024, … that holds the widest layer: a function of the network alone.
+    """
+    if not units:
+        return 0
+    widest = max(units)
+    width = MIN_WIDTH
+    while width < min(widest, MAX_UNITS):
+        width *= 2
+    between = width * 3 // 4
+    return between if width > 256 and widest <= between else width
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Features that cost time where nobody needs them, so a program has those of its members only.
+
+    Attributes:
+        activations: Sorted; a member's activation is an index into these.
+        batch_norm: Whether some member normalises.
+        dropout: Whether some member drops hidden units.
+        input_dropout: Whether some member drops inputs.
+        l2: Whether some member has weight decay in the loss.
+        first: Whether some optimiser keeps a first moment (or velocity).
+        second: Whether some optimiser keeps a second moment.
+    """
+
+    activations: tuple[Activation, ...]
+    batch_norm: bool
+    dropout: bool
+    input_dropout: bool
+    l2: bool
+    first: bool
+    second: bool
+
+    @classmethod
+    def of(cls, config: MlpConfig) -> Self:
+        """Return what one network needs."""
+        hidden = bool(config.units)
+        return cls(
+            activations=(config.activation,) if hidden else (),
+            batch_norm=config.batch_norm and hidden,
+            dropout=config.dropout > 0 and hidden,
+            input_dropout=config.input_dropout > 0,
+            l2=config.weight_decay > 0 and config.optimizer != "adamw",
+            first=config.optimizer in _FIRST_MOMENT,
+            second=config.optimizer in _SECOND_MOMENT,
+        )
+
+    def __or__(self, other: Traits) -> Traits:
+        """Return what both need."""
+        return Traits(
+            activations=tuple(sorted({*self.activations, *other.activations})),
+            batch_norm=self.batch_norm or other.batch_norm,
+            dropout=self.dropout or other.dropout,
+            input_dropout=self.input_dropout or other.input_dropout,
+            l2=self.l2 or other.l2,
+            first=self.first or other.first,
+            second=self.second or other.second,
+        )
+
+    def covers(self, other: Traits) -> bool:
+        """Return whether a program of these traits can train a network that needs the others."""
+        return (self | other) == self
+
+
+@dataclass(frozen=True)
+class ProgramKey:
+    """Everything a program is compiled for; equal keys share one program.
+
+    Attributes:
+        task: Decides the loss.
+        n_inputs: Width of the prepared input.
+        n_outputs: Width of the output.
+        n_train: Training rows held on the device, padding included.
+        n_held_out: Rows judged each epoch, padding included.
+        depth: Hidden layers.
+        width: Units of each hidden layer, padding included.
+        batch_size: Rows per step, at most `n_train`.
+        n_slots: Members trained side by side.
+        traits: Features.
+        dtype: Of weights and computation.
+        mode: Compiled by XLA, or run operation by operation.
+    """
+
+    task: Task
+    n_inputs: int
+    n_outputs: int
+    n_train: int
+    n_held_out: int
+    depth: int
+    width: int
+    batch_size: int
+    n_slots: int
+    traits: Traits
+    dtype: DType = "float32"
+    mode: Mode = "xla"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths from input to output, padding included."""
+        return (self.n_inputs, *(self.width for _ in range(self.depth)), self.n_outputs)
+
+    @property
+    def n_steps(self) -> int:
+        """Gradient steps an epoch has at most."""
+        return -(-self.n_train // self.batch_size)

@@ -1,0 +1,68 @@
+"""One optimiser step of all members, each by its own rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from workers.training.fused.rules import NAMES
+from workers.training.fused.traits import ProgramKey
+
+
+@dataclass(frozen=True)
+class Moments:
+    """First and second moments, parallel to the trained weights; empty where no optimiser of the program keeps them."""
+
+    first: list[Any]
+    second: list[Any]
+
+
+def updated(
+    key: ProgramKey, rules: Any, steps: Any, weights: Sequence[Any], gradients: Sequence[Any], moments: Moments
+) -> tuple[list[Any], Moments]:
+    """Return weights and moments after one step of each member's optimiser.
+
+    Args:
+        key: Of the program.
+        rules: (len(NAMES), K) coefficients, see `rules.Rule`.
+        steps: (K,) number of this step, from 1, of the weights' type.
+        weights: Trained weights; tensors of more than one row per member are kernels, which alone decay.
+        gradients: Of the mean loss without its L2 term, parallel to `weights`.
+        moments: Before the step.
+    """
+    rule = {name: rules[position][:, None, None] for position, name in enumerate(NAMES)}
+    t = steps[:, None, None]
+    correction = tf.sqrt(1.0 - tf.pow(rule["beta_2"], t)) / (1.0 - tf.pow(rule["beta_1"], t))
+    moment_scale = rule["moment_scale"] + rule["corrected_scale"] * correction
+    kernels = _kernels(key)
+    new_weights, first, second = [], [], []
+    for position, (weight, raw) in enumerate(zip(weights, gradients, strict=True)):
+        decays = position in kernels
+        gradient = raw + 2.0 * rule["l2"] * weight if decays and key.traits.l2 else raw
+        step = rule["gradient_scale"] * gradient
+        if key.traits.first:
+            m = moments.first[position]
+            m = m + (rule["gradient_in"] * gradient - rule["moment_out"] * m)
+            first.append(m)
+            step = moment_scale * m + step
+        if key.traits.second:
+            v = moments.second[position]
+            v = v + (rule["square_in"] * tf.square(gradient) - rule["square_out"] * v)
+            second.append(v)
+            step = step / (tf.sqrt(v + rule["inside"]) + rule["outside"])
+        new_weights.append((weight - weight * rule["shrink"] if decays else weight) - step)
+    return new_weights, Moments(first, second)
+
+
+def kernel_squares(key: ProgramKey, weights: Sequence[Any]) -> Any:
+    """Return the sum of squared kernels of each member, (K,)."""
+    squares = [tf.reduce_sum(tf.square(weights[position]), axis=(1, 2)) for position in sorted(_kernels(key))]
+    return tf.add_n(squares)
+
+
+def _kernels(key: ProgramKey) -> frozenset[int]:
+    per_layer = 4 if key.traits.batch_norm else 2
+    return frozenset(per_layer * number for number in range(key.depth + 1))
