@@ -9,8 +9,8 @@ VENV ?= .venv
 # EXTRAS=gpu installs TensorFlow with CUDA.
 EXTRAS ?=
 BIN := $(VENV)/bin
-# Test processes; `logical` is one per core.
-PYTEST_WORKERS ?= logical
+# Test processes; `auto` is one per core, up to eight, as far as memory goes.
+PYTEST_WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile
 LOCK := requirements$(if $(EXTRAS),-$(EXTRAS)).lock
 # One stamp per selection, so that changing EXTRAS installs again.

@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 _RUN_VARIABLE: Final = "HPSEARCH_TEST_RUN"
 # Set where a run without PostgreSQL must fail, as it must in CI.
 _REQUIRE_VARIABLE: Final = "HPSEARCH_TEST_REQUIRE_PG"
+_PROCESS_BYTES: Final = 2 * 2**30
 _BACKENDS: Final = ("sqlite", "postgresql")
 
 hypothesis.settings.register_profile("hpsearch", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("hpsearch")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process per core, up to eight, as far as memory goes: TensorFlow takes its share in each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores, 8, memory_bytes // _PROCESS_BYTES))
 
 
 def pytest_configure(config: pytest.Config) -> None:

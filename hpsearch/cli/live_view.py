@@ -124,7 +124,7 @@ def _board(snapshot: Snapshot, n_rows: int, width: int) -> Table:
     for title, cells in figures.items():
         # Figures are never cut: the parameters, last in the line, give way.
         table.add_column(title, justify="right", no_wrap=True, min_width=max(map(len, [title, *cells])))
-    table.add_column("parameters", no_wrap=True, overflow="ellipsis")
+    table.add_column("parameters")
     for index, row in enumerate(rows):
         table.add_row(*(cells[index] for cells in figures.values()), _parameters(row, names))
     return table
@@ -132,5 +132,6 @@ def _board(snapshot: Snapshot, n_rows: int, width: int) -> Table:
 
 def _parameters(row: LeaderboardRow, names: set[str]) -> Text:
     which = words.kind_of_trial(row.kind, row.params)
-    text = Text(f"{which}  " if which else "", style="magenta")
+    # The text, not the column, may not be folded: rich narrows only columns that may.
+    text = Text(f"{which}  " if which else "", style="magenta", no_wrap=True, overflow="ellipsis")
     return text.append(safe(parameters(row.params, names)), style="default")

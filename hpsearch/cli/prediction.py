@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,10 +24,28 @@ def predict(model: Path, data: Path, *, as_json: bool) -> None:
     check_readable(data)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no part of the result
-    predictions = _layout.load("workers.training.predict").predict_file(model, data)
+    with _quiet():
+        predictions = _layout.load("workers.training.predict").predict_file(model, data)
     if as_json:
         emit({"predictions": [asdict(prediction) for prediction in predictions]})
         return
     for prediction in predictions:
         value = prediction.value
         print(f"{value:.9g}" if isinstance(value, float) else safe(value).replace("\n", "\\n"))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TensorFlow's C++ part, which greets on the file descriptor itself, off stderr; not with HPSEARCH_DEBUG."""
+    if os.environ.get("HPSEARCH_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

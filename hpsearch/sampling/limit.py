@@ -20,7 +20,7 @@ from hpsearch.sampling.weights import n_weights, obeys
 
 Shares = Mapping[str, float]
 
-_MAX_FRAMES: Final = 20_000
+_MAX_FRAMES: Final = 5_000
 # Halvings of the range in which the largest allowed share is sought: 2^-20 is far below one unit of any width.
 _HALVINGS: Final = 20
 
@@ -151,13 +151,13 @@ class Limit:
     def frames(self) -> Iterator[Params]:
         """Yield every frame: one value for each class of values that switch the same conditions on, all depths.
 
-        Of more than 20,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
+        Of more than 5,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
         """
         slots = [replace(slot, values=self._representatives(slot)) for slot in self.plan.structural]
         try:
             radix = Radix(slots, cap=_MAX_FRAMES)
         except TooManyStatesError:
-            yield from map(self._random_frame, range(_MAX_FRAMES // 10))
+            yield from map(self._random_frame, range(_MAX_FRAMES))
             return
         if radix.size <= _MAX_FRAMES:
             yield from map(radix.point, range(radix.size))

@@ -68,11 +68,14 @@ class Novelty:
 
     def _neighbours(self, params: Params, seed: int, index: int) -> Iterator[Params]:
         """Yield untried points that differ in one listed parameter (and in what depends on it), nearest first."""
-        shares = shares_of(self._limit.plan, params)
+        # What only the move switches on has no value yet and takes a random one.
+        drawn = dict(zip(self._limit.middle, uniforms(len(self._searched), seed, index, 0, Stream.NOVEL), strict=True))
+        known = shares_of(self._limit.plan, params)
+        shares = {name: known[name] if name in params else drawn[name] for name in known}
         moves = [(slot, u) for slot in self._searched if slot.name in params for u in _beside(slot, params[slot.name])]
-        ties = uniforms(len(moves), seed, index, Stream.NOVEL)
+        ties = uniforms(len(moves), seed, index, 1, Stream.NOVEL)
         gaps = [_gap(slot, u, shares[slot.name]) for slot, u in moves]
-        for at in sorted(range(len(moves)), key=lambda i: (gaps[i], ties[i])):
+        for at in sorted(range(len(moves)), key=lambda i: (round(gaps[i], 9), ties[i])):
             name, u = moves[at][0].name, moves[at][1]
             moved = point_at(self._limit.plan, {**shares, name: u})
             if self._new(moved):
@@ -80,12 +83,13 @@ class Novelty:
 
     def _elsewhere(self, params: Params, seed: int, index: int) -> Iterator[Params]:
         if self._grid is None:
-            draws = (draw(self._limit, seed, index * _MAX_DRAWS + i, stream=Stream.NOVEL) for i in range(_MAX_DRAWS))
-            yield from filter(self._new, draws)
+            first = index * _MAX_DRAWS
+            indices = range(first, first + _MAX_DRAWS)
+            yield from filter(self._new, (draw(self._limit, seed, i, stream=Stream.ELSEWHERE) for i in indices))
             return
         places = {self._grid.index_of(tried) for tried in self._tried.values()}
         untried = [place for place in range(self._grid.size) if place not in places]
-        words = raw_words(_MAX_COMPARED, seed, index, Stream.NOVEL).tolist() if untried else []
+        words = raw_words(_MAX_COMPARED, seed, index, Stream.ELSEWHERE).tolist() if untried else []
         some = untried if len(untried) <= _MAX_COMPARED else [untried[word % len(untried)] for word in words]
         yield from sorted(map(self._grid.point, some), key=lambda point: self._apart(point, params))
 

@@ -23,6 +23,7 @@ class Stream(IntEnum):
     MODEL = 6
     NOVEL = 7
     FRAMES = 8
+    ELSEWHERE = 9
 
 
 def raw_words(n: int, *entropy: int) -> NDArray[np.uint64]:

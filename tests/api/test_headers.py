@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -10,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from api.app import create_app
 from api.middleware.gate import Gate
 from api.middleware.scope import REQUEST_ID
+from hpsearch.errors import InvalidInputError
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge
 
@@ -189,3 +192,14 @@ def test_health_and_readiness(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> No
     assert answer.status_code == 503
     assert answer.json()["checks"] == {"database": False, "disk": True}
     assert "Retry-After" in answer.headers
+
+
+def test_the_application_is_made_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `uvicorn api.app:create_app --factory` makes it."""
+    monkeypatch.setenv("HPSEARCH_DATA_DIR", str(tmp_path / "here"))
+    with TestClient(create_app()) as client:
+        assert client.get("/readyz").status_code == 200
+    assert (tmp_path / "here" / "hpsearch.sqlite3").exists()
+    monkeypatch.setenv("HPSEARCH_LEASE_S", "soon")
+    with pytest.raises(InvalidInputError, match="HPSEARCH_LEASE_S"):
+        create_app()

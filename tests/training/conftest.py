@@ -1,11 +1,9 @@
-"""A reference engine shared by all tests of training, small data sets as workers get them, and a sink that remembers."""
+"""A reference engine shared by all tests of training, and small data sets as workers get them."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import DEFAULT_METRIC, Task, direction_of
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
-from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
+from tests.training.memory import Builtin, MakeTask, Memory, Run, Store, Stored
 from workers.training.task import TrialTask
 
 if TYPE_CHECKING:
@@ -59,49 +56,6 @@ def exact_engine(_tensorflow: None) -> ReferenceEngine:
     return ReferenceEngine(dtype="float64")
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A data set as a worker gets it."""
-
-    content: Path
-    profile: DatasetProfile
-    digest: str
-
-
-@dataclass
-class Memory:
-    """A sink that remembers everything."""
-
-    keep: bool = True
-    stop_after: int | None = None
-    measurements: list[Measurement] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    models: list[Path | None] = field(default_factory=list)
-    offered: list[float] = field(default_factory=list)
-
-    def epoch(self, task: TrialTask, measurement: Measurement) -> None:
-        self.measurements.append(measurement)
-
-    def finished(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
-        self.outcomes.append(outcome)
-        self.models.append(model)
-
-    def should_stop(self, task: TrialTask) -> bool:
-        return self.stop_after is not None and len(self.measurements) >= self.stop_after
-
-    def keeps_model(self, task: TrialTask, value: float) -> bool:
-        self.offered.append(value)
-        return self.keep
-
-    @property
-    def outcome(self) -> Outcome:
-        (outcome,) = self.outcomes
-        return outcome
-
-    def curve(self, metric: str) -> list[float | None]:
-        return [measurement.metrics[metric] for measurement in self.measurements]
-
-
 def stored(directory: Path, frame: pl.DataFrame, *, target: str, task: Task | None = None) -> Stored:
     from hpsearch.data.reading.raw import RawColumns
     from hpsearch.ingest.content import write_content
@@ -120,7 +74,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def store(data_dir: Path) -> Callable[..., Stored]:
+def store(data_dir: Path) -> Store:
     """Store a frame: `store(frame, target=…, task=…)`."""
 
     def keep(frame: pl.DataFrame, *, target: str, task: Task | None = None) -> Stored:
@@ -130,7 +84,7 @@ def store(data_dir: Path) -> Callable[..., Stored]:
 
 
 @pytest.fixture(scope="session")
-def builtin(data_dir: Path) -> Callable[[str], Stored]:
+def builtin(data_dir: Path) -> Builtin:
     """One of scikit-learn's own sets, by name."""
     from hpsearch.ingest.intake import ingest_named
 
@@ -147,7 +101,7 @@ def builtin(data_dir: Path) -> Callable[[str], Stored]:
 
 
 @pytest.fixture(scope="session")
-def linear(store: Callable[..., Stored]) -> Stored:
+def linear(store: Store) -> Stored:
     """120 rows, three real columns, a linear target with noise."""
     random = np.random.default_rng(7)
     x = random.normal(size=(120, 3)) * [1.0, 20.0, 0.1] + [0.0, 500.0, -3.0]
@@ -181,12 +135,12 @@ def mixed_frame() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def mixed(store: Callable[..., Stored], mixed_frame: pl.DataFrame) -> Stored:
+def mixed(store: Store, mixed_frame: pl.DataFrame) -> Stored:
     return store(mixed_frame, target="label")
 
 
 @pytest.fixture
-def make_task(tmp_path: Path) -> Callable[..., TrialTask]:
+def make_task(tmp_path: Path) -> MakeTask:
     """A task: `make_task(stored, params, metric=…, epochs=…, …)`."""
     number = iter(range(1_000))
 
@@ -236,7 +190,7 @@ def make_task(tmp_path: Path) -> Callable[..., TrialTask]:
 
 
 @pytest.fixture
-def run(engine: ReferenceEngine, make_task: Callable[..., TrialTask]) -> Iterator[Callable[..., Memory]]:
+def run(engine: ReferenceEngine, make_task: MakeTask) -> Run:
     """Train one trial and return what its sink got: `run(stored, params, …)` as for `make_task`."""
 
     def train(data: Stored, params: dict[str, Any], *, sink: Memory | None = None, **rest: Any) -> Memory:
@@ -244,4 +198,4 @@ def run(engine: ReferenceEngine, make_task: Callable[..., TrialTask]) -> Iterato
         engine.train([make_task(data, params, **rest)], memory)
         return memory
 
-    yield train
+    return train

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 
-def part(n_rows):
+def part(n_rows: int):
     from workers.training.rows import Part
 
     rows = np.arange(n_rows)
     return Part(np.stack([rows, 2.0 * rows], axis=1).astype(np.float32), rows.astype(np.int32), rows, rows)
 
 
-@pytest.mark.parametrize(("n_rows", "batch_size", "sizes"), [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 64, [3]), (2, 1, [1, 1])])
-def test_every_epoch_is_one_pass_in_the_order_set_for_it(n_rows, batch_size, sizes):
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "sizes"), [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 64, [3]), (2, 1, [1, 1])]
+)
+def test_every_epoch_is_one_pass_in_the_order_set_for_it(n_rows: int, batch_size: int, sizes: list[int]):
     from workers.training.batches import BatchStream
 
     stream = BatchStream(part(n_rows), batch_size)

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,9 +18,10 @@ from sklearn import metrics as reference
 
 from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
+from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import Split
 from hpsearch.model_card import read_card
-from tests.training.conftest import Memory
+from tests.training.memory import Builtin, Memory, Run, Store, Stored
 
 PARAMS = {
     "layers": 2,
@@ -56,11 +59,12 @@ json.dump(ours.tolist(), open(sys.argv[3], "w"))
 """
 
 
-def by_a_stranger(model: Path, data, rows, tmp_path: Path) -> np.ndarray:
+def by_a_stranger(model: Path, data: Stored, rows: Any, tmp_path: Path) -> np.ndarray:
     """Return what the file says of some rows, in a clean process that imports Keras and numpy only."""
     table = read_table(data.content, data.profile, data.digest)
     columns = {
-        name: [None if v is None or v != v else v for v in values[rows].tolist()] for name, values in table.columns.items()
+        name: [None if v is None or (isinstance(v, float) and isnan(v)) else v for v in values[rows].tolist()]
+        for name, values in table.columns.items()
     }
     given, answer = tmp_path / "rows.json", tmp_path / "answer.json"
     given.write_text(json.dumps(columns))
@@ -70,12 +74,12 @@ def by_a_stranger(model: Path, data, rows, tmp_path: Path) -> np.ndarray:
     return np.array(json.loads(answer.read_text()))
 
 
-def validation_rows(data, split=None):
+def validation_rows(data: Stored, split: Split | None = None):
     table = read_table(data.content, data.profile, data.digest)
     return table, split_rows(table, data.profile.task, split or Split()).folds[0].validation
 
 
-def test_a_model_of_a_matrix_scores_the_reported_value_in_a_clean_process(run, builtin, tmp_path):
+def test_a_model_of_a_matrix_scores_the_reported_value_in_a_clean_process(run: Run, builtin: Builtin, tmp_path: Path):
     data = builtin("digits")
     memory = run(data, PARAMS, metric="loss", epochs=4, model=True)
     table, rows = validation_rows(data)
@@ -84,10 +88,12 @@ def test_a_model_of_a_matrix_scores_the_reported_value_in_a_clean_process(run, b
     assert p.sum(axis=1) == pytest.approx(1.0)
     assert reference.log_loss(table.target[rows], p) == pytest.approx(memory.outcome.value, abs=1e-5)
     said = p.argmax(axis=1)
-    assert reference.accuracy_score(table.target[rows], said) == pytest.approx(memory.outcome.metrics["accuracy"], abs=1e-5)
+    assert reference.accuracy_score(table.target[rows], said) == pytest.approx(
+        memory.outcome.metrics["accuracy"], abs=1e-5
+    )
 
 
-def test_a_model_of_mixed_columns_scores_the_reported_value_in_a_clean_process(run, mixed, tmp_path):
+def test_a_model_of_mixed_columns_scores_the_reported_value_in_a_clean_process(run: Run, mixed: Stored, tmp_path: Path):
     """Early stopping, so that the best weights and not the last are in the file; awkward names, missing values."""
     params = {**PARAMS, "learning_rate": 0.1, "batch_size": 8}
     rule = {"patience": 4}
@@ -100,7 +106,7 @@ def test_a_model_of_mixed_columns_scores_the_reported_value_in_a_clean_process(r
     assert reference.log_loss(table.target[rows], p[:, 0]) == pytest.approx(memory.outcome.value, abs=1e-5)
 
 
-def scored_here(memory: Memory, data, split=None):
+def scored_here(memory: Memory, data: Stored, split: Split | None = None):
     """Return predictions of the file for the validation rows, and the truth, in this process."""
     import keras
 
@@ -110,7 +116,8 @@ def scored_here(memory: Memory, data, split=None):
     card = read_card(memory.models[0])
     model = keras.models.load_model(memory.models[0])
     if card.form == "matrix":
-        raw = np.stack([table.columns[c.name][rows] for c in card.columns], axis=1).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and the file takes that
+            raw = np.stack([table.columns[c.name][rows] for c in card.columns], axis=1).astype(np.float32)
     else:
         raw = {
             c.input: np.array([[v or ""] for v in table.columns[c.name][rows]], dtype=object)
@@ -122,7 +129,7 @@ def scored_here(memory: Memory, data, split=None):
 
 
 @pytest.mark.parametrize("metric", ["mse", "r2", "loss"])
-def test_a_regression_model_answers_in_the_targets_unit(run, builtin, metric):
+def test_a_regression_model_answers_in_the_targets_unit(run: Run, builtin: Builtin, metric: str):
     data = builtin("diabetes")
     memory = run(data, PARAMS, metric=metric, epochs=4, model=True)
     predicted, truth = scored_here(memory, data)
@@ -132,18 +139,19 @@ def test_a_regression_model_answers_in_the_targets_unit(run, builtin, metric):
     assert reference.r2_score(truth, predicted[:, 0]) == pytest.approx(memory.outcome.metrics["r2"], abs=1e-5)
 
 
-def test_a_large_target_keeps_its_decimals(run, store):
+def test_a_large_target_keeps_its_decimals(run: Run, store: Store):
     random = np.random.default_rng(0)
     x = random.normal(size=(90, 2))
     frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": 3e8 + x[:, 0] - x[:, 1]})
     data = store(frame, target="y", task="regression")
     memory = run(data, {"layers": 0, "learning_rate": 0.1, "batch_size": 8}, epochs=10, model=True)
+    assert memory.outcome.state == "COMPLETE", memory.outcome.detail
     predicted, truth = scored_here(memory, data)
     assert reference.mean_squared_error(truth, predicted[:, 0]) == pytest.approx(memory.outcome.value, rel=1e-5)
     assert memory.outcome.value < 0.5
 
 
-def test_columns_that_float32_hardly_holds_are_trained_on_as_they_will_be_read(run, store):
+def test_columns_that_float32_hardly_holds_are_trained_on_as_they_will_be_read(run: Run, store: Store):
     """A time stamp in seconds has a step of 128 in float32; and a huge value must not become infinite."""
     random = np.random.default_rng(0)
     stamp = 1.7e9 + random.integers(0, 2_000, 120).astype(float)
@@ -156,23 +164,27 @@ def test_columns_that_float32_hardly_holds_are_trained_on_as_they_will_be_read(r
     assert memory.outcome.metrics["accuracy"] > 0.8
 
 
-def test_a_column_constant_in_training_becomes_nothing(run, store):
+def test_a_column_constant_in_training_becomes_nothing(run: Run, store: Store):
     random = np.random.default_rng(0)
     n = 60
     part = np.array(["train"] * 40 + ["validation"] * 20)
     blank = np.where(part == "train", 5.0, random.normal(0, 1e7, n))
     x = random.normal(size=n)
-    frame = pl.DataFrame({"x": x, "blank": blank, "flag": np.where(part == "train", 1.0, 0.0), "y": 2 * x, "part": part.tolist()})
+    frame = pl.DataFrame(
+        {"x": x, "blank": blank, "flag": np.where(part == "train", 1.0, 0.0), "y": 2 * x, "part": part.tolist()}
+    )
     data = store(frame, target="y", task="regression")
     split = Split(column="part", test=0.0)
-    memory = run(data, {"layers": 0, "learning_rate": 0.1, "batch_size": 8}, metric="r2", epochs=15, split=split, model=True)
+    memory = run(
+        data, {"layers": 0, "learning_rate": 0.1, "batch_size": 8}, metric="r2", epochs=15, split=split, model=True
+    )
     assert memory.outcome.value > 0.9
     predicted, truth = scored_here(memory, data, split)
     assert reference.r2_score(truth, predicted[:, 0]) == pytest.approx(memory.outcome.value, abs=1e-5)
     assert [column.name for column in read_card(memory.models[0]).columns] == ["x", "blank", "flag"]
 
 
-def test_the_graph_prepares_rows_exactly_as_training_does(mixed):
+def test_the_graph_prepares_rows_exactly_as_training_does(mixed: Stored):
     import keras
 
     from hpsearch.data.prepare import fit_preparation
@@ -195,7 +207,7 @@ def test_the_graph_prepares_rows_exactly_as_training_does(mixed):
 
 
 @pytest.mark.parametrize("indicators", [False, True])
-def test_missing_numbers_and_unknown_texts_are_filled_in_the_graph(indicators):
+def test_missing_numbers_and_unknown_texts_are_filled_in_the_graph(indicators: bool):
     import keras
 
     from hpsearch.data.column_plan import ColumnPlan
@@ -229,7 +241,7 @@ def test_missing_numbers_and_unknown_texts_are_filled_in_the_graph(indicators):
     np.testing.assert_allclose(got, plain, rtol=1e-6)
 
 
-def test_the_card_says_what_the_file_is(run, mixed):
+def test_the_card_says_what_the_file_is(run: Run, mixed: Stored):
     memory = run(mixed, PARAMS, epochs=2, model=True, seed=17)
     card = read_card(memory.models[0])
     assert (card.task, card.target, card.classes) == ("binary", "label", ("no", "yes"))
@@ -247,7 +259,7 @@ def test_the_card_says_what_the_file_is(run, mixed):
     assert card.n_training_rows == 180
 
 
-def test_the_file_holds_built_in_layers_only_and_no_dropout(run, mixed):
+def test_the_file_holds_built_in_layers_only_and_no_dropout(run: Run, mixed: Stored):
     memory = run(mixed, PARAMS, epochs=1, model=True)
     with zipfile.ZipFile(memory.models[0]) as archive:
         config = json.loads(archive.read("config.json"))
@@ -257,19 +269,21 @@ def test_the_file_holds_built_in_layers_only_and_no_dropout(run, mixed):
     assert not [layer for layer in config["config"]["layers"] if layer["class_name"] in ("Dropout", "Lambda")]
 
 
-def modules_of(config):
+def modules_of(config: MlpConfig):
     if isinstance(config, dict):
         own = [config["module"]] if config.get("module") else []
         return own + [module for value in config.values() for module in modules_of(value)]
     return [module for value in config for module in modules_of(value)] if isinstance(config, list) else []
 
 
-def test_a_file_that_predicts_otherwise_fails_the_trial_and_is_not_left(run, builtin, tmp_path, monkeypatch):
+def test_a_file_that_predicts_otherwise_fails_the_trial_and_is_not_left(
+    run: Run, builtin: Builtin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     import workers.training.export as module
 
     raw_model = module.raw_model
 
-    def broken(source, task, form):
+    def broken(source: Any, task: Any, form: Any) -> Any:
         kernel = source.fitted.network.get_layer("mlp_output").kernel
         before = kernel.numpy()
         kernel.assign(-before)
@@ -288,13 +302,15 @@ def test_a_file_that_predicts_otherwise_fails_the_trial_and_is_not_left(run, bui
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.keras"]
 
 
-def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(run, builtin, monkeypatch):
+def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(
+    run: Run, builtin: Builtin, monkeypatch: pytest.MonkeyPatch
+):
     """The file agrees with the network but for the last digits, and one row changes sides."""
     import workers.training.export as module
 
     predict_raw, scored = module.predict_raw, []
 
-    def nudged(model, raw):
+    def nudged(model: Any, raw: Any) -> np.ndarray:
         p = predict_raw(model, raw)
         best = p.max(axis=1) - np.sort(p, axis=1)[:, -2]
         row = best.argmin()
@@ -312,10 +328,12 @@ def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(run
     assert memory.outcome.metrics["accuracy"] == memory.outcome.value == read_card(memory.models[0]).value
 
 
-def test_a_disk_that_fills_while_writing_gives_the_trial_back(run, builtin, tmp_path, monkeypatch):
+def test_a_disk_that_fills_while_writing_gives_the_trial_back(
+    run: Run, builtin: Builtin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     import workers.training.export as module
 
-    def full(path, card):
+    def full(path: Path, card: Any) -> None:
         raise OSError(28, "no space left on device")
 
     monkeypatch.setattr(module, "write_card", full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import fmean, pstdev
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +13,14 @@ from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
 from hpsearch.domain.study import Split
 from hpsearch.model_card import read_card
-from tests.training.conftest import Memory
+from tests.training.memory import Builtin, Memory, Run
 
 PARAMS = {"layers": 1, "units": 12, "learning_rate": 0.02, "batch_size": 16, "dropout": 0.1}
 FOLDS = Split(folds=3)
 
 
 @pytest.fixture(scope="module")
-def crossed(engine, builtin, tmp_path_factory):
+def crossed(engine: Any, builtin: Builtin, tmp_path_factory: pytest.TempPathFactory):
     """One cross-validated trial with its model, looked at from several sides."""
     from hpsearch.domain.lifecycle import TrialKind
     from hpsearch.domain.training import Training
@@ -27,9 +28,7 @@ def crossed(engine, builtin, tmp_path_factory):
     from workers.training.task import TrialTask
 
     data = builtin("iris")
-    trial = ClaimedTrial(
-        trial_id="t", study_id="s", number=0, kind=TrialKind.SEARCH, attempt=1, params=PARAMS, seed=3
-    )
+    trial = ClaimedTrial(trial_id="t", study_id="s", number=0, kind=TrialKind.SEARCH, attempt=1, params=PARAMS, seed=3)
     brief = StudyBrief(
         study_id="s",
         name="s",
@@ -48,20 +47,20 @@ def crossed(engine, builtin, tmp_path_factory):
     return memory
 
 
-def folds_of(memory):
+def folds_of(memory: Memory):
     folds = {}
     for measurement in memory.measurements:
         folds.setdefault(measurement.metrics["fold"], []).append(measurement.metrics)
     return folds
 
 
-def test_folds_are_trained_one_after_another_and_epochs_run_on(crossed):
+def test_folds_are_trained_one_after_another_and_epochs_run_on(crossed: Memory):
     assert [measurement.epoch for measurement in crossed.measurements] == list(range(1, len(crossed.measurements) + 1))
     assert list(folds_of(crossed)) == [1.0, 2.0, 3.0]
     assert crossed.outcome.epochs == len(crossed.measurements) <= 27
 
 
-def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crossed):
+def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crossed: Memory):
     bests = []
     for curve in folds_of(crossed).values():
         losses = [metrics["loss"] for metrics in curve]
@@ -77,12 +76,14 @@ def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crosse
     assert outcome.best_epoch == round(fmean(epoch for epoch, _ in bests))
 
 
-def test_folds_start_from_different_weights(crossed):
+def test_folds_start_from_different_weights(crossed: Memory):
     firsts = [curve[0]["train_loss"] for curve in folds_of(crossed).values()]
     assert len(set(firsts)) == 3
 
 
-def test_the_model_of_a_cross_validated_trial_is_trained_on_all_rows_but_the_test_rows(crossed, builtin):
+def test_the_model_of_a_cross_validated_trial_is_trained_on_all_rows_but_the_test_rows(
+    crossed: Memory, builtin: Builtin
+):
     card = read_card(crossed.models[0])
     data = builtin("iris")
     table = read_table(data.content, data.profile, data.digest)
@@ -94,7 +95,7 @@ def test_the_model_of_a_cross_validated_trial_is_trained_on_all_rows_but_the_tes
     assert "mean" in card.judged_on
 
 
-def test_its_model_predicts_well(crossed, builtin):
+def test_its_model_predicts_well(crossed: Memory, builtin: Builtin):
     import polars as pl
 
     from workers.training.predict import predict
@@ -104,16 +105,16 @@ def test_its_model_predicts_well(crossed, builtin):
     assert np.mean(np.array(said) == frame["species"].to_numpy()) > 0.85
 
 
-def test_a_stop_between_folds_reports_nothing(run, builtin):
+def test_a_stop_between_folds_reports_nothing(run: Run, builtin: Builtin):
     memory = run(builtin("iris"), PARAMS, epochs=3, split=FOLDS, sink=Memory(stop_after=5))
     assert len(memory.measurements) == 5
     assert memory.outcomes == []
 
 
-def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_once(run, builtin):
-    from workers.training.model_file import predict_raw
-
+def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_once(run: Run, builtin: Builtin):
     import keras
+
+    from workers.training.model_file import predict_raw
 
     data = builtin("wine")
     memory = run(data, PARAMS, metric="loss", kind="refit", refit_epochs=7, epochs=3, model=True)
@@ -134,7 +135,7 @@ def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_
     assert card.judged_on == "the test rows"
 
 
-def test_a_refit_lowers_the_learning_rate_by_the_training_loss(run, builtin):
+def test_a_refit_lowers_the_learning_rate_by_the_training_loss(run: Run, builtin: Builtin):
     params = {**PARAMS, "learning_rate": 1e-9, "lr_decay_factor": 0.5, "lr_decay_patience": 1}
     memory = run(builtin("wine"), params, kind="refit", refit_epochs=4, lr_decay={"floor": 0.0})
     rates = memory.curve("learning_rate")
@@ -149,7 +150,7 @@ def test_a_refit_lowers_the_learning_rate_by_the_training_loss(run, builtin):
         ({"refit_epochs": 3, "split": Split(test=0.0)}, "the study has none"),
     ],
 )
-def test_a_refit_that_can_not_be_done_says_why(run, builtin, rest, sentence):
+def test_a_refit_that_can_not_be_done_says_why(run: Run, builtin: Builtin, rest: dict[str, Any], sentence: str):
     outcome = run(builtin("iris"), PARAMS, kind="refit", **rest).outcome
     assert (outcome.state, outcome.cause) == ("FAILED", "training_error")
     assert sentence in outcome.detail

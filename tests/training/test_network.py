@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -8,26 +8,26 @@ import pytest
 from hpsearch.domain.mlp import Activation, Init, MlpConfig, Optimizer, count_weights
 
 
-def build(config, *, n_inputs=5, n_outputs=3, seed=1, dtype="float32"):
+def build(config: MlpConfig, *, n_inputs: int = 5, n_outputs: int = 3, seed: int = 1, dtype: Any = "float32"):
     from workers.training.network import build_network
 
     return build_network(config, n_inputs=n_inputs, n_outputs=n_outputs, seed=seed, dtype=dtype)
 
 
-def weights(network):
+def weights(network: Any):
     return {weight.path: np.asarray(weight.numpy()) for weight in network.trainable_variables}
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("units", [(), (4,), (7, 2, 5)])
-def test_it_has_exactly_the_weights_that_the_limit_counts(units, batch_norm):
+def test_it_has_exactly_the_weights_that_the_limit_counts(units: tuple[int, ...], batch_norm: bool):
     network = build(MlpConfig(units=units, batch_norm=batch_norm))
     expected = count_weights(units, n_inputs=5, n_outputs=3, batch_norm=batch_norm)
     assert sum(weight.size for weight in weights(network).values()) == expected
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))
-def test_every_activation_stands_behind_each_hidden_layer(activation):
+def test_every_activation_stands_behind_each_hidden_layer(activation: Any):
     import keras
 
     network = build(MlpConfig(units=(4, 3), activation=activation))
@@ -60,7 +60,7 @@ SCALES = {
 
 
 @pytest.mark.parametrize("init", [name for name in get_args(Init) if name != "auto"])
-def test_every_initialisation_has_its_variance_and_no_bias(init):
+def test_every_initialisation_has_its_variance_and_no_bias(init: Any):
     network = build(MlpConfig(units=(300,), init=init), n_inputs=400)
     kernel, bias = (w.numpy() for w in network.get_layer("mlp_hidden_1").weights)
     assert kernel.var() == pytest.approx(SCALES[init], rel=0.03)
@@ -101,7 +101,7 @@ def test_dropout_drops_in_training_by_the_seed_and_never_in_inference():
     x = np.ones((2_000, 5), np.float32)
     config = MlpConfig(units=(6,), input_dropout=0.3)
 
-    def dropped(seed):
+    def dropped(seed: int) -> np.ndarray:
         network = build(config, seed=seed)
         return np.asarray(network.layers[1](x, training=True).numpy())
 
@@ -123,7 +123,11 @@ def test_every_optimiser_is_kerass_own():
         optimizer = build_optimizer(config, build(config))
         assert optimizer.built
         assert float(optimizer.learning_rate) == pytest.approx(0.02)
-        names[name] = (type(optimizer).__name__, getattr(optimizer, "momentum", None), getattr(optimizer, "nesterov", None))
+        names[name] = (
+            type(optimizer).__name__,
+            getattr(optimizer, "momentum", None),
+            getattr(optimizer, "nesterov", None),
+        )
     assert names == {
         "sgd": ("SGD", 0.0, False),
         "momentum": ("SGD", 0.7, False),

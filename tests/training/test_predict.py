@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,23 +11,21 @@ import pytest
 
 from hpsearch.errors import InvalidInputError
 from hpsearch.model_card import CARD_MEMBER, read_card
+from tests.training.memory import Memory, Run, Store, Stored
 from workers.training.predict import predict, predict_file
 
 PARAMS = {"layers": 1, "units": 8, "learning_rate": 0.02, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
-def model(engine, mixed, tmp_path_factory):
+def model(engine: Any, mixed: Stored, tmp_path_factory: pytest.TempPathFactory):
     from hpsearch.domain.lifecycle import TrialKind
     from hpsearch.domain.study import Split
     from hpsearch.domain.training import Training
     from hpsearch.wire.claims import ClaimedTrial, StudyBrief
-    from tests.training.conftest import Memory
     from workers.training.task import TrialTask
 
-    trial = ClaimedTrial(
-        trial_id="t", study_id="s", number=0, kind=TrialKind.SEARCH, attempt=1, params=PARAMS, seed=3
-    )
+    trial = ClaimedTrial(trial_id="t", study_id="s", number=0, kind=TrialKind.SEARCH, attempt=1, params=PARAMS, seed=3)
     brief = StudyBrief(
         study_id="s",
         name="s",
@@ -45,7 +45,7 @@ def model(engine, mixed, tmp_path_factory):
     return path
 
 
-def test_it_predicts_labels_with_probabilities_row_by_row(model, mixed_frame):
+def test_it_predicts_labels_with_probabilities_row_by_row(model: Path, mixed_frame: pl.DataFrame):
     predictions = predict(model, mixed_frame)
     assert len(predictions) == mixed_frame.height
     right = [p.value == label for p, label in zip(predictions, mixed_frame["label"], strict=True)]
@@ -56,60 +56,62 @@ def test_it_predicts_labels_with_probabilities_row_by_row(model, mixed_frame):
         assert p.probabilities[p.value] == max(p.probabilities.values())
 
 
-def test_order_of_columns_and_further_columns_do_not_matter(model, mixed_frame):
+def test_order_of_columns_and_further_columns_do_not_matter(model: Path, mixed_frame: pl.DataFrame):
     turned = mixed_frame.select(reversed(mixed_frame.columns)).with_columns(pl.lit("?").alias("more")).drop("label")
     assert predict(model, turned) == predict(model, mixed_frame)
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
-def test_files_of_each_kind_give_the_same_predictions(model, mixed_frame, tmp_path, kind):
-    # Blanks around a text do not survive a CSV, so the one text with a line end in it goes through all three as it is.
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_files_of_each_kind_give_the_same_predictions(
+    model: Path, mixed_frame: pl.DataFrame, tmp_path: Path, kind: str
+):
     rows = mixed_frame.head(40).drop("label")
     path = tmp_path / f"rows.{kind}"
-    if kind == "csv":
-        rows.write_csv(path)
-    elif kind == "parquet":
-        rows.write_parquet(path)
-    else:
-        texts = {"colour", "mlp_output"}
-        filled = {name: rows[name].fill_null("") if name in texts else rows[name].fill_null(np.nan) for name in rows.columns}
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, series in filled.items():
-                values = series.to_numpy()
-                with archive.open(f"{name.replace('/', '_')}.npy", "w") as member:
-                    np.save(member, values.astype(str) if name in texts else values, allow_pickle=False)
-        with pytest.raises(InvalidInputError, match="member/guest"):
-            predict_file(model, path)
-        return
+    rows.write_csv(path) if kind == "csv" else rows.write_parquet(path)
     assert predict_file(model, path) == predict(model, rows)
 
 
-def test_one_row_and_missing_cells_are_enough(model, mixed_frame):
+def test_a_matrix_of_numpy_is_read_with_and_without_a_target(run: Run, store: Store, tmp_path: Path):
+    random = np.random.default_rng(2)
+    matrix = random.normal(size=(60, 2))
+    goal = matrix[:, 0] > matrix[:, 1]
+    frame = pl.DataFrame({"x0": matrix[:, 0], "x1": matrix[:, 1], "y": goal.astype(int)})
+    memory = run(store(frame, target="y"), {"layers": 0, "learning_rate": 0.1, "batch_size": 8}, epochs=10, model=True)
+    path = tmp_path / "rows.npz"
+    answers = []
+    for more in ({}, {"y": goal.astype(int)}):
+        np.savez(path, X=matrix, **more)
+        answers.append(predict_file(memory.models[0], path))
+    assert answers[0] == answers[1]
+    assert np.mean([p.value == str(int(label)) for p, label in zip(answers[0], goal, strict=True)]) > 0.9
+
+
+def test_one_row_and_missing_cells_are_enough(model: Path, mixed_frame: pl.DataFrame):
     row = mixed_frame.head(1).with_columns(pl.lit(None, dtype=pl.Float64).alias("size"), pl.lit(None).alias("colour"))
     (prediction,) = predict(model, row)
     assert prediction.value in {"no", "yes"}
 
 
-def test_numbers_written_as_texts_are_read_as_numbers(model, mixed_frame):
+def test_numbers_written_as_texts_are_read_as_numbers(model: Path, mixed_frame: pl.DataFrame):
     rows = mixed_frame.head(20)
     texts = rows.with_columns(pl.col("size").cast(pl.String), pl.col("constant").cast(pl.String))
     assert predict(model, texts) == predict(model, rows)
 
 
-def test_missing_columns_are_named(model, mixed_frame):
+def test_missing_columns_are_named(model: Path, mixed_frame: pl.DataFrame):
     with pytest.raises(InvalidInputError) as caught:
         predict(model, mixed_frame.drop("size", "colour"))
     assert "2 of the 6 columns" in caught.value.message
     assert "size, colour" in caught.value.message
 
 
-def test_a_text_in_a_numeric_column_is_named(model, mixed_frame):
+def test_a_text_in_a_numeric_column_is_named(model: Path, mixed_frame: pl.DataFrame):
     rows = mixed_frame.head(3).with_columns(pl.Series("size", ["1.5", "wide", None]))
     with pytest.raises(InvalidInputError, match="row 2 of column 'size' holds 'wide'"):
         predict(model, rows)
 
 
-def test_regression_predicts_numbers(run, linear):
+def test_regression_predicts_numbers(run: Run, linear: Stored):
     memory = run(linear, {"layers": 0, "learning_rate": 0.1, "batch_size": 16}, epochs=15, model=True)
     frame = pl.read_parquet(linear.content)
     predictions = predict(memory.models[0], frame)
@@ -117,7 +119,7 @@ def test_regression_predicts_numbers(run, linear):
     assert np.corrcoef([p.value for p in predictions], frame["y"])[0, 1] > 0.99
 
 
-def test_a_file_without_a_card_is_refused(tmp_path, model):
+def test_a_file_without_a_card_is_refused(tmp_path: Path, model: Path):
     bare = tmp_path / "bare.keras"
     with zipfile.ZipFile(model) as source, zipfile.ZipFile(bare, "w") as target:
         for name in source.namelist():
@@ -127,14 +129,19 @@ def test_a_file_without_a_card_is_refused(tmp_path, model):
         read_card(bare)
 
 
-def test_what_is_no_model_is_refused_in_one_sentence(tmp_path, model):
+def test_what_is_no_model_is_refused_in_one_sentence(tmp_path: Path, model: Path):
     text = tmp_path / "text.keras"
     text.write_text("hello")
     with pytest.raises(InvalidInputError, match="can not be opened"):
         read_card(text)
     with pytest.raises(InvalidInputError, match="there is no model file"):
         read_card(tmp_path / "gone.keras")
-    for content, sentence in ((b"not json", "damaged"), (b"[]", "damaged"), (b'{"version": 1}', "damaged"), (b'{"version": 99}', "version 99")):
+    for content, sentence in (
+        (b"not json", "damaged"),
+        (b"[]", "damaged"),
+        (b'{"version": 1}', "damaged"),
+        (b'{"version": 99}', "version 99"),
+    ):
         path = tmp_path / "card.keras"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(CARD_MEMBER, content)
@@ -142,7 +149,9 @@ def test_what_is_no_model_is_refused_in_one_sentence(tmp_path, model):
             read_card(path)
 
 
-def test_a_model_whose_network_is_damaged_is_refused_in_one_sentence(tmp_path, model, mixed_frame):
+def test_a_model_whose_network_is_damaged_is_refused_in_one_sentence(
+    tmp_path: Path, model: Path, mixed_frame: pl.DataFrame
+):
     path = tmp_path / "damaged.keras"
     with zipfile.ZipFile(model) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
@@ -151,7 +160,7 @@ def test_a_model_whose_network_is_damaged_is_refused_in_one_sentence(tmp_path, m
         predict(path, mixed_frame)
 
 
-def test_a_card_of_a_newer_minor_release_is_still_read(tmp_path, model):
+def test_a_card_of_a_newer_minor_release_is_still_read(tmp_path: Path, model: Path):
     path = tmp_path / "newer.keras"
     with zipfile.ZipFile(model) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hpsearch.domain.mlp import MlpConfig
@@ -39,7 +41,7 @@ def test_the_trials_own_values_replace_the_studys_one_by_one():
         (MlpConfig(lr_decay_factor=1.0, lr_decay_patience=9), None),
     ],
 )
-def test_the_trial_alone_can_switch_the_decay_on(config, decay):
+def test_the_trial_alone_can_switch_the_decay_on(config: MlpConfig, decay: Any):
     assert Schedule.of(config, BARE).lr_decay == decay
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -8,7 +10,7 @@ from hpsearch.domain.metrics import METRICS
 from workers.training.scores import score
 
 
-def probabilities(random, n, k, *, ties):
+def probabilities(random: np.random.Generator, n: int, k: int, *, ties: bool):
     raw = random.random((n, k)) + 0.01
     if ties:
         raw = np.round(raw, 1) + 0.1
@@ -17,7 +19,7 @@ def probabilities(random, n, k, *, ties):
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_multiclass_metrics_are_scikit_learns(seed, ties):
+def test_multiclass_metrics_are_scikit_learns(seed: int, ties: bool):
     random = np.random.default_rng(seed)
     p = probabilities(random, 60, 4, ties=ties)
     truth = np.concatenate([np.arange(4), random.integers(0, 4, 56)])
@@ -37,7 +39,7 @@ def test_multiclass_metrics_are_scikit_learns(seed, ties):
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_binary_metrics_are_scikit_learns(seed, ties):
+def test_binary_metrics_are_scikit_learns(seed: int, ties: bool):
     random = np.random.default_rng(seed)
     p = probabilities(random, 60, 2, ties=ties)[:, 1]
     p[:2] = 0.0, 1.0
@@ -75,7 +77,7 @@ def test_regression_metrics_are_scikit_learns_and_the_loss_is_standardised():
 
 
 @pytest.mark.parametrize("task", METRICS)
-def test_every_metric_of_the_task_is_there_and_possible(task):
+def test_every_metric_of_the_task_is_there_and_possible(task: Any):
     random = np.random.default_rng(1)
     truth = random.normal(size=20) if task == "regression" else random.integers(0, 2, 20)
     p = {"multiclass": probabilities(random, 20, 2, ties=False), "binary": random.random(20)}.get(task, truth + 1.0)

@@ -31,7 +31,12 @@ def test_an_order_is_the_same_on_every_machine_and_in_every_release():
 
 
 def test_derived_seeds_differ_by_purpose_and_fit_keras():
-    seeds = [derive_seed(9, "kernel", 1), derive_seed(9, "kernel", 2), derive_seed(9, "dropout", 1), derive_seed(8, "kernel", 1)]
+    seeds = [
+        derive_seed(9, "kernel", 1),
+        derive_seed(9, "kernel", 2),
+        derive_seed(9, "dropout", 1),
+        derive_seed(8, "kernel", 1),
+    ]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert derive_seed(9, "kernel", 1) == seeds[0]

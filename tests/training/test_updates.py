@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,47 +14,47 @@ from hpsearch.domain.mlp import MlpConfig
 RATE, DECAY, MOMENTUM, STEPS = 0.05, 2.0**-7, 0.75, 4
 
 
-def through_float32(value):
+def through_float32(value: float):
     return float(np.float32(value))
 
 
 class Formula:
     """One weight array's slots under one rule; Keras's default constants."""
 
-    def __init__(self, rule):
+    def __init__(self, rule: str) -> None:
         self.rule, self.m, self.v, self.t = rule, 0.0, 0.0, 0
 
-    def step(self, w, g):
+    def step(self, w: Any, g: Any):
         self.t += 1
         return getattr(self, self.rule)(w, g)
 
-    def sgd(self, w, g):
+    def sgd(self, w: Any, g: Any):
         return w - RATE * g
 
-    def momentum(self, w, g):
+    def momentum(self, w: Any, g: Any):
         self.m = MOMENTUM * self.m - RATE * g
         return w + self.m
 
-    def nesterov(self, w, g):
+    def nesterov(self, w: Any, g: Any):
         self.m = MOMENTUM * self.m - RATE * g
         return w + MOMENTUM * self.m - RATE * g
 
-    def adagrad(self, w, g):
+    def adagrad(self, w: Any, g: Any):
         self.v = (self.v if self.t > 1 else through_float32(0.1)) + g**2
         return w - RATE * g / np.sqrt(self.v + 1e-7)
 
-    def rmsprop(self, w, g):
+    def rmsprop(self, w: Any, g: Any):
         self.v = 0.9 * self.v + 0.1 * g**2
         return w - RATE * g / np.sqrt(self.v + 1e-7)
 
-    def adam(self, w, g):
+    def adam(self, w: Any, g: Any):
         self.m = 0.9 * self.m + 0.1 * g
         self.v = 0.999 * self.v + 0.001 * g**2
         first, second = through_float32(0.9) ** self.t, through_float32(0.999) ** self.t
         rate = RATE * np.sqrt(1 - second) / (1 - first)
         return w - rate * self.m / (np.sqrt(self.v) + 1e-7)
 
-    def adamw(self, w, g):
+    def adamw(self, w: Any, g: Any):
         return self.adam(w, g)
 
 
@@ -67,7 +69,7 @@ def float64():
 
 @pytest.mark.parametrize("decay", [0.0, DECAY])
 @pytest.mark.parametrize("rule", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"])
-def test_each_step_is_the_formulas(rule, decay, float64):
+def test_each_step_is_the_formulas(rule: str, decay: Any, float64: None):
     from workers.training.network import build_loss, build_network, build_optimizer
 
     random = np.random.default_rng(3)
@@ -96,7 +98,7 @@ def test_each_step_is_the_formulas(rule, decay, float64):
 
 
 @pytest.mark.parametrize("rule", ["sgd", "adamw"])
-def test_decay_shrinks_kernels_and_spares_biases_and_batch_normalisation(rule):
+def test_decay_shrinks_kernels_and_spares_biases_and_batch_normalisation(rule: str):
     from workers.training.network import build_loss, build_network, build_optimizer
 
     config = MlpConfig(units=(4,), optimizer=rule, learning_rate=0.1, weight_decay=0.5, batch_norm=True)

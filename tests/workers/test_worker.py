@@ -15,7 +15,7 @@ from tests.workers.fake_server import FakeServer, epochs_of
 from workers.testing.stub_engine import stub_model, stub_value
 
 Start = Callable[..., WorkerProcess]
-LEEWAY_S = 1.0  # machines that run tests are busy
+LEEWAY_S = 1.5  # machines that run tests are busy
 
 
 def test_trials_are_trained_reported_and_their_models_delivered(server: FakeServer, start_worker: Start):
@@ -83,7 +83,7 @@ def test_heartbeats_go_on_while_an_epoch_lasts(server: FakeServer, start_worker:
 def test_quick_epochs_of_several_trials_share_requests(server: FakeServer, start_worker: Start):
     server.add(2)
     start_worker(trainers=2, stub={"epoch_s": "0.02", "epochs": "60"})
-    wait_until(lambda: epochs_of(server.trials["trial-0"], 1), 5)
+    wait_until(lambda: epochs_of(server.trials["trial-0"], 1))
     assert time.monotonic() - server.trials["trial-0"].claimed_s < 0.5 + LEEWAY_S
     wait_until(server.is_done)
     bodies = [json.loads(body) for body in server.report_bodies]

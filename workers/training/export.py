@@ -96,7 +96,8 @@ def raw_model(source: Source, task: Task, form: RawForm) -> Any:
             x = layer(x)
     # Computed in float64, so that probabilities near 1 keep their digits and large targets their decimals.
     if task == "regression":
-        scale, mean = preparation.target_scale, preparation.target_mean
+        # Arrays, because Keras rounds a plain number to float32 on its way to float64.
+        scale, mean = np.array([preparation.target_scale]), np.array([preparation.target_mean])
         outputs = keras.layers.Rescaling(scale, mean, dtype="float64", name="prediction")(x)
     else:
         kind = "softmax" if task == "multiclass" else "sigmoid"

@@ -55,9 +55,7 @@ def widest_of(network: Any) -> int:
     return max(int(layer.output.shape[-1]) for layer in network.layers)
 
 
-def predictions_of(
-    task: Task, raw: npt.NDArray[np.float64], preparation: Preparation
-) -> npt.NDArray[np.float64]:
+def predictions_of(task: Task, raw: npt.NDArray[np.float64], preparation: Preparation) -> npt.NDArray[np.float64]:
     """Return probabilities, or values in the target's unit, of a network's raw output.
 
     Args:

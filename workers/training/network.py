@@ -26,9 +26,7 @@ _INITIALIZERS: Final[dict[str, Any]] = {
 }
 
 
-def build_network(
-    config: MlpConfig, *, n_inputs: int, n_outputs: int, seed: int, dtype: DType = "float32"
-) -> Any:
+def build_network(config: MlpConfig, *, n_inputs: int, n_outputs: int, seed: int, dtype: DType = "float32") -> Any:
     """Return an uncompiled `keras.Model` from prepared inputs to logits (or a standardised regression value).
 
     Layer k is affine map, batch normalisation (if any), activation, dropout. Biases start at 0. Initial weights and

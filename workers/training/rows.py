@@ -102,9 +102,7 @@ class StudyRows:
     def _prepare(
         self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64] | None, structure: npt.NDArray[np.int64]
     ) -> Prepared:
-        preparation = fit_preparation(
-            self.table, self.task, train, structure_rows=structure, exclude=self._exclude
-        )
+        preparation = fit_preparation(self.table, self.task, train, structure_rows=structure, exclude=self._exclude)
         judged = None if held_out is None else self._part(preparation, held_out)
         return Prepared(preparation, self._part(preparation, train), judged)
 

@@ -18,9 +18,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(_digest(seed, *purpose)[:4], "little") >> 1
 
 
-def data_order(
-    trial_seed: int, data_order_seed: int, *, fold: int, epoch: int, n_rows: int
-) -> npt.NDArray[np.int64]:
+def data_order(trial_seed: int, data_order_seed: int, *, fold: int, epoch: int, n_rows: int) -> npt.NDArray[np.int64]:
     """Return the order in which an epoch visits the training rows: a permutation of range(n_rows), int64.
 
     Args:

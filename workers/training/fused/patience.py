@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from hpsearch.domain.metrics import Direction
@@ -10,7 +12,7 @@ from workers.training.network import DType
 from workers.training.schedule import Schedule
 
 # Keras's own threshold for an improvement of the validation loss.
-_PLATEAU_DELTA = 1e-4
+_PLATEAU_DELTA: Final = 1e-4
 
 
 class Stopping:
@@ -19,6 +21,7 @@ class Stopping:
     Args:
         schedule: Of the trial.
         direction: Of the objective.
+        dtype: Of the weights.
 
     Attributes:
         best_epoch: From 1; 0 before the first epoch.
@@ -26,12 +29,13 @@ class Stopping:
         is_over: Whether the objective has not improved for long enough.
     """
 
-    def __init__(self, schedule: Schedule, direction: Direction) -> None:
+    def __init__(self, schedule: Schedule, direction: Direction, dtype: DType) -> None:
         rule = schedule.early_stopping
         self._patience = schedule.max_epochs + 1 if rule is None else rule.patience
-        delta = 0.0 if rule is None else rule.min_delta
         self._sign = 1.0 if direction == "maximize" else -1.0
-        self._delta = delta * self._sign
+        self._delta = self._sign * (0.0 if rule is None else rule.min_delta)
+        # Keras compares in the type of its weights: a smaller change is none.
+        self._type = np.dtype(dtype).type
         self._best: float | None = None
         self._waited = 0
         self.best_epoch = 0
@@ -40,11 +44,14 @@ class Stopping:
 
     def epoch(self, number: int, value: float) -> None:
         """Take the objective of an epoch, numbered from 1."""
-        self.is_best = self._best is None or (value - self._delta - self._best) * self._sign > 0
+        self.is_best = self._best is None or self._is_better(self._type(value - self._delta), self._type(self._best))
         self._waited += 1
         if self.is_best:
             self._best, self.best_epoch, self._waited = value, number, 0
         self.is_over = not self.is_best and self._waited >= self._patience and number > 1
+
+    def _is_better(self, left: float, right: float) -> bool:
+        return left > right if self._sign > 0 else left < right
 
 
 class Rate:
@@ -71,11 +78,11 @@ class Rate:
         """By its shortest text: 0.001, not the 0.0010000000474974513 that float32 makes of it."""
         return float(str(self._type(self.value)))
 
-    def epoch(self, loss: float) -> None:
-        """Take the validation loss of an epoch."""
-        if self._rule is None:
+    def epoch(self, loss: float | None) -> None:
+        """Take the validation loss of an epoch; one that is not known changes nothing."""
+        if self._rule is None or loss is None:
             return
-        if self._best is None or loss < self._best - _PLATEAU_DELTA:
+        if self._best is None or self._type(loss + _PLATEAU_DELTA) < self._type(self._best):
             self._best, self._waited = loss, 0
             return
         self._waited += 1

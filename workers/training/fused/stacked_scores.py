@@ -1,0 +1,145 @@
+"""Every metric of all members of a pack at once: the numbers of `scores.score`, in a tenth of its time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hpsearch.domain.metrics import Task
+
+Array = npt.NDArray[np.float64]
+Metrics = dict[str, float | None]
+
+# As in `workers.training.scores`.
+_EPSILON: Final = float(np.finfo(np.float64).eps)
+MAX_RANKED: Final = 2_000_000
+
+
+class Truth:
+    """What the held-out rows really are, counted once.
+
+    Args:
+        task: Of the study.
+        truth: (n,) int64 codes, or float64 in the target's unit.
+        n_classes: 2 for binary; ignored for regression.
+        target_mean: Subtracted from a regression target before training.
+        target_scale: Divided a regression target before training.
+        objective: Metric that is computed whatever it costs.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        truth: npt.NDArray[Any],
+        *,
+        n_classes: int = 2,
+        target_mean: float = 0.0,
+        target_scale: float = 1.0,
+        objective: str | None = None,
+    ) -> None:
+        self._task = task
+        self._truth = truth
+        self._unit = (target_scale, target_mean)
+        self._n_classes = n_classes
+        self._ranks = objective == "roc_auc" or len(truth) * n_classes <= MAX_RANKED
+        if task != "regression":
+            columns = [1] if task == "binary" else range(n_classes)
+            self._positive = np.stack([truth == column for column in columns]).astype(np.int64)
+            self._count = np.bincount(truth, minlength=n_classes).astype(np.float64)
+
+    def scores(self, raw: npt.NDArray[Any]) -> list[Metrics | None]:
+        """Return every metric of each member; None for a member with an output that is not finite.
+
+        Args:
+            raw: (k, n, n_outputs) logits, or standardised values.
+        """
+        finite = np.isfinite(raw).all(axis=(1, 2))
+        good = raw[finite].astype(np.float64)
+        if not len(good):
+            return [None] * len(raw)
+        values = self._regression(good[:, :, 0]) if self._task == "regression" else self._classification(good)
+        columns = {name: value.tolist() for name, value in values.items()}
+        rows = iter(
+            [
+                {name: value if np.isfinite(value) else None for name, value in zip(columns, row, strict=True)}
+                for row in zip(*columns.values(), strict=True)
+            ]
+        )
+        return [next(rows) if is_finite else None for is_finite in finite]
+
+    def _regression(self, standardised: Array) -> dict[str, Array]:
+        scale, mean = self._unit
+        truth = self._truth
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            error = standardised * scale + mean - truth
+            mse = np.mean(error**2, axis=1)
+            spread = float(np.mean((truth - truth.mean()) ** 2))
+            return {
+                "loss": np.mean((error / scale) ** 2, axis=1),
+                "mse": mse,
+                "rmse": np.sqrt(mse),
+                "mae": np.mean(np.abs(error), axis=1),
+                "r2": 1.0 - mse / spread if spread > 0 else np.full_like(mse, np.nan),
+            }
+
+    def _probabilities(self, raw: Array) -> Array:
+        """Return (k, n_classes, n)."""
+        if self._task == "binary":
+            logit = raw[:, :, 0]
+            small = np.exp(-np.abs(logit))
+            second = np.where(logit >= 0, 1.0, small) / (1.0 + small)
+            return np.stack([1.0 - second, second], axis=1)
+        by_class = np.ascontiguousarray(raw.transpose(0, 2, 1))
+        by_class -= by_class.max(axis=1, keepdims=True)
+        exponentials = np.exp(by_class, out=by_class)
+        exponentials /= exponentials.sum(axis=1, keepdims=True)
+        return exponentials
+
+    def _classification(self, raw: Array) -> dict[str, Array]:
+        p = self._probabilities(raw)
+        k, n_classes, n_rows = p.shape
+        truth, count = self._truth, self._count
+        said = p.argmax(axis=1)
+        right = said == truth
+        member = np.arange(k)[:, None] * n_classes
+        shape = (k, n_classes)
+        said_count = np.bincount((said + member).ravel(), minlength=k * n_classes).reshape(shape)
+        hits = np.bincount((truth + member)[right], minlength=k * n_classes).reshape(shape)
+        both = said_count + count
+        f1 = np.divide(2.0 * hits, both, out=np.zeros(shape), where=both > 0)
+        likelihood = np.clip(p[:, truth, np.arange(n_rows)], _EPSILON, 1.0 - _EPSILON)
+        present = count > 0
+        values = {
+            "loss": -np.log(likelihood).mean(axis=1),
+            "accuracy": right.mean(axis=1),
+            "balanced_accuracy": (hits[:, present] / count[present]).mean(axis=1),
+            "f1_macro": f1.sum(axis=1) / (both > 0).sum(axis=1),
+            "roc_auc": self._areas(p[:, 1:] if self._task == "binary" else p),
+        }
+        return values | {"f1": f1[:, 1]} if self._task == "binary" else values
+
+    def _areas(self, p: Array) -> Array:
+        """Return the mean area under the curve over the columns, (k,), by ranks."""
+        n_rows = p.shape[2]
+        n_positive = self._positive.sum(axis=1)
+        n_pairs = n_positive * (n_rows - n_positive)
+        if not self._ranks or not n_pairs.all():
+            return np.full(len(p), np.nan)
+        # The last bit of each probability carries the truth, so one plain sort does; of equals the negatives are first.
+        keys = (p.view(np.int64) & ~np.int64(1)) | self._positive
+        keys.sort(axis=-1)
+        ranks = ((keys & 1) * np.arange(1, n_rows + 1)).sum(axis=-1).astype(np.float64)
+        # A positive behind an equal negative: only there the order of equals counts.
+        for place in np.argwhere(((keys[..., 1:] ^ keys[..., :-1]) == 1).any(axis=-1)):
+            ranks[tuple(place)] = _tied_ranks(keys[tuple(place)])
+        areas: Array = (ranks - n_positive * (n_positive + 1) / 2.0) / n_pairs
+        return areas.mean(axis=1)
+
+
+def _tied_ranks(keys: npt.NDArray[np.int64]) -> float:
+    """Return the sum of the positives' ranks, equals at their mean rank."""
+    _, inverse, counts = np.unique(keys >> 1, return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(counts) - (counts - 1) / 2.0
+    return float(mean_rank[inverse][(keys & 1).astype(bool)].sum())
