@@ -52,8 +52,8 @@ def _check_content_type(received: str | None) -> None:
     raise ProblemError(415, "body.unsupported_type", f"expected the content type application/json in UTF-8, {shown}")
 
 
-def validate(model: type[Model], raw: bytes) -> Model:
-    """Return the model in a JSON text.
+def validate(model: type[Model], raw: bytes, code: str = "body.invalid") -> Model:
+    """Return the model in a JSON text; ``code`` is the problem's when it is another.
 
     Raises:
         ProblemError: 400 when it is not JSON, 422 when it is not this model; every field at fault is named.
@@ -67,11 +67,11 @@ def validate(model: type[Model], raw: bytes) -> Model:
         found = complaints(error.errors(include_url=False, include_context=False), value)
     except RecursionError:
         raise ProblemError(400, "body.too_deep", "the body is nested too deep") from None
-    raise ProblemError(422, "body.invalid", summary(found), errors=found) from None
+    raise ProblemError(422, code, summary(found), errors=found)
 
 
 def json_body(
-    model: type[Model], *, inline: bool = False, optional: bool = False
+    model: type[Model], *, inline: bool = False, optional: bool = False, code: str = "body.invalid"
 ) -> Callable[[Request], Awaitable[Model]]:
     """Return a dependency that gives the request's body as ``model``.
 
@@ -79,6 +79,7 @@ def json_body(
         model: Of the domain or of the wire.
         inline: Check small bodies on the event loop: only for models that are cheap to check whatever they hold.
         optional: An empty body means the model's defaults.
+        code: Of the problem when the body is not this model.
     """
 
     async def read(request: Request) -> Model:
@@ -88,10 +89,9 @@ def json_body(
         if optional and not raw.strip():
             return model()
         if inline and len(raw) <= _INLINE_BYTES:
-            return validate(model, raw)
-        return await run_in_threadpool(validate, model, raw)
+            return validate(model, raw, code)
+        return await run_in_threadpool(validate, model, raw, code)
 
-    read.model = model  # type: ignore[attr-defined]
     return read
 
 

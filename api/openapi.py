@@ -29,11 +29,11 @@ _MEANINGS: Final = {
     503: "The database does not answer: repeat the identical request after `Retry-After` seconds.",
 }
 _EXAMPLE: Final = {
-    "type": "urn:hpsearch:problem:body.invalid",
+    "type": "urn:hpsearch:problem:study.invalid",
     "title": "Unprocessable Content",
     "status": 422,
     "detail": "space.units: low must not exceed high, received low 512 and high 16",
-    "code": "body.invalid",
+    "code": "study.invalid",
     "errors": [{"field": "space.units", "message": "low must not exceed high, received low 512 and high 16"}],
     "request_id": "5d1f0c6a9f3e2b17",
 }

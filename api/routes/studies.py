@@ -25,7 +25,7 @@ from hpsearch.wire.studies import PreviewReply, Problem, StudyPatch, ValidateRep
 
 routes = Routes("studies")
 
-_Definition = Annotated[StudyDefinition, Depends(json_body(StudyDefinition))]
+_Definition = Annotated[StudyDefinition, Depends(json_body(StudyDefinition, code="study.invalid"))]
 _Raw = Annotated[bytes, Depends(read_json)]
 
 

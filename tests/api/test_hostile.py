@@ -156,6 +156,7 @@ def test_impossible_studies(edge: Edge, change: dict[str, Any]) -> None:
     begun = time.perf_counter()
     answer = edge.client.post("/v1/studies", json=_STUDY | change, headers=edge.admin)
     assert answer.status_code in (422, 404), answer.text
+    assert answer.json()["code"].startswith(("study.", "dataset."))
     checked = edge.client.post("/v1/studies/validate", json=_STUDY | change, headers=edge.admin)
     assert checked.status_code == 200
     assert checked.json()["valid"] is False

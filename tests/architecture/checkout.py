@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -15,14 +16,13 @@ _MADE: Final = {".git", ".venv", "__pycache__", "node_modules", "dist", "build",
 @cache
 def tracked_files() -> tuple[Path, ...]:
     """Return every file that is or could be committed, as git lists them; without git, all that no tool has made."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if listed.returncode == 0:
+    candidates = [path for path in ROOT.rglob("*") if not _MADE & set(path.relative_to(ROOT).parts)]
+    if shutil.which("git") and (ROOT / ".git").exists():
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
         candidates = [ROOT / name for name in listed.stdout.split("\0") if name]
-    else:
-        candidates = [path for path in ROOT.rglob("*") if not _MADE & set(path.relative_to(ROOT).parts)]
     return tuple(sorted(path for path in candidates if path.is_file()))
 
 

@@ -1,0 +1,97 @@
+"""What an epoch of a pack costs, in seconds and bytes, from its shape: a model, corrected by what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from workers.training.fused.machine import Machine
+
+_BYTES: Final = {"float32": 4, "float64": 8}
+# Weights, gradients, two moments and the best weights, some of them twice while a step is taken.
+_COPIES: Final = 7
+# Outside of the caches a step waits for memory.
+_OUT_OF_CACHE: Final = 1.35
+# Fewer members than this make XLA choose other instructions, and a trial's last bits would depend on its neighbours.
+MIN_SLOTS: Final = 4
+MAX_SLOTS: Final = 1024
+# A network this large fills the device alone, and slots without a member would cost as much.
+_LARGE: Final = 2_000_000
+# A larger pack has to be worth it.
+_WORTH: Final = 0.95
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the cost of one member depends on.
+
+    Attributes:
+        widths: From input to output, padding included.
+        n_rows: Training rows of an epoch.
+        n_held_out: Rows judged each epoch.
+        batch_size: Rows per step.
+        dtype: Of the weights.
+    """
+
+    widths: tuple[int, ...]
+    n_rows: int
+    n_held_out: int
+    batch_size: int
+    dtype: str = "float32"
+
+    @property
+    def n_weights(self) -> int:
+        """Kernels and biases, padding included."""
+        return sum((n_in + 1) * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
+
+    @property
+    def n_steps(self) -> int:
+        """Gradient steps of an epoch."""
+        return -(-self.n_rows // self.batch_size)
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations of one member's epoch: forward and backward products, and the judging."""
+        return 2.0 * self.n_weights * (3 * self.n_steps * self.batch_size + self.n_held_out)
+
+    @property
+    def slot_bytes(self) -> int:
+        """Memory of one slot: its weights in all copies, a batch's activations, its order and its outputs."""
+        width = _BYTES[self.dtype]
+        activations = 4 * self.batch_size * sum(self.widths) * width
+        judged = self.n_held_out * (self.widths[-1] * 2 + max(self.widths)) * width
+        return _COPIES * self.n_weights * width + activations + judged + 4 * self.n_rows
+
+
+def least_slots(shape: Shape) -> int:
+    """Return how many slots the smallest pack of a shape has: a function of the shape alone."""
+    return 1 if shape.n_weights > _LARGE else MIN_SLOTS
+
+
+def epoch_s(machine: Machine, shape: Shape, n_slots: int) -> float:
+    """Return the seconds one lane needs for one epoch of a pack."""
+    kernel_bytes = 4 * shape.n_weights * n_slots * _BYTES[shape.dtype]
+    slowed = _OUT_OF_CACHE if machine.cache_bytes and kernel_bytes > machine.cache_bytes else 1.0
+    return machine.call_s + shape.n_steps * machine.step_s + n_slots * shape.operations * slowed / machine.rate
+
+
+def best_slots(machine: Machine, shape: Shape, n_members: int) -> int:
+    """Return how many slots a pack of a shape should have: a power of two.
+
+    No more than there are members to fill them, nor than fit into half of the memory, nor so many that members are
+    trained more slowly than in a smaller pack; and where there are several lanes, enough packs for all of them.
+
+    Args:
+        machine: The device.
+        shape: Of the members.
+        n_members: Waiting for a pack of this shape, at least 1.
+    """
+    least = least_slots(shape)
+    best, best_cost = least, epoch_s(machine, shape, least) / least
+    n_slots = least * 2
+    while n_slots <= MAX_SLOTS and n_slots <= n_members and n_slots * shape.slot_bytes <= machine.memory_bytes // 2:
+        cost = epoch_s(machine, shape, n_slots) / n_slots
+        if cost < best_cost * _WORTH:
+            best, best_cost = n_slots, cost
+        n_slots *= 2
+    return best

@@ -1,0 +1,203 @@
+"""A pack: the slots of one program, who sits in them, and one epoch of all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from workers.training.fused import slots
+from workers.training.fused.fold_data import FoldData
+from workers.training.fused.forward import Facts
+from workers.training.fused.initial import initial_kernels
+from workers.training.fused.masks import threshold_of
+from workers.training.fused.member import Member
+from workers.training.fused.program import Plan, Program, State
+from workers.training.fused.rules import IDLE, NAMES, rule_of
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of a pack came to, in the host's memory.
+
+    Attributes:
+        train_loss: (K,).
+        is_finite: (K,) bool.
+        raw: (K, n_held_out, n_outputs).
+        took_s: Seconds of the call, compiling included if it was the program's first.
+    """
+
+    train_loss: npt.NDArray[Any]
+    is_finite: npt.NDArray[np.bool_]
+    raw: npt.NDArray[Any]
+    took_s: float
+
+
+class Pack:
+    """Members training side by side.
+
+    Args:
+        program: Its epoch.
+        data: The rows, of the fold all members belong to.
+
+    Attributes:
+        members: By slot; slots that are free are missing.
+        n_epochs: Epochs run so far.
+    """
+
+    def __init__(self, program: Program, data: FoldData, state: State | None = None) -> None:
+        self.program = program
+        self.key = program.key
+        self.data = data
+        self.members: dict[int, Member] = {}
+        self.n_epochs = 0
+        self._state = slots.empty_state(self.key) if state is None else state
+        self._steps = np.zeros(self.key.n_slots, np.int32)
+        self._keep = np.zeros(self.key.n_slots, bool)
+        self._facts: Facts | None = None
+        self._n_rows = tf.constant(data.n_rows)
+
+    @property
+    def n_free(self) -> int:
+        """Slots without a member."""
+        return self.key.n_slots - len(self.members)
+
+    def admit(self, members: list[Member]) -> None:
+        """Give fresh members the first free slots; at most `n_free` of them."""
+        free = (slot for slot in range(self.key.n_slots) if slot not in self.members)
+        fresh = dict(zip(free, members, strict=False))
+        kernels = {slot: (member.config, self._kernels(member)) for slot, member in fresh.items()}
+        self._state = slots.filled(self.key, self._state, kernels)
+        for slot, member in fresh.items():
+            self.members[slot] = member
+            self._steps[slot] = 0
+            self._keep[slot] = False
+        self._facts = None
+
+    def _kernels(self, member: Member) -> slots.Arrays:
+        return initial_kernels(
+            member.config,
+            n_inputs=self.key.n_inputs,
+            n_outputs=self.key.n_outputs,
+            seed=member.seed,
+            dtype=self.key.dtype,
+        )
+
+    def release(self, slot: int) -> Member:
+        """Free a slot and return who sat in it; its weights are still there until the slot is given away."""
+        self._facts = None
+        self._keep[slot] = False
+        return self.members.pop(slot)
+
+    def run(self) -> Epoch:
+        """Train one epoch of every member and judge the held-out rows."""
+        started_s = time.perf_counter()
+        self._state, verdict = self.program(self.data.tensors, self._state, self._plan())
+        train_loss, is_finite = verdict.train_loss.numpy(), verdict.is_finite.numpy()
+        raw = verdict.raw.numpy()[:, : self.data.n_held_out]
+        self._steps += -(-self.data.n_rows // self.key.batch_size)
+        self.n_epochs += 1
+        return Epoch(train_loss, is_finite, raw, time.perf_counter() - started_s)
+
+    def conclude(self, epoch: Epoch) -> None:
+        """Tell each member what the epoch came to."""
+        occupied = sorted(self.members)
+        scores = self.data.truth.scores(epoch.raw[occupied])
+        self._keep[:] = False
+        for slot, score in zip(occupied, scores, strict=True):
+            member = self.members[slot]
+            member.epoch(float(epoch.train_loss[slot]), score, is_finite=bool(epoch.is_finite[slot]))
+            self._keep[slot] = member.is_at_its_best
+
+    def best_weights(self, slot: int) -> Any:
+        """Return a function that reads a member's best weights in Keras's order, now or after the slot is given away.
+
+        To be called between the epoch the member ended with and the next.
+        """
+        state, config = self._state, self.members[slot].config
+        now = self.members[slot].is_at_its_best
+        tensors = [*state.weights, *state.averages] if now else state.best
+        return lambda: slots.keras_weights(self.key, config, tensors, slot)
+
+    def tensors(self) -> Mapping[str, list[npt.NDArray[Any]]]:
+        """Return copies of weights, averages and moments, for tests and for whoever looks inside."""
+        names = ("weights", "averages", "first", "second", "best")
+        return {
+            name: [tensor.numpy() for tensor in part] for name, part in zip(names, self._state.parts(), strict=True)
+        }
+
+    def resized(self, program: Program) -> Pack:
+        """Return a pack of another program with the same members, each where it stands.
+
+        Args:
+            program: Like this pack's, but for the number of slots, which holds all members.
+        """
+        old = sorted(self.members)
+        pack = Pack(program, self.data, slots.moved(self._state, old, program.key.n_slots))
+        for new, slot in enumerate(old):
+            pack.members[new] = self.members[slot]
+            pack._steps[new] = self._steps[slot]  # noqa: SLF001 - a pack of the same class
+            pack._keep[new] = self._keep[slot]  # noqa: SLF001 - a pack of the same class
+        pack.n_epochs = self.n_epochs
+        return pack
+
+    def _plan(self) -> Plan:
+        if self._facts is None:
+            self._facts = self._members_facts()
+        return Plan(
+            order=tf.constant(self._order()),
+            n_rows=self._n_rows,
+            keep=tf.constant(self._keep),
+            steps=tf.constant(self._steps),
+            rules=tf.constant(self._rules()),
+            facts=self._facts,
+        )
+
+    def _order(self) -> npt.NDArray[np.int32]:
+        key, n_rows = self.key, self.data.n_rows
+        order = np.zeros((key.n_slots, key.n_steps * key.batch_size), np.int32)
+        for slot, member in self.members.items():
+            order[slot, :n_rows] = member.next_order(n_rows)
+        return np.ascontiguousarray(order.reshape(key.n_slots, key.n_steps, key.batch_size).transpose(1, 0, 2))
+
+    def _rules(self) -> npt.NDArray[Any]:
+        idle = IDLE.column()
+        columns = [
+            rule_of(member.config, member.learning_rate).column() if (member := self.members.get(slot)) else idle
+            for slot in range(self.key.n_slots)
+        ]
+        return np.array(columns, self.key.dtype).reshape(self.key.n_slots, len(NAMES)).T.copy()
+
+    def _members_facts(self) -> Facts:
+        key = self.key
+        n_slots, depth = key.n_slots, key.depth
+        activation = np.zeros(n_slots, np.int32)
+        batch_norm = np.zeros(n_slots, bool)
+        units = np.zeros((n_slots, max(1, depth)), np.int32)
+        rates = np.zeros((2, n_slots))
+        seeds = np.zeros((depth + 1, n_slots), np.uint32)
+        for slot, member in self.members.items():
+            config = member.config
+            if depth:
+                activation[slot] = key.traits.activations.index(config.activation)
+                units[slot] = config.units
+                batch_norm[slot] = config.batch_norm
+            rates[:, slot] = config.input_dropout, config.dropout
+            if key.traits.dropout or key.traits.input_dropout:
+                seeds[:, slot] = [member.mask_seed(layer) for layer in range(depth + 1)]
+        thresholds = np.array([[threshold_of(rate) for rate in row] for row in rates], np.uint32)
+        scales = (1.0 / (1.0 - rates)).astype(key.dtype)
+        return Facts(
+            activation=tf.constant(activation),
+            batch_norm=tf.constant(batch_norm),
+            units=tf.constant(units),
+            keep_scale=tf.constant(scales[1]),
+            input_keep_scale=tf.constant(scales[0]),
+            thresholds=tf.constant(thresholds),
+            mask_seeds=tf.constant(seeds),
+        )

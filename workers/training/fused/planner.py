@@ -1,0 +1,183 @@
+"""Which members share a pack, and how large a pack is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from workers.training.fused.cost import MAX_SLOTS, Shape, best_slots, epoch_s, least_slots
+from workers.training.fused.fold_data import FoldData
+from workers.training.fused.machine import Machine
+from workers.training.fused.member import Member
+from workers.training.fused.program import Program
+from workers.training.fused.traits import Mode, ProgramKey, Traits, padded_width
+from workers.training.fused.trial_run import TrialRun
+from workers.training.network import DType
+from workers.training.rows import StudyRows
+
+# Programs kept in a process; a search space rarely needs more than thirty.
+_MAX_PROGRAMS = 128
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What members must have in common to share a pack.
+
+    Attributes:
+        study: Whose rows.
+        metric: The objective.
+        fold: Of the study.
+        depth: Hidden layers.
+        width: Of each, padding included.
+        batch_size: Rows per step.
+    """
+
+    study: StudyRows
+    metric: str
+    fold: int
+    depth: int
+    width: int
+    batch_size: int
+
+
+@dataclass
+class Queue:
+    """Members of one bucket that wait for a slot.
+
+    Attributes:
+        data: The bucket's rows on the device.
+        shape: For the cost model.
+        waiting: First come, first served.
+        traits: Of every member ever seen, so that later packs find their program ready.
+        max_slots: No pack may have more; lowered when memory did not suffice.
+    """
+
+    data: FoldData
+    shape: Shape
+    traits: Traits
+    waiting: deque[tuple[TrialRun, Member]] = field(default_factory=deque)
+    max_slots: int = MAX_SLOTS
+
+
+class Planner:
+    """Sorts members into buckets, sizes packs and keeps compiled programs.
+
+    Args:
+        machine: The device.
+        dtype: Of weights and computation.
+        mode: How programs run.
+        explain: Takes a sentence for the log.
+        n_slots: Size of every pack; None lets the cost model choose.
+    """
+
+    def __init__(
+        self, machine: Machine, dtype: DType, mode: Mode, explain: Callable[[str], None], n_slots: int | None = None
+    ) -> None:
+        self.machine = machine
+        self._dtype: DType = dtype
+        self._mode: Mode = mode
+        self._explain = explain
+        self._n_slots = n_slots
+        self._programs: dict[ProgramKey, Program] = {}
+
+    @property
+    def appetite(self) -> int:
+        """How many trials the engine can usefully hold at once, at least 1."""
+        return MAX_SLOTS if self.machine.kind == "gpu" else min(MAX_SLOTS, 64 * self.machine.n_lanes)
+
+    def bucket(self, run: TrialRun, member: Member, data: FoldData) -> Bucket:
+        """Return the bucket of a member."""
+        config = member.config
+        return Bucket(
+            study=run.study,
+            metric=run.task.study.metric,
+            fold=member.fold,
+            depth=len(config.units),
+            width=padded_width(config.units),
+            batch_size=min(config.batch_size, data.padded_rows[0]),
+        )
+
+    def queue(self, bucket: Bucket, data: FoldData, member: Member) -> Queue:
+        """Return a new queue for a bucket."""
+        shape = Shape(
+            widths=(data.n_inputs, *[bucket.width] * bucket.depth, data.n_outputs),
+            n_rows=data.n_rows,
+            n_held_out=data.n_held_out,
+            batch_size=bucket.batch_size,
+            dtype=self._dtype,
+        )
+        return Queue(data, shape, Traits.of(member.config))
+
+    def slots(self, queue: Queue) -> int:
+        """Return how many slots the next pack of a queue should have."""
+        if self._n_slots is not None:
+            return self._n_slots
+        fitting = best_slots(self.machine, queue.shape, len(queue.waiting))
+        return max(least_slots(queue.shape), min(fitting, queue.max_slots))
+
+    def program(self, bucket: Bucket, queue: Queue, task: TrialRun, n_slots: int) -> Program:
+        """Return the program for a pack of a bucket, compiled before if any was like it."""
+        n_train, n_held_out = queue.data.padded_rows
+        key = ProgramKey(
+            task=task.task.study.task,
+            n_inputs=queue.data.n_inputs,
+            n_outputs=queue.data.n_outputs,
+            n_train=n_train,
+            n_held_out=n_held_out,
+            depth=bucket.depth,
+            width=bucket.width,
+            batch_size=bucket.batch_size,
+            n_slots=n_slots,
+            traits=queue.traits,
+            dtype=self._dtype,
+            mode=self._mode,
+        )
+        return self.program_of(key)
+
+    def program_of(self, key: ProgramKey) -> Program:
+        """Return the program of a key, made if there is none yet; the one unused longest makes room."""
+        program = self._programs.pop(key, None) or Program(key)
+        self._programs[key] = program
+        if len(self._programs) > _MAX_PROGRAMS:
+            self._programs.pop(next(iter(self._programs)))
+        return program
+
+    def smaller(self, program: Program, shape: Shape, n_members: int, n_epochs_left: float) -> Program | None:
+        """Return the program of a smaller pack if moving to it pays; None if it does not.
+
+        Args:
+            program: Of the pack.
+            shape: Of its members.
+            n_members: Still in the pack, at least 1.
+            n_epochs_left: That the pack will go on for.
+        """
+        n_slots = least_slots(shape)
+        while n_slots < n_members:
+            n_slots *= 2
+        if self._n_slots is not None or n_slots > program.key.n_slots // 2:
+            return None
+        key = replace(program.key, n_slots=n_slots)
+        saved_s = n_epochs_left * (
+            epoch_s(self.machine, shape, program.key.n_slots) - epoch_s(self.machine, shape, n_slots)
+        )
+        price_s = 0.05 if key in self._programs else 1.5 * self.machine.compile_s
+        return self.program_of(key) if saved_s > price_s else None
+
+    def work_s(self, queue: Queue) -> float:
+        """Return the seconds one lane needs for an epoch of all that wait in a queue, for ordering."""
+        n_slots = self.slots(queue)
+        n_packs = -(-len(queue.waiting) // n_slots)
+        return n_packs * epoch_s(self.machine, queue.shape, n_slots)
+
+    def explain_queues(self, queues: Iterable[tuple[Bucket, Queue]]) -> None:
+        """Say how the members at hand are divided."""
+        for bucket, queue in queues:
+            n_slots = self.slots(queue)
+            seconds = epoch_s(self.machine, queue.shape, n_slots)
+            fold = f", fold {bucket.fold + 1}" if bucket.study.n_folds > 1 else ""
+            self._explain(
+                f"{len(queue.waiting)} trials of {bucket.depth} hidden layers padded to {bucket.width} units, batches of "
+                f"{bucket.batch_size}{fold}: packs of {n_slots}, estimated {seconds * 1e3:.0f} ms an epoch, "
+                f"{n_slots * queue.shape.slot_bytes / 2**20:.0f} MiB"
+            )

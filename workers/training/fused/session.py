@@ -1,0 +1,316 @@
+"""One call of `FusedEngine.train`: packs opened, run side by side, refilled and closed until no trial is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.metrics import better
+from hpsearch.domain.trial import Measurement, Outcome
+from workers.training.engine import Sink
+from workers.training.export import export
+from workers.training.failures import outcome_of
+from workers.training.fused.member import Member, describe
+from workers.training.fused.pack import Epoch, Pack
+from workers.training.fused.planner import Bucket, Queue
+from workers.training.fused.trial_run import TrialRun
+from workers.training.task import TrialTask
+
+if TYPE_CHECKING:
+    from workers.training.fused.engine import FusedEngine
+
+# Packs beyond one a lane: while one is judged, the others compute.
+_SPARE_PACKS = 2
+_ASK_EVERY_S = 0.2
+
+
+class Session:
+    """Drives the packs of one call.
+
+    This thread alone judges epochs and talks to the sink about packs; a pool runs the epochs; one more thread does
+    everything that needs plain Keras: trials the engine can not train, and model files.
+
+    Args:
+        engine: Whose programs, rows and device are used.
+        sink: Receives epochs and ends.
+    """
+
+    def __init__(self, engine: FusedEngine, sink: Sink) -> None:
+        self._engine = engine
+        self._planner = engine.planner
+        self._sink = _LockedSink(sink)
+        self._queues: dict[Bucket, Queue] = {}
+        self._packs: dict[Pack, Bucket] = {}
+        self._runs: dict[Member, TrialRun] = {}
+        self._running: dict[Future[Epoch], Pack] = {}
+        self._keras: set[Future[None]] = set()
+        self._n_held = 0
+        self._asked_s = 0.0
+        self._clock_s = time.perf_counter()
+
+    def run(self, tasks: Sequence[TrialTask]) -> None:
+        """Train the tasks, and what the sink adds to them, to the end."""
+        machine = self._engine.machine
+        with (
+            ThreadPoolExecutor(machine.n_lanes, thread_name_prefix="pack") as pool,
+            ThreadPoolExecutor(1, thread_name_prefix="keras") as keras_lane,
+        ):
+            self._keras_lane = keras_lane
+            self._take(tasks)
+            self._planner.explain_queues(self._queues.items())
+            while True:
+                self._ask()
+                self._refill()
+                self._open()
+                for pack in self._packs:
+                    if pack not in self._running.values():
+                        self._running[pool.submit(pack.run)] = pack
+                if not self._running and not self._keras:
+                    return
+                self._wait()
+
+    # Taking trials in.
+
+    def _ask(self) -> None:
+        """Ask the sink for trials where it has any and there is room."""
+        room = self._engine.appetite - self._n_held
+        now_s = time.perf_counter()
+        is_idle = not self._running and not self._packs
+        if self._sink.more is None or room < 1 or (now_s - self._asked_s < _ASK_EVERY_S and not is_idle):
+            return
+        self._asked_s = now_s
+        self._take(self._sink.more(room))
+
+    def _take(self, tasks: Sequence[TrialTask]) -> None:
+        for task in tasks:
+            self._n_held += 1
+            reason = _reason_for_reference(task)
+            if reason is not None:
+                self._engine.explain(f"trial {task.trial.number} is trained by plain Keras: {reason}")
+                self._by_reference(task)
+                continue
+            try:
+                self._enqueue(task)
+            except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
+                self._end(task, outcome_of(error), None)
+
+    def _enqueue(self, task: TrialTask) -> None:
+        study = self._engine.rows.of(task)
+        run = TrialRun(task, study, self._engine.dtype)
+        for member in run.members:
+            data = self._engine.folds.of(task, study, member.fold)
+            bucket = self._planner.bucket(run, member, data)
+            if bucket not in self._queues:
+                self._queues[bucket] = self._planner.queue(bucket, data, member)
+            queue = self._queues[bucket]
+            queue.traits |= _traits(member)
+            queue.waiting.append((run, member))
+
+    def _by_reference(self, task: TrialTask, told: int = 0) -> None:
+        def train() -> None:
+            self._engine.reference.train([task], _Skipping(self._sink, told))
+            self._n_held -= 1
+
+        self._keras.add(self._keras_lane.submit(train))
+
+    # Packs.
+
+    def _refill(self) -> None:
+        for pack, bucket in self._packs.items():
+            if pack.n_free and pack not in self._running.values():
+                self._admit(pack, self._queues[bucket])
+
+    def _admit(self, pack: Pack, queue: Queue) -> None:
+        fresh: list[Member] = []
+        for _ in range(len(queue.waiting)):
+            if len(fresh) == pack.n_free:
+                break
+            run, member = queue.waiting.popleft()
+            if run.is_over:
+                continue
+            if not pack.key.traits.covers(_traits(member)):
+                queue.waiting.append((run, member))
+                continue
+            self._runs[member] = run
+            fresh.append(member)
+        if fresh:
+            pack.admit(fresh)
+
+    def _open(self) -> None:
+        """Open packs for those that wait: one for each bucket at least, more while lanes would be idle."""
+        waiting = [(bucket, queue) for bucket, queue in self._queues.items() if queue.waiting]
+        waiting.sort(key=lambda pair: self._planner.work_s(pair[1]), reverse=True)
+        for bucket, queue in waiting:
+            while queue.waiting and self._may_open(bucket, queue):
+                n_slots = self._planner.slots(queue)
+                program = self._planner.program(bucket, queue, queue.waiting[0][0], n_slots)
+                pack = Pack(program, queue.data)
+                self._admit(pack, queue)
+                if not pack.members:
+                    break
+                self._packs[pack] = bucket
+
+    def _may_open(self, bucket: Bucket, queue: Queue) -> bool:
+        open_here = [pack for pack, place in self._packs.items() if place == bucket]
+        if any(pack.n_free for pack in open_here if pack.key.traits == queue.traits):
+            return False
+        if open_here and len(self._packs) >= self._engine.machine.n_lanes + _SPARE_PACKS:
+            return False
+        held = sum(self._bytes(pack, place) for pack, place in self._packs.items())
+        wanted = self._planner.slots(queue) * queue.shape.slot_bytes
+        return not self._packs or held + wanted <= self._engine.machine.memory_bytes
+
+    def _bytes(self, pack: Pack, bucket: Bucket) -> int:
+        return pack.key.n_slots * self._queues[bucket].shape.slot_bytes
+
+    def _wait(self) -> None:
+        done, _ = wait([*self._running, *self._keras], return_when=FIRST_COMPLETED)
+        self._share_time()
+        for future in done:
+            if future in self._running:
+                self._conclude(self._running.pop(future), future)
+            else:
+                self._keras.discard(future)
+                future.result()
+
+    def _share_time(self) -> None:
+        """Share the time since the last call among the packs that ran, and each pack's among its members."""
+        now_s = time.perf_counter()
+        elapsed_s, self._clock_s = now_s - self._clock_s, now_s
+        for pack in self._running.values():
+            for member in pack.members.values():
+                self._runs[member].device_s += elapsed_s / len(self._running) / len(pack.members)
+
+    def _conclude(self, pack: Pack, future: Future[Epoch]) -> None:
+        try:
+            epoch = future.result()
+        except Exception as error:  # noqa: BLE001 - what a pack raises is no fault of its trials
+            self._broken(pack, error)
+            return
+        if pack.n_epochs == 1:
+            self._explain_first(pack, epoch)
+        pack.conclude(epoch)
+        ended: list[tuple[TrialRun, Callable[[], Any]]] = []
+        for slot, member in sorted(pack.members.items()):
+            run = self._runs[member]
+            was_over = run.is_over
+            if not was_over:
+                run.advance(self._sink)
+            if run.is_over and not was_over:
+                ended.append((run, pack.best_weights(slot)))
+        for slot, member in list(pack.members.items()):
+            if member.is_over or self._runs[member].is_over:
+                pack.release(slot)
+                del self._runs[member]
+        self._finish(ended)
+        self._tidy(pack)
+
+    def _tidy(self, pack: Pack) -> None:
+        """Close a pack without members, shrink one with few, once nobody waits for its slots."""
+        bucket = self._packs[pack]
+        queue = self._queues[bucket]
+        if any(not run.is_over for run, _ in queue.waiting):
+            return
+        if not pack.members:
+            del self._packs[pack]
+            return
+        left = max(member.schedule.max_epochs - len(member.history) for member in pack.members.values()) / 2
+        smaller = self._planner.smaller(pack.program, queue.shape, len(pack.members), left)
+        if smaller is not None:
+            del self._packs[pack]
+            self._packs[pack.resized(smaller)] = bucket
+            self._engine.explain(
+                f"a pack of {pack.key.n_slots} with {len(pack.members)} trials left goes on with "
+                f"{smaller.key.n_slots} slots"
+            )
+
+    def _explain_first(self, pack: Pack, epoch: Epoch) -> None:
+        facts = describe(list(pack.members.values()))
+        self._engine.explain(
+            f"pack of {len(pack.members)} trials in {pack.key.n_slots} slots ({pack.key.depth} hidden layers, widths "
+            f"{facts['widths']} padded to {pack.key.width}, {facts['optimizers']}): first epoch {epoch.took_s:.2f} s"
+        )
+
+    def _broken(self, pack: Pack, error: Exception) -> None:
+        """Start the members of a pack again, in smaller packs if memory was short, otherwise by plain Keras."""
+        bucket = self._packs.pop(pack)
+        queue = self._queues[bucket]
+        is_memory = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+        retry = is_memory and pack.key.n_slots > 1
+        if retry:
+            queue.max_slots = pack.key.n_slots // 2
+        what = f"packs of {queue.max_slots}" if retry else "plain Keras"
+        self._engine.explain(
+            f"a pack of {pack.key.n_slots} failed ({type(error).__name__}: {str(error)[:200]}); its trials go to {what}"
+        )
+        for member in pack.members.values():
+            run = self._runs.pop(member)
+            if run.is_over:
+                continue
+            if retry:
+                member.restart()
+                queue.waiting.append((run, member))
+            else:
+                run.is_dropped = True
+                self._by_reference(run.task, run.n_told)
+
+    # Ends.
+
+    def _finish(self, ended: list[tuple[TrialRun, Callable[[], Any]]]) -> None:
+        """Report trials that have ended, the best first: what they leave behind may spare the others theirs."""
+        ordered = sorted(ended, key=lambda pair: _rank(pair[0]))
+        for run, weights in ordered:
+            task, outcome = run.task, run.outcome
+            if outcome is None:
+                self._n_held -= 1
+                continue
+            outcome = outcome.model_copy(update={"device_seconds": run.device_s})
+            value = outcome.value if outcome.state == "COMPLETE" else None
+            if task.model_path is None or value is None or not self._sink.keeps_model(task, value):
+                self._end(task, outcome, None)
+            else:
+                self._keras.add(self._keras_lane.submit(self._export, run, outcome, weights, task.model_path))
+
+    def _export(self, run: TrialRun, outcome: Outcome, weights: Callable[[], Any], path: Path) -> None:
+        started_s = time.perf_counter()
+        model: Path | None = None
+        try:
+            exported = export(run.task, run.study.table, run.source(weights), outcome, path)
+            outcome, model = exported.outcome, exported.path
+        except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
+            outcome = outcome_of(error)
+        spent_s = run.device_s + time.perf_counter() - started_s
+        self._end(run.task, outcome.model_copy(update={"device_seconds": spent_s}), model)
+
+    def _end(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
+        self._n_held -= 1
+        self._sink.finished(task, outcome, model)
+
+
+def _traits(member: Member) -> Any:
+    from workers.training.fused.traits import Traits
+
+    return Traits.of(member.config)
+
+
+def _rank(run: TrialRun) -> float:
+    outcome = run.outcome
+    if outcome is None or outcome.value is None:
+        return float("inf")
+    return -outcome.value if run.task.study.direction == "maximize" else outcome.value
+
+
+def _reason_for_reference(task: TrialTask) -> str | None:
+    if task.study.engine == "reference":
+        return "the study asks for it"
+    if task.trial.kind == TrialKind.REFIT:
+        return "a final refit has no held-out rows to stop by, and comes alone"
+    return None

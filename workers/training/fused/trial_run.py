@@ -1,0 +1,191 @@
+"""One trial on its way through the packs: reports in the reference's order, its outcome and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import fmean, pstdev
+
+from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.trial import Measurement, Outcome
+from workers.training.engine import Sink
+from workers.training.failures import DivergedError, UntrainableError, outcome_of
+from workers.training.fit import Fitted, Recipe, fit
+from workers.training.fused.member import Member
+from workers.training.fused.slots import Arrays
+from workers.training.fused.stacked_scores import Metrics
+from workers.training.network import DType, build_network
+from workers.training.rows import StudyRows
+from workers.training.schedule import Schedule
+from workers.training.task import TrialTask
+from workers.training.trials import Source
+from workers.training.watch import Watch
+
+
+class TrialRun:
+    """A trial whose folds train side by side, told as if they had followed one another.
+
+    Args:
+        task: The trial.
+        study: Its rows.
+        dtype: Of weights and computation.
+
+    Raises:
+        pydantic.ValidationError: The parameters are not those of a network.
+
+    Attributes:
+        members: One for each fold.
+        outcome: None until it has ended.
+        is_dropped: Whether the sink no longer wants it.
+        device_s: Its share of the device's time so far.
+    """
+
+    def __init__(self, task: TrialTask, study: StudyRows, dtype: DType) -> None:
+        brief = task.study
+        self.task = task
+        self.study = study
+        self.config = MlpConfig.from_params(task.trial.params)
+        self.outcome: Outcome | None = None
+        self.is_dropped = False
+        self.device_s = 0.0
+        self._dtype: DType = dtype
+        self._schedule = Schedule.of(self.config, brief.training)
+        self._recipe = Recipe(self.config, brief.task, brief.metric, brief.direction, task.trial.seed, dtype)
+        self.members = tuple(
+            Member(
+                self.config,
+                self._schedule,
+                metric=brief.metric,
+                direction=brief.direction,
+                trial_seed=task.trial.seed,
+                data_order_seed=brief.data_order_seed,
+                fold=fold,
+                dtype=dtype,
+            )
+            for fold in range(study.n_folds)
+        )
+        # Where the telling stands: in which fold, how many of its epochs, how many epochs before that fold.
+        self._fold, self._told, self._before = 0, 0, 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be reported of it."""
+        return self.is_dropped or self.outcome is not None
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether nothing has been reported of it."""
+        return self._told == self._before == 0
+
+    def advance(self, sink: Sink) -> None:
+        """Report what is due, fold after fold, and set `outcome` or `is_dropped` when the trial has ended."""
+        while not self.is_over:
+            member = self.members[self._fold]
+            if self._told < len(member.history):
+                self._tell(member, sink)
+            elif not member.is_over:
+                return
+            elif member.stop_reason is None:
+                self.outcome = outcome_of(self._error(member))
+            elif self._fold + 1 < len(self.members):
+                self._fold, self._told, self._before = self._fold + 1, 0, self._before + self._told
+            else:
+                self.outcome = self._complete()
+
+    def _tell(self, member: Member, sink: Sink) -> None:
+        metrics = member.history[self._told]
+        self._told += 1
+        fold = {"fold": float(self._fold + 1)} if len(self.members) > 1 else {}
+        sink.epoch(self.task, Measurement(epoch=self._before + self._told, metrics=metrics | fold))
+        is_last = self._told == len(member.history)
+        if (not is_last or (member.trouble is None and not member.is_undefined)) and sink.should_stop(self.task):
+            self.is_dropped = True
+
+    def _error(self, member: Member) -> Exception:
+        if member.trouble is not None:
+            return DivergedError(member.trouble, self._before + self._told)
+        metric = self.task.study.metric
+        return UntrainableError(
+            f"{metric} is undefined on the validation rows; choose another metric, or change the split"
+        )
+
+    def _complete(self) -> Outcome:
+        bests = [member.history[member.best_epoch - 1] for member in self.members]
+        reasons = [member.stop_reason for member in self.members]
+        metrics = bests[0] if len(bests) == 1 else over_folds(bests)
+        return Outcome(
+            state="COMPLETE",
+            value=metrics[self.task.study.metric],
+            metrics=metrics,
+            best_epoch=self._mean_best_epoch,
+            epochs=self._before + self._told,
+            stop_reason="early_stopping" if "early_stopping" in reasons else "max_epochs",
+        )
+
+    @property
+    def _mean_best_epoch(self) -> int:
+        return max(1, round(fmean(member.best_epoch for member in self.members)))
+
+    def source(self, weights: Callable[[], Arrays]) -> Source:
+        """Return what the model file is made of; a cross-validated trial trains its network first, with plain Keras.
+
+        Args:
+            weights: Gives the trained weights in Keras's order; not asked for a cross-validated trial.
+        """
+        return self._of_all_rows() if len(self.members) > 1 else self._of_weights(weights())
+
+    def _of_weights(self, weights: Arrays) -> Source:
+        prepared = self.study.fold(0)
+        member = self.members[0]
+        network = build_network(
+            self.config,
+            n_inputs=prepared.preparation.n_inputs,
+            n_outputs=prepared.preparation.n_outputs,
+            seed=self.task.trial.seed,
+            dtype=self._dtype,
+        )
+        network.set_weights(weights)
+        fitted = Fitted(network, tuple(member.history), member.best_epoch, member.stop_reason or "max_epochs")
+        return Source(
+            fitted=fitted,
+            preparation=prepared.preparation,
+            part=prepared.held_out or prepared.train,
+            is_judged=prepared.held_out is not None,
+            prefix="",
+            judged_on="the validation rows",
+            trained_on="the training rows",
+            n_training_rows=len(prepared.train.rows),
+        )
+
+    def _of_all_rows(self) -> Source:
+        n_epochs = self._mean_best_epoch
+        prepared = self.study.development(test=False)
+        watch = Watch(
+            report=lambda _: None,
+            should_stop=lambda: False,
+            epochs_before=0,
+            fold=None,
+            trial_seed=self.task.trial.seed,
+            data_order_seed=self.task.study.data_order_seed,
+        )
+        fitted = fit(self._recipe, replace(self._schedule, max_epochs=n_epochs), prepared, watch)
+        return Source(
+            fitted=fitted,
+            preparation=prepared.preparation,
+            part=prepared.train,
+            is_judged=False,
+            prefix="",
+            judged_on=f"the {len(self.members)} folds' validation rows, by the folds' own networks: a mean",
+            trained_on=f"all rows that are not test rows, for the folds' mean best epoch, {n_epochs}",
+            n_training_rows=len(prepared.train.rows),
+        )
+
+
+def over_folds(bests: list[Metrics]) -> Metrics:
+    """Return mean and, as `<metric>_std`, population standard deviation of each metric that every fold has."""
+    over: Metrics = {}
+    for name in bests[0]:
+        values = [value for best in bests if (value := best[name]) is not None]
+        if len(values) == len(bests):
+            over |= {name: fmean(values), f"{name}_std": pstdev(values)}
+    return over
