@@ -56,11 +56,15 @@ def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) 
     return result
 
 
-def _run(*arguments: str) -> int:
+def _run(*arguments: str, extras: bool = True) -> int:
+    """Run `uv pip` where pip would look, or, without extras, at the one index of all files only; return its status."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
-    environment = uv_environment(pip_settings(listing), os.environ)
+    settings = pip_settings(listing)
+    if not extras:
+        settings = {name: value for name, value in settings.items() if name not in ("extra-index-url", "find-links")}
+    environment = uv_environment(settings, os.environ)
     return subprocess.run([sys.executable, "-m", "uv", "pip", *arguments], env=environment, check=False).returncode
 
 
@@ -70,10 +74,11 @@ def lock(extra: str) -> int:
     if extra:
         # The same versions of everything that both locks hold.
         wanted += ["--extra", extra, "--constraint", _LOCKS[""]]
+    # A mirror beside the index may hold a few files of a version; the lock needs the hashes of all of them.
     return _run(
         "compile", "pyproject.toml", *wanted, "--universal", "--python-version", "3.11", "--generate-hashes",
-        "--no-emit-index-url", "--index-strategy", "unsafe-best-match", "--upgrade", "--quiet",
-        "--custom-compile-command", "make lock", "--output-file", _LOCKS[extra],
+        "--no-emit-index-url", "--upgrade", "--quiet", "--custom-compile-command", "make lock",
+        "--output-file", _LOCKS[extra], extras=False,
     )  # fmt: skip
 
 

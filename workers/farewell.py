@@ -11,6 +11,7 @@ from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError
 from hpsearch.wire.reports import MAX_MEASUREMENTS, MAX_REPORTS, ReportRequest, TrialReport
 from workers.courier import Courier
+from workers.journal import Journal
 from workers.ledger import Assignment, Ledger, report_of
 from workers.link import Link
 from workers.loop import Loop
@@ -23,7 +24,7 @@ _LINGER_S: Final = 1.0
 _RETRY_S: Final = 0.3
 
 
-def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, log: Any) -> None:
+def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, journal: Journal, log: Any) -> None:
     """Report what has ended and release the rest; returns within `FAREWELL_S` seconds, whatever the server does.
 
     Args:
@@ -31,17 +32,18 @@ def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, log: 
         ledger: What is held; empty afterwards unless the server could not be reached.
         courier: Has a moment to finish the model it is uploading.
         claimer: Has a moment to bring home a claim in flight, whose trials are released as well.
+        journal: Takes what the server has answered.
         log: Takes the lines.
     """
     deadline_s = time.monotonic() + FAREWELL_S
 
     def speak() -> None:
-        _flush(link, ledger, [a for a in ledger.held() if not courier.has(a)], deadline_s)
+        _flush(link, ledger, journal, [a for a in ledger.held() if not courier.has(a)], deadline_s)
         linger_s = time.monotonic() + _LINGER_S
         for loop in (courier, claimer):
             if loop.is_alive():
                 loop.join(max(0.0, linger_s - time.monotonic()))
-        _flush(link, ledger, ledger.held(), deadline_s)
+        _flush(link, ledger, journal, ledger.held(), deadline_s)
 
     # In a thread of its own: a server that swallows requests must not hold the worker.
     last = threading.Thread(target=speak, name="farewell", daemon=True)
@@ -53,17 +55,23 @@ def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, log: 
         log.warning("the server could not be told: others get these trials once the leases have lapsed", trials=titles)
 
 
-def _flush(link: Link, ledger: Ledger, assignments: Sequence[Assignment], deadline_s: float) -> None:
+def _flush(
+    link: Link, ledger: Ledger, journal: Journal, assignments: Sequence[Assignment], deadline_s: float
+) -> None:
     if not assignments:
         return
     request = ReportRequest(reports=tuple(_last_word(assignment) for assignment in assignments[:MAX_REPORTS]))
     while time.monotonic() < deadline_s:
         try:
-            link.client.workers.report(link.worker_id, request)
+            reply = link.client.workers.report(link.worker_id, request)
         except HpsearchError as error:
-            if refused_reply(error) is None:
+            refused = refused_reply(error)
+            if refused is None:
                 time.sleep(_RETRY_S)
                 continue
+            reply = refused
+        for report, result in zip(request.reports, reply.results, strict=False):
+            journal.note(link.worker_id, report, result)
         for assignment in assignments:
             ledger.close(assignment)
         return

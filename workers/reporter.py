@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError
 from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult, TrialReport
+from workers.journal import Journal
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
 from workers.loop import Loop
@@ -32,14 +33,23 @@ class Reporter(Loop):
         link: To the server.
         ledger: What there is to report.
         thresholds: Takes what the replies say.
+        journal: Takes what the server has answered.
         drop: Called with a trial the server wants no more of.
         log: Takes the lines.
     """
 
     def __init__(
-        self, *, link: Link, ledger: Ledger, thresholds: Thresholds, drop: Callable[[Assignment], None], log: Any
+        self,
+        *,
+        link: Link,
+        ledger: Ledger,
+        thresholds: Thresholds,
+        journal: Journal,
+        drop: Callable[[Assignment], None],
+        log: Any,
     ) -> None:
         super().__init__("reporter", link, log)
+        self._journal = journal
         self._link = link
         self._ledger = ledger
         self._thresholds = thresholds
@@ -83,6 +93,7 @@ class Reporter(Loop):
     def _heed(self, batch: Batch, reply: ReportReply) -> None:
         self._thresholds.learn({a.study.study_id for a, _ in batch}, reply.model_thresholds)
         for (assignment, report), result in zip(batch, reply.results, strict=False):
+            self._journal.note(self._link.worker_id, report, result)
             if result.status in _ACCEPTED:
                 self._ledger.acknowledge(assignment, report)
                 if result.action == "stop" and report.outcome is None:

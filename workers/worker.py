@@ -15,6 +15,7 @@ from workers.claimer import Claimer
 from workers.courier import Courier
 from workers.farewell import give_back
 from workers.folder import make_folder
+from workers.journal import Journal
 from workers.ledger import Ledger
 from workers.link import Link, StoppedError
 from workers.log import logger
@@ -51,6 +52,7 @@ class Worker:
         )
         self._link = Link(self._client, introduction, give_up_s=options.unauthorized_give_up_s, log=self._log)
         self._ledger = Ledger()
+        self._journal = Journal.of_environment()
         thresholds = Thresholds()
         shared: Any = {"link": self._link, "ledger": self._ledger, "thresholds": thresholds, "log": self._log}
         self._courier = Courier(**shared)
@@ -60,7 +62,7 @@ class Worker:
         self._claimer = Claimer(
             cache=DataCache(options.work_dir / "data"), supervisor=self._supervisor, wait_s=options.wait_s, **shared
         )
-        self._reporter = Reporter(drop=self._supervisor.drop, **shared)
+        self._reporter = Reporter(drop=self._supervisor.drop, journal=self._journal, **shared)
         self._supervisor.on_free = self._claimer.wake
 
     @property
@@ -105,7 +107,7 @@ class Worker:
         self._claimer.wake()
         why = self._why if self._link.failure is None else self._link.failure.message
         self._log.info("stopping", why=why, n_unfinished=len(self._ledger.held()))
-        give_back(self._link, self._ledger, self._courier, self._claimer, self._log)
+        give_back(self._link, self._ledger, self._courier, self._claimer, self._journal, self._log)
         self._supervisor.close()
         self._client.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from hpsearch.cli.trial_report import trial_document, trial_lines
 from hpsearch.cli.watching import Watcher, fitting_view
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
+from hpsearch.errors import ForbiddenError
 from hpsearch.wire.pages import LeaderboardPage, StudyView
 
 _TABLE_ROWS: Final = 20
@@ -33,8 +35,7 @@ def submit(
     with connected(server, token, data_dir, creates=True) as client:
         study = create(client, uploaded_definition(client, file, note))
         note(f"Study {study.name!r} ({study.study_id}) is submitted.")
-        if not any(worker.state == "ACTIVE" for worker in client.workers.list().items):
-            note("No worker is connected: its trials wait until one is (hpsearch worker --server …).")
+        _warn_if_nobody_works(client)
         code = failure.OK
         if watch:
             study, code = _watched(client, study)
@@ -43,6 +44,12 @@ def submit(
     elif not watch:
         say(study.study_id)
     return code
+
+
+def _warn_if_nobody_works(client: Client) -> None:
+    with contextlib.suppress(ForbiddenError):  # a token that may submit need not be one that may look
+        if not any(worker.state == "ACTIVE" for worker in client.workers.list().items):
+            note("No worker is connected: its trials wait until one is (hpsearch worker --server …).")
 
 
 def leaderboard(

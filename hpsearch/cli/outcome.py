@@ -36,8 +36,8 @@ class StudyOutcome:
 
     @property
     def has_result(self) -> bool:
-        """Whether the study was completed and found something."""
-        return self.study.state == StudyState.COMPLETED and self.study.best is not None
+        """Whether the study was completed and left a model."""
+        return self.study.state == StudyState.COMPLETED and self.model is not None
 
     def document(self) -> dict[str, Any]:
         """Return the object `hpsearch run --json` prints."""
@@ -54,17 +54,13 @@ class StudyOutcome:
         }
 
 
-def collect(client: Client, study: StudyView, out: Path | None) -> StudyOutcome:
+def collect(client: Client, study: StudyView, out: Path) -> StudyOutcome:
     """Return the outcome of an ended study, its best model written to ``out``.
 
-    Args:
-        client: Of its server.
-        study: The study.
-        out: File to write; None downloads nothing.
+    Raises:
+        HpsearchError: The server can not be reached, or the file not be written.
     """
-    model = None
-    if out is not None and study.best is not None:
-        model = save_model(client, study, out)
+    model = None if study.best is None else save_model(client, study, out)
     baselines = tuple(client.studies.trials(study.study_id, kind="baseline", state="COMPLETE").items)
     failed = client.studies.trials(study.study_id, state="FAILED", limit=1).items
     return StudyOutcome(study, model, baselines, failure_of(failed[0]) if failed else None)
@@ -143,6 +139,8 @@ def summary(outcome: StudyOutcome) -> Iterator[str]:
         yield f"{plural(study.counts.get('FAILED', 0), 'trial')} failed; {outcome.failure}"
     if outcome.model is not None:
         yield from _model_lines(outcome.model)
+    elif study.best is not None:
+        yield "The server kept no model of it; --new searches again."
     yield f"Look closer: hpsearch leaderboard {_shell(study.name)}"
 
 

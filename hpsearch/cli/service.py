@@ -113,6 +113,8 @@ class _Company:
         while not self._leaving.wait(_LOOK_EVERY_S):
             try:
                 self._crew.tend()
-            except local.StartError as error:
+            except local.StartError as error:  # every worker keeps dying; the server itself goes on
                 note(error.message)
                 return
+            except OSError as error:  # no memory or no process left for the moment
+                note(f"A local worker could not be looked after: {failure.sentence(error)}")

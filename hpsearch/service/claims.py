@@ -24,16 +24,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         NotFoundError: The worker is not registered.
         ForbiddenError: It was registered with another token.
     """
-    with ctx.store.read() as tx:
-        if not tx.queue.any_waiting() and not _asked_before(tx, worker_id, request):
-            idle = True
-            fleet_worker = tx.workers.get(worker_id)
-            stale = (tx.at - fleet_worker.last_seen_at).total_seconds() > ctx.settings.heartbeat_s
-            foreign = fleet_worker.token_uid != caller.token_id and not caller.is_admin
-        else:
-            idle = stale = foreign = False
-    if idle and not stale and not foreign:
-        # Nothing to give: an idle worker's polling must not take the writer's turn.
+    if ctx.signals.demand() and _nothing_to_give(ctx, caller, worker_id, request):
         ctx.signals.wish(request.max_trials)
         return ClaimReply(lease_s=ctx.settings.lease_s)
     with ctx.store.write() as tx:
@@ -41,7 +32,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         rows, known = tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)
         room = 0
         if not known and worker.state == fleet.ACTIVE and not tx.workers.quarantined(worker):
-            room = min(request.max_trials, MAX_HELD - len(tx.queue.running_of_worker(worker.id)))
+            room = min(request.max_trials, MAX_HELD - tx.workers.n_running(worker.id))
         if room > 0:
             rows = tx.queue.claim(worker_id=worker.id, claim_id=request.claim_id, n=room, lease_s=ctx.settings.lease_s)
             tx.events.add_all(
@@ -66,9 +57,17 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
     return reply
 
 
-def _asked_before(tx: Transaction, worker_id: str, request: ClaimRequest) -> bool:
-    worker = tx.workers.get(worker_id)
-    return tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)[1]
+def _nothing_to_give(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -> bool:
+    """Return whether the answer is surely empty: an idle worker's polling must not take the writer's turn.
+
+    Somebody has lately asked for more than there was; otherwise this look would only be done twice.
+    """
+    with ctx.store.read() as tx:
+        if tx.queue.any_waiting():
+            return False
+        worker = fleet.identify(tx, caller, worker_id)
+        silent = (tx.at - worker.last_seen_at).total_seconds() > ctx.settings.heartbeat_s
+        return not silent and not tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)[1]
 
 
 def _reply(ctx: Context, tx: Transaction, rows: Sequence[ClaimedRow]) -> ClaimReply:

@@ -125,25 +125,25 @@ def _accept(
     if trial.kind == TrialKind.SEARCH:
         counters["n_search_finished"] = 1
         counters["n_search_failed"] = 1 if state is TrialState.FAILED else 0
-    tx.studies.add_to_counters(study.id, counters)
+    changes: dict[str, Any] = {}
     if state is TrialState.COMPLETE and value is not None and trial.kind in (TrialKind.SEARCH, TrialKind.BASELINE):
-        _note_best(tx, study, trial, value)
+        changes = _best_after(tx, study, trial, value)
+    tx.studies.add_to_counters(study.id, counters, changes)
     log(tx, f"trial.{state.value.lower()}", study, trial.uid, **_told(trial, outcome, value))
     return True
 
 
-def _note_best(tx: Transaction, study: StudyRecord, trial: QueuedTrial, value: float) -> None:
-    values: dict[str, Any] = {}
+def _best_after(tx: Transaction, study: StudyRecord, trial: QueuedTrial, value: float) -> dict[str, Any]:
+    """Return the study's columns that a result changes: the best trial, and what a model must beat to be kept."""
+    changes: dict[str, Any] = {}
     if study.best_value is None or better(value, study.best_value, resolved_of(study).direction):
-        values = {"best_trial_id": trial.id, "best_value": value}
-    kept = max(1, definition_of(study).confirm.top_k)
-    threshold = (
-        value if kept == 1 and values else study.model_threshold if kept == 1 else tx.trials.kth_value(study.id, kept)
-    )
-    if threshold != study.model_threshold:
-        values["model_threshold"] = threshold
-    if values:
-        tx.studies.change(study.id, values)
+        changes = {"best_trial_id": trial.id, "best_value": value}
+    n_kept = definition_of(study).confirm.top_k
+    if n_kept > 1:
+        changes["model_threshold"] = tx.trials.kth_value(study.id, n_kept)
+    elif changes:
+        changes["model_threshold"] = value
+    return changes
 
 
 def _release(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:

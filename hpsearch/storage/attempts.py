@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.trial import Attempt
 from hpsearch.storage.paging import check_limit, decode_token, encode_token
 from hpsearch.storage.tables import attempt, measurement, worker
+
+_END: Final = update(attempt).where(
+    attempt.c.trial_id == bindparam("ended_id"), attempt.c.attempt == bindparam("ended_attempt")
+)
+_ADD_MEASUREMENTS: Final = {
+    "sqlite": sqlite.insert(measurement).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(measurement).on_conflict_do_nothing(),
+}
 
 
 class AttemptRepository:
@@ -18,13 +26,10 @@ class AttemptRepository:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
     def end(self, trial_id: int, number: int, values: Mapping[str, Any]) -> None:
         """Set how an attempt ended."""
-        self._connection.execute(
-            update(attempt).where(attempt.c.trial_id == trial_id, attempt.c.attempt == number).values(**values)
-        )
+        self._connection.execute(_END, {"ended_id": trial_id, "ended_attempt": number, **values})
 
     def ending(self, trial_id: int, number: int) -> tuple[int, str | None, str | None] | None:
         """Return (worker id, state, outcome digest) of an attempt; state is None while it runs; None if unknown."""
@@ -62,7 +67,7 @@ class AttemptRepository:
         """Store (trial id, attempt, epoch, metrics); what is already there stays untouched."""
         if not rows:
             return
-        statement = self._insert(measurement).on_conflict_do_nothing()
+        statement = _ADD_MEASUREMENTS[self._connection.dialect.name]
         names = ("trial_id", "attempt", "epoch", "metrics")
         self._connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 

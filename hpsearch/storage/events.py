@@ -16,7 +16,6 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    literal,
     or_,
     select,
     text,
@@ -25,6 +24,8 @@ from sqlalchemy import (
 
 from hpsearch.storage.tables import event
 
+_ADD: Final = insert(event)
+_ADD_POSTGRES: Final = insert(event).values(xact=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
 # The oldest transaction that is still open in this database, or the next one if there is none. The snapshot's own xmin
 # would do too, but counts the transactions of all databases of the server: a long one elsewhere would hold all events
 # back. `backend_xid` has 32 bits and is lifted to 64 by its distance to the next transaction.
@@ -43,11 +44,6 @@ class EventRepository:
         self._at = at
         self._postgres = connection.dialect.name == "postgresql"
 
-    def _xact(self) -> ColumnElement[int]:
-        if self._postgres:
-            return cast(cast(func.pg_current_xact_id(), Text), BigInteger)
-        return literal(0)
-
     def _settled(self) -> ColumnElement[bool]:
         """Return the condition that nothing can appear before an event any more."""
         if not self._postgres:
@@ -65,10 +61,11 @@ class EventRepository:
         """Log events given as (kind, study id, trial's public id, data)."""
         if not rows:
             return
+        fixed: dict[str, Any] = {"at": self._at} if self._postgres else {"at": self._at, "xact": 0}
         self._connection.execute(
-            insert(event).values(xact=self._xact(), at=self._at),
+            _ADD_POSTGRES if self._postgres else _ADD,
             [
-                {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data)}
+                {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data), **fixed}
                 for kind, study_id, uid, data in rows
             ],
         )

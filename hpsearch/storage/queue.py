@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     Select,
+    Update,
     and_,
+    bindparam,
     case,
     insert,
     literal_column,
@@ -20,8 +24,10 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialState, sources
+from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial
 
@@ -40,55 +46,114 @@ def _state_in(event: TrialEvent) -> ColumnElement[bool]:
     return literal_column(f"trial.state IN ({states})")
 
 
+# Statements of the hot paths are built once: building one costs more than running it.
+
+
+@cache
+def _claim_statement(*, is_bound: bool) -> ReturningUpdate[Any]:
+    now = LeaseClock.of_statement(is_bound=is_bound)
+    free = (
+        select(trial.c.id)
+        .where(
+            literal_column("trial.state = 'WAITING' AND NOT trial.held"),
+            trial.c.available_at <= now,
+            or_(
+                trial.c.avoid_worker_id.is_(None),
+                trial.c.avoid_worker_id != bindparam("by_worker"),
+                trial.c.available_at + _AVOID_S <= now,
+            ),
+        )
+        .order_by(trial.c.precedence, trial.c.turn, trial.c.id)
+        .limit(bindparam("n_wanted"))
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("free")
+        .prefix_with("MATERIALIZED")
+    )
+    return (
+        update(trial)
+        .where(trial.c.id.in_(select(free.c.id)), _state_in(TrialEvent.CLAIM))
+        .values(
+            state=TrialState.RUNNING.value,
+            attempt=trial.c.attempt + 1,
+            worker_id=bindparam("by_worker"),
+            lease_expires_at=now + bindparam("lease_seconds", type_=Double),
+            last_epoch=0,
+            started_at=bindparam("claimed_at", type_=trial.c.started_at.type),
+        )
+        .returning(*_CLAIMED)
+    )
+
+
+@cache
+def _renew_statement(*, is_bound: bool, epochs: bool) -> ReturningUpdate[Any]:
+    values: dict[str, Any] = {
+        "lease_expires_at": LeaseClock.of_statement(is_bound=is_bound) + bindparam("lease_seconds", type_=Double)
+    }
+    if epochs:
+        values["last_epoch"] = bindparam("epoch_now")
+    return (
+        update(trial)
+        .where(
+            tuple_(trial.c.id, trial.c.attempt).in_(bindparam("leases", expanding=True)),
+            trial.c.worker_id == bindparam("by_worker"),
+            _state_in(TrialEvent.HEARTBEAT),
+        )
+        .values(values)
+        .returning(trial.c.id)
+    )
+
+
+@cache
+def _move_statement(event: TrialEvent) -> Update:
+    (to,) = {to for (_, cause), to in MOVES.items() if cause == event}
+    guard = (trial.c.id == bindparam("moved_id"), trial.c.attempt == bindparam("moved_attempt"), _state_in(event))
+    return update(trial).where(*guard).values(state=to.value)
+
+
+_LOOK_UP: Final = _QUEUED.where(trial.c.uid.in_(bindparam("uids", expanding=True))).order_by(trial.c.id)
+_LOCK: Final = _LOOK_UP.with_for_update(key_share=True, of=trial)
+_CLAIMED_BEFORE: Final = (
+    select(
+        *_CLAIMED,
+        and_(trial.c.attempt == attempt.c.attempt, trial.c.state == TrialState.RUNNING.value).label("current"),
+    )
+    .join(attempt, attempt.c.trial_id == trial.c.id)
+    .where(attempt.c.worker_id == bindparam("by_worker"), attempt.c.claim_id == bindparam("claim"))
+    .order_by(trial.c.id)
+)
+
+
 class Queue:
     """Claims and moves within one transaction.
 
     Args:
         at: The instant of the transaction.
-        lease_now: The database's time for leases, in seconds since the epoch.
+        lease_clock: The time leases are compared with.
     """
 
-    def __init__(self, connection: Connection, *, at: datetime, lease_now: ColumnElement[float]) -> None:
+    def __init__(self, connection: Connection, *, at: datetime, lease_clock: LeaseClock) -> None:
         self._connection = connection
         self._at = at
-        self._now = lease_now
+        self._clock = lease_clock
+
+    @property
+    def _now(self) -> ColumnElement[float]:
+        return self._clock.now
 
     def claim(self, *, worker_id: int, claim_id: str, n: int, lease_s: float) -> list[ClaimedRow]:
         """Give up to ``n`` waiting trials to a worker, the highest priority and the longest waiting first.
 
         Rows another transaction is about to change are passed over, not waited for.
         """
-        free = (
-            select(trial.c.id)
-            .where(
-                literal_column("trial.state = 'WAITING' AND NOT trial.held"),
-                trial.c.available_at <= self._now,
-                or_(
-                    trial.c.avoid_worker_id.is_(None),
-                    trial.c.avoid_worker_id != worker_id,
-                    trial.c.available_at + _AVOID_S <= self._now,
-                ),
-            )
-            .order_by(trial.c.precedence, trial.c.id)
-            .limit(n)
-            .with_for_update(skip_locked=True, key_share=True)
-            .cte("free")
-            .prefix_with("MATERIALIZED")
-        )
-        statement = (
-            update(trial)
-            .where(trial.c.id.in_(select(free.c.id)), _state_in(TrialEvent.CLAIM))
-            .values(
-                state=TrialState.RUNNING.value,
-                attempt=trial.c.attempt + 1,
-                worker_id=worker_id,
-                lease_expires_at=self._now + lease_s,
-                last_epoch=0,
-                started_at=self._at,
-            )
-            .returning(*_CLAIMED)
-        )
-        rows = [to_record(ClaimedRow, row) for row in self._connection.execute(statement)]
+        parameters = {
+            **self._clock.parameters,
+            "by_worker": worker_id,
+            "n_wanted": n,
+            "lease_seconds": lease_s,
+            "claimed_at": self._at,
+        }
+        found = self._connection.execute(_claim_statement(is_bound=self._clock.is_bound), parameters)
+        rows = [to_record(ClaimedRow, row) for row in found]
         rows.sort(key=lambda row: row.id)
         if rows:
             self._connection.execute(
@@ -109,14 +174,7 @@ class Queue:
 
     def claimed(self, *, worker_id: int, claim_id: str) -> tuple[list[ClaimedRow], bool]:
         """Return the trials an earlier claim gave that are still its own, and whether it gave any at all."""
-        current = and_(trial.c.attempt == attempt.c.attempt, trial.c.state == TrialState.RUNNING.value)
-        statement = (
-            select(*_CLAIMED, current.label("current"))
-            .join(attempt, attempt.c.trial_id == trial.c.id)
-            .where(attempt.c.worker_id == worker_id, attempt.c.claim_id == claim_id)
-            .order_by(trial.c.id)
-        )
-        rows = self._connection.execute(statement).all()
+        rows = self._connection.execute(_CLAIMED_BEFORE, {"by_worker": worker_id, "claim": claim_id}).all()
         return [to_record(ClaimedRow, row[:-1]) for row in rows if row.current], bool(rows)  # type: ignore[arg-type]
 
     def look_up(self, uids: Sequence[str], *, lock: bool = False) -> dict[str, QueuedTrial]:
@@ -126,8 +184,7 @@ class Queue:
             uids: Public ids.
             lock: Hold the rows until the transaction ends.
         """
-        statement = _QUEUED.where(trial.c.uid.in_(uids)).order_by(trial.c.id)
-        rows = self._connection.execute(statement.with_for_update(key_share=True, of=trial) if lock else statement)
+        rows = self._connection.execute(_LOCK if lock else _LOOK_UP, {"uids": list(uids)})
         return {row.uid: to_record(QueuedTrial, row) for row in rows}
 
     def renew(self, leases: Mapping[tuple[int, int], int], *, worker_id: int, lease_s: float) -> set[int]:
@@ -140,34 +197,38 @@ class Queue:
         """
         if not leases:
             return set()
-        epochs = [((trial.c.id == trial_id), epoch) for (trial_id, _), epoch in leases.items() if epoch]
-        values: dict[str, Any] = {"lease_expires_at": self._now + lease_s}
+        epochs = {trial_id: epoch for (trial_id, _), epoch in leases.items() if epoch}
+        parameters = {
+            **self._clock.parameters,
+            "lease_seconds": lease_s,
+            "leases": list(leases),
+            "by_worker": worker_id,
+        }
+        single = len(leases) == 1 and bool(epochs)
+        if single:
+            parameters["epoch_now"] = next(iter(epochs.values()))
+        statement = _renew_statement(is_bound=self._clock.is_bound, epochs=single)
+        renewed = set(self._connection.execute(statement, parameters).scalars())
+        if not single:
+            self._note_epochs({trial_id: epoch for trial_id, epoch in epochs.items() if trial_id in renewed})
+        return renewed
+
+    def _note_epochs(self, epochs: Mapping[int, int]) -> None:
         if epochs:
-            values["last_epoch"] = case(*epochs, else_=trial.c.last_epoch)
-        statement = (
-            update(trial)
-            .where(
-                tuple_(trial.c.id, trial.c.attempt).in_(list(leases)),
-                trial.c.worker_id == worker_id,
-                _state_in(TrialEvent.HEARTBEAT),
-            )
-            .values(values)
-            .returning(trial.c.id)
-        )
-        return set(self._connection.execute(statement).scalars())
+            latest = case(epochs, value=trial.c.id)
+            self._connection.execute(update(trial).where(trial.c.id.in_(list(epochs))).values(last_epoch=latest))
 
     def move(
         self, trial_id: int, attempt_number: int, event: TrialEvent, values: Mapping[str, Any] | None = None
     ) -> bool:
         """Make one transition if the trial is in a state that allows it, under this attempt; return whether it was."""
-        targets = {to for (_, cause), to in MOVES.items() if cause == event}
-        (to,) = targets
-        statement = (
-            update(trial)
-            .where(trial.c.id == trial_id, trial.c.attempt == attempt_number, _state_in(event))
-            .values({**(values or {}), "state": to.value})
-        )
-        return self._connection.execute(statement).rowcount == 1
+        plain = {"moved_id": trial_id, "moved_attempt": attempt_number}
+        statement = _move_statement(event)
+        if values and any(isinstance(value, ColumnElement) for value in values.values()):
+            statement = statement.values(dict(values))
+        else:
+            plain |= values or {}
+        return self._connection.execute(statement, plain).rowcount == 1
 
     def back_to_waiting(
         self,
@@ -224,6 +285,11 @@ class Queue:
         """Keep a study's waiting trials from being claimed, or let them go."""
         statement = update(trial).where(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"))
         self._connection.execute(statement.values(held=held))
+
+    def hurry(self, trial_id: int) -> bool:
+        """Put a waiting trial before all others of its priority; return whether it was waiting."""
+        statement = update(trial).where(trial.c.id == trial_id, literal_column("trial.state = 'WAITING'"))
+        return self._connection.execute(statement.values(turn=0)).rowcount == 1
 
     def prioritise(self, study_id: int, priority: int) -> None:
         """Give a study's open trials another priority."""

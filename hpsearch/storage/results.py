@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert
 
 from hpsearch.storage.tables import result
+
+_ADD: Final = insert(result)
 
 
 class ResultRepository:
@@ -18,7 +20,7 @@ class ResultRepository:
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Insert the result of a trial; a second one for the same trial is an integrity error."""
-        self._connection.execute(insert(result).values(**values))
+        self._connection.execute(_ADD, dict(values))
 
     def remove(self, trial_id: int) -> None:
         """Take back the result of a failed trial that is to be tried again."""

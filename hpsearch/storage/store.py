@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, Double, Float, cast, extract, func, literal, text
+from sqlalchemy import Connection, text
 
 from hpsearch.clock import Clock, ManualClock, SystemClock
 from hpsearch.storage.attempts import AttemptRepository
@@ -16,6 +16,7 @@ from hpsearch.storage.datasets import DatasetRepository
 from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
 from hpsearch.storage.events import EventRepository
 from hpsearch.storage.group_writer import GroupWriter
+from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
@@ -31,24 +32,26 @@ class Transaction:
 
     Attributes:
         at: The instant of this transaction, for people.
-        lease_now: The time leases are compared with, as SQL: the database's clock on PostgreSQL.
+        is_alone: No other transaction can write before this one ends, so rows need no locks.
+        lease_clock: The time leases are compared with: the database's on PostgreSQL.
     """
 
-    def __init__(self, connection: Connection, *, at: datetime, lease_now: ColumnElement[float]) -> None:
+    def __init__(self, connection: Connection, *, at: datetime, lease_clock: LeaseClock) -> None:
         self.connection = connection
         self.at = at
-        self.lease_now = lease_now
+        self.lease_clock = lease_clock
+        self.is_alone = connection.dialect.name == "sqlite"
         self.studies = StudyRepository(connection)
         self.trials = TrialRepository(connection)
-        self.queue = Queue(connection, at=at, lease_now=lease_now)
+        self.queue = Queue(connection, at=at, lease_clock=lease_clock)
         self.attempts = AttemptRepository(connection)
         self.results = ResultRepository(connection)
         self.events = EventRepository(connection, at=at)
-        self.workers = WorkerRepository(connection, at=at, lease_now=lease_now)
+        self.workers = WorkerRepository(connection, at=at, lease_now=lease_clock.now)
         self.tokens = TokenRepository(connection)
         self.datasets = DatasetRepository(connection)
         self.models = ModelRepository(connection)
-        self.replicas = ReplicaRepository(connection, at=at, lease_now=lease_now)
+        self.replicas = ReplicaRepository(connection, at=at, lease_now=lease_clock.now)
 
 
 class Store:
@@ -73,15 +76,13 @@ class Store:
         # wall, it does not follow later jumps of the wall clock.
         self._anchor = time.time() - time.monotonic()
 
-    def _lease_now(self) -> ColumnElement[float]:
+    def _lease_clock(self) -> LeaseClock:
         if isinstance(self.clock, ManualClock):
-            return literal(self.clock.now().timestamp(), Double)
-        if self.dialect == "sqlite":
-            return literal(self._anchor + time.monotonic(), Double)
-        return cast(extract("epoch", func.clock_timestamp()), Float(53))
+            return LeaseClock(self.clock.now().timestamp())
+        return LeaseClock(self._anchor + time.monotonic() if self.dialect == "sqlite" else None)
 
     def _transaction(self, connection: Connection) -> Transaction:
-        return Transaction(connection, at=self.clock.now(), lease_now=self._lease_now())
+        return Transaction(connection, at=self.clock.now(), lease_clock=self._lease_clock())
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
 from hpsearch.errors import NotFoundError
@@ -19,6 +21,19 @@ _COLUMNS = columns_of(StudyRecord, study)
 
 def _missing(uid: str) -> NotFoundError:
     return NotFoundError(f"there is no study {uid!r}", code="study.not_found")
+
+
+_BY_IDS: Final = select(*_COLUMNS).where(study.c.id.in_(bindparam("wanted", expanding=True)))
+_LOCK: Final = select(*_COLUMNS).where(study.c.id == bindparam("wanted")).with_for_update(key_share=True)
+_LOCK_UID: Final = select(*_COLUMNS).where(study.c.uid == bindparam("wanted")).with_for_update(key_share=True)
+
+
+@cache
+def _add_statement(counters: tuple[str, ...], columns: tuple[str, ...]) -> ReturningUpdate[Any]:
+    values: dict[str, Any] = {name: study.c[name] + bindparam(f"add_{name}") for name in counters}
+    values |= {name: bindparam(f"set_{name}", type_=study.c[name].type) for name in columns}
+    values["version"] = study.c.version + 1
+    return update(study).where(study.c.id == bindparam("wanted")).values(values).returning(*_COLUMNS)
 
 
 class StudyRepository:
@@ -50,7 +65,7 @@ class StudyRepository:
 
     def by_ids(self, ids: Sequence[int]) -> dict[int, StudyRecord]:
         """Return studies by their internal ids."""
-        rows = self._connection.execute(select(*_COLUMNS).where(study.c.id.in_(ids)))
+        rows = self._connection.execute(_BY_IDS, {"wanted": list(ids)})
         return {row.id: to_record(StudyRecord, row) for row in rows}
 
     def lock(self, study_id: int) -> StudyRecord:
@@ -59,18 +74,14 @@ class StudyRepository:
         Raises:
             NotFoundError: It was deleted meanwhile.
         """
-        row = self._connection.execute(
-            select(*_COLUMNS).where(study.c.id == study_id).with_for_update(key_share=True)
-        ).first()
+        row = self._connection.execute(_LOCK, {"wanted": study_id}).first()
         if row is None:
             raise _missing(str(study_id))
         return to_record(StudyRecord, row)
 
     def lock_uid(self, uid: str) -> StudyRecord:
         """Like `lock`, by public id."""
-        row = self._connection.execute(
-            select(*_COLUMNS).where(study.c.uid == uid).with_for_update(key_share=True)
-        ).first()
+        row = self._connection.execute(_LOCK_UID, {"wanted": uid}).first()
         if row is None:
             raise _missing(uid)
         return to_record(StudyRecord, row)
@@ -99,9 +110,16 @@ class StudyRepository:
         )
         return self._connection.execute(statement).rowcount == 1
 
-    def add_to_counters(self, study_id: int, deltas: Mapping[str, float]) -> None:
-        """Add to counter columns; the caller holds the study's lock."""
-        self.change(study_id, {name: study.c[name] + delta for name, delta in deltas.items()})
+    def add_to_counters(
+        self, study_id: int, deltas: Mapping[str, float], values: Mapping[str, Any] | None = None
+    ) -> StudyRecord:
+        """Add to counter columns, set others, and return the study; the caller holds its lock."""
+        added = {name: delta for name, delta in deltas.items() if delta}
+        values = values or {}
+        parameters = {"wanted": study_id, **{f"add_{name}": delta for name, delta in added.items()}}
+        parameters |= {f"set_{name}": value for name, value in values.items()}
+        row = self._connection.execute(_add_statement(tuple(added), tuple(values)), parameters).one()
+        return to_record(StudyRecord, row)
 
     def page(
         self, *, limit: int, page_token: str | None, state: str | None, name: str | None

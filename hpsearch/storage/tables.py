@@ -175,6 +175,8 @@ trial = Table(
     Column("split_seed", BigInteger),
     # The queue. Precedence is minus the study's priority: one rising index then serves claims.
     Column("precedence", Integer, nullable=False),
+    # 0 goes before 1 within a precedence: points that somebody asked for are tried first.
+    Column("turn", Integer, nullable=False),
     Column("held", Boolean, nullable=False),
     Column("available_at", Float, nullable=False),
     Column("avoid_worker_id", Id),
@@ -203,7 +205,7 @@ trial = Table(
     UniqueConstraint("study_id", "number"),
     UniqueConstraint("study_id", "search_index"),
     UniqueConstraint("study_id", "grid_index"),
-    Index("ix_trial_claim", "precedence", "id", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("ix_trial_claim", "precedence", "turn", "id", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_trial_lease", "lease_expires_at", sqlite_where=_running, postgresql_where=_running),
     Index("ix_trial_worker", "worker_id", sqlite_where=_running, postgresql_where=_running),
     Index("ix_trial_open", "study_id", sqlite_where=_open, postgresql_where=_open),

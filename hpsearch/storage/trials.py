@@ -58,9 +58,9 @@ class TrialRepository:
         if not rows:
             return []
         zeros = {
-            "precedence": 0, "held": False, "available_at": 0.0, "attempt": 0, "infra_attempts": 0, "oom_attempts": 0,
-            "last_epoch": 0, "tier": 1, "device_seconds": 0.0, "search_index": None, "grid_index": None,
-            "n_weights": None, "parent_id": None, "refit_epochs": None, "split_seed": None,
+            "precedence": 0, "turn": 1, "held": False, "available_at": 0.0, "attempt": 0, "infra_attempts": 0,
+            "oom_attempts": 0, "last_epoch": 0, "tier": 1, "device_seconds": 0.0, "search_index": None,
+            "grid_index": None, "n_weights": None, "parent_id": None, "refit_epochs": None, "split_seed": None,
         }  # fmt: skip
         inserted = self._connection.execute(
             insert(trial).returning(trial.c.id, trial.c.uid), [{**zeros, **row} for row in rows]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal_column, or_, select, update
 
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
@@ -14,6 +14,17 @@ from hpsearch.storage.records import WorkerRecord, columns_of, to_record
 from hpsearch.storage.tables import trial, worker
 
 _COLUMNS = columns_of(WorkerRecord, worker)
+_GET: Final = select(*_COLUMNS).where(worker.c.uid == bindparam("wanted"))
+_SUCCESS: Final = (
+    update(worker)
+    .where(worker.c.id == bindparam("by_worker"))
+    .values(n_finished=worker.c.n_finished + 1, n_failures_in_row=0, n_quarantines=0)
+)
+_N_RUNNING: Final = (
+    select(func.count())
+    .select_from(trial)
+    .where(trial.c.worker_id == bindparam("by_worker"), literal_column("trial.state = 'RUNNING'"))
+)
 # `last_seen_at` is for people: writing it with every beat would double the writes of a beat.
 _SEEN_EVERY = timedelta(seconds=2)
 
@@ -39,7 +50,7 @@ class WorkerRepository:
         Raises:
             NotFoundError: There is none of that id.
         """
-        row = self._connection.execute(select(*_COLUMNS).where(worker.c.uid == uid)).first()
+        row = self._connection.execute(_GET, {"wanted": uid}).first()
         if row is None:
             msg = f"there is no worker {uid!r}; register again"
             raise NotFoundError(msg, code="worker.not_found")
@@ -74,7 +85,11 @@ class WorkerRepository:
 
     def count_success(self, worker_id: int) -> None:
         """Note an accepted result."""
-        self.change(worker_id, {"n_finished": worker.c.n_finished + 1, "n_failures_in_row": 0, "n_quarantines": 0})
+        self._connection.execute(_SUCCESS, {"by_worker": worker_id})
+
+    def n_running(self, worker_id: int) -> int:
+        """Return how many trials the worker holds."""
+        return int(self._connection.execute(_N_RUNNING, {"by_worker": worker_id}).scalar_one())
 
     def count_failure(self, worker_id: int) -> int:
         """Note a failure and return how many there were in a row."""

@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("refit_epochs", sa.Integer(), nullable=True),
         sa.Column("split_seed", sa.BigInteger(), nullable=True),
         sa.Column("precedence", sa.Integer(), nullable=False),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("available_at", sa.Float(), nullable=False),
         sa.Column("avoid_worker_id", _ID, nullable=True),
@@ -203,7 +204,7 @@ def upgrade() -> None:
     with op.batch_alter_table("trial", schema=None) as batch_op:
         batch_op.create_index(
             "ix_trial_claim",
-            ["precedence", "id"],
+            ["precedence", "turn", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'WAITING' AND NOT held"),
             postgresql_where=sa.text("state = 'WAITING' AND NOT held"),

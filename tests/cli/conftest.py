@@ -23,7 +23,10 @@ DEFINITION: dict[str, Any] = {
     "dataset": {"builtin": "digits"},
     "task": "multiclass",
     "objective": {"metric": "accuracy", "direction": "maximize"},
-    "space": {"layers": {"type": "int", "low": 1, "high": 2}, "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1}},
+    "space": {
+        "layers": {"type": "int", "low": 1, "high": 2},
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1},
+    },
     "budget": {"max_trials": 4},
 }
 
@@ -142,7 +145,7 @@ Route = Answer | Callable[[Request], Answer]
 
 @dataclass
 class FakeServer:
-    """Answers with what the test put into `routes` and (server-sent events) into `streams`, 404 to all else, and remembers what it was asked."""
+    """Answers with what the test put into `routes` and, as events, into `streams`; remembers what it was asked."""
 
     url: str = ""
     routes: dict[tuple[str, str], Route] = field(default_factory=dict)

@@ -94,7 +94,9 @@ time.sleep(600)
 
 
 def test_a_child_whose_parent_is_gone_already_ends_at_once():
-    ran = subprocess.run([sys.executable, "-m", "hpsearch.cli.leash", "1", "version"], capture_output=True, timeout=60, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "hpsearch.cli.leash", "1", "version"], capture_output=True, timeout=60, check=False
+    )
     assert (ran.returncode, ran.stdout) == (0, b"")
 
 
@@ -147,7 +149,7 @@ def test_the_users_folder_is_not_searched_for_modules(tmp_path: Path, monkeypatc
 def test_secrets_travel_in_the_environment(waiting: Child):
     command = psutil.Process(waiting.process.pid).cmdline()
     assert not any("classified" in part for part in command)
-    wait_for(lambda: waiting.tail(), "its first words")
+    wait_for(waiting.tail, "its first words")
     assert "classified" not in waiting.log.read_text()
 
 

@@ -49,7 +49,9 @@ def test_the_local_server_may_be_named_by_its_address(fake: FakeServer, hpsearch
     assert fake.requests[-1].headers["authorization"] == "Bearer hps_local_admin"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://example.test:{port}", "http://127.0.0.1.example.test:{port}"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "http://example.test:{port}", "http://127.0.0.1.example.test:{port}"]
+)
 def test_the_local_token_goes_to_no_other_address(fake: FakeServer, settings: Settings, url: str):
     announce(settings, fake.url)
     port = fake.url.rpartition(":")[2]

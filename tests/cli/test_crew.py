@@ -47,6 +47,7 @@ class World:
     others_server: bool = False
 
     def start(self, name: str, arguments: list[str], *, log: Path, environment: dict[str, str | None]) -> FakeChild:
+        assert log.parent.name == "logs"
         child = FakeChild(name, arguments, environment)
         self.started.append(child)
         return child
@@ -59,7 +60,8 @@ class World:
     def ensure(self, _settings: Settings, *, port: int = 0) -> tuple[str, FakeChild | None]:
         self.ports.append(port)
         if port and self.refuses_port:
-            raise local.StartError("the port is taken")
+            msg = "the port is taken"
+            raise local.StartError(msg)
         if self.others_server:
             return self.url, None
         child = FakeChild("server", [])
@@ -141,7 +143,9 @@ def test_workers_that_keep_dying_end_the_command_with_their_last_words(crew: Cre
     assert len(world.started) == 2 * MAX_QUICK_DEATHS
     for child in world.started[-2:]:
         child.die()
-    with pytest.raises(local.StartError, match="No local worker stays alive; what is finished is kept. The worker 2 ended"):
+    with pytest.raises(
+        local.StartError, match=r"No local worker stays alive; what is finished is kept\. The worker 2 ended"
+    ):
         crew.tend()
     assert len(world.started) == 2 * MAX_QUICK_DEATHS
 
@@ -239,9 +243,10 @@ def test_a_second_interrupt_kills_at_once(crew: Crew, world: World, monkeypatch:
         patient_stop(children, grace_s)
 
     monkeypatch.setattr(crews, "stop", impatient)
-    with pytest.raises(KeyboardInterrupt), crew:
-        crew.open_local()
-        crew.hire(1)
+    crew.open_local()
+    crew.hire(1)
+    with pytest.raises(KeyboardInterrupt):
+        crew.__exit__(None, None, None)
     assert world.stopped == [("worker 1", 0), ("server", 0)]
 
 

@@ -35,7 +35,10 @@ def refusal(tmp_path: Path, **changes: object) -> str:
         ({"tsk": "binary"}, "tsk is not a known field; did you mean task?"),
         ({"dataset": {"builtin": "digit"}}, "unknown builtin data set 'digit'; known are digits"),
         ({"dataset": {"url": "http://x"}}, "dataset.url is not a known field"),
-        ({"space": {"layers": {"type": "integer", "low": 1}}}, "space.layers.type must be one of int, float, categorical"),
+        (
+            {"space": {"layers": {"type": "integer", "low": 1}}},
+            "space.layers.type must be one of int, float, categorical",
+        ),
         ({"space": {"layers": {"low": 1, "high": 2}}}, "space.layers needs a type: one of int, float"),
         (
             {"space": {"units": {"type": "int", "low": 600, "high": 512}}},
@@ -50,7 +53,10 @@ def refusal(tmp_path: Path, **changes: object) -> str:
             "space.dropout.hihg is not a known field; did you mean high?",
         ),
         ({"space": {"momentum": {"values": []}}}, "space.momentum needs at least 1 item"),
-        ({"space": {"layers": {"type": "int", "low": 1.5, "high": 2}}}, "space.layers.low must be a whole number, received 1.5"),
+        (
+            {"space": {"layers": {"type": "int", "low": 1.5, "high": 2}}},
+            "space.layers.low must be a whole number, received 1.5",
+        ),
         ({"algorithm": {"kind": "bayes"}}, "algorithm.kind must be 'grid', 'random' or 'bayesian', received 'bayes'"),
         ({"budget": {"max_trials": 0}}, "budget.max_trials must be greater than or equal to 1, received 0"),
         ({"training": 7}, "training must be a mapping of fields, received 7"),
@@ -82,7 +88,10 @@ def test_missing_fields_are_all_named(tmp_path: Path):
 
 
 def test_lines_are_those_of_the_fields(tmp_path: Path):
-    path = write(tmp_path, "name: x\ndataset: {builtin: iris}\nspace:\n  layers: 1\n\n  dropout: {type: float, low: a, high: 1}\n")
+    path = write(
+        tmp_path,
+        "name: x\ndataset: {builtin: iris}\nspace:\n  layers: 1\n\n  dropout: {type: float, low: a, high: 1}\n",
+    )
     with pytest.raises(InvalidStudyError, match=r"s\.yaml, line 6: space\.dropout\.low must be a number, received 'a'"):
         load_study(path)
 
@@ -96,7 +105,8 @@ def test_many_complaints_are_cut(tmp_path: Path):
 def test_numbers_of_yaml_1_1_work(tmp_path: Path):
     path = write(
         tmp_path,
-        "name: x\ndataset: {builtin: iris}\nspace: {learning_rate: {type: float, low: 1e-4, high: 1e-1, log: on}}\nrefit: off\n",
+        "name: x\ndataset: {builtin: iris}\nrefit: off\n"
+        "space: {learning_rate: {type: float, low: 1e-4, high: 1e-1, log: on}}\n",
     )
     definition = load_study(path).definition()
     assert definition.space.root["learning_rate"].low == 1e-4

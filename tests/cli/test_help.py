@@ -13,7 +13,17 @@ from typer.main import get_command
 
 from hpsearch.cli.main import app
 
-FORBIDDEN = ("api", "fastapi", "hpsearch.client", "hpsearch.domain", "httpx2", "keras", "numpy", "optuna", "pydantic_settings")
+FORBIDDEN = (
+    "api",
+    "fastapi",
+    "hpsearch.client",
+    "hpsearch.domain",
+    "httpx2",
+    "keras",
+    "numpy",
+    "optuna",
+    "pydantic_settings",
+)
 FORBIDDEN += ("sqlalchemy", "tensorflow", "workers", "hpsearch.service", "hpsearch.storage")
 
 
@@ -86,7 +96,9 @@ def test_help_is_quick():
     best_s = float("inf")
     for _ in range(3):
         before = time.process_time(), os.times()
-        ran = subprocess.run([sys.executable, "-m", "hpsearch.cli", "--help"], capture_output=True, timeout=60, check=True)
+        ran = subprocess.run(
+            [sys.executable, "-m", "hpsearch.cli", "--help"], capture_output=True, timeout=60, check=True
+        )
         after = os.times()
         used_s = (after.children_user - before[1].children_user) + (after.children_system - before[1].children_system)
         best_s = min(best_s, used_s)

@@ -64,7 +64,8 @@ def test_a_missing_part_is_one_sentence(
     tmp_path: Path,
 ):
     def absent(name: str) -> object:
-        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+        msg = f"No module named {missing!r}"
+        raise ModuleNotFoundError(msg, name=missing)
 
     monkeypatch.setenv("HPSEARCH_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(_layout, "importlib", SimpleNamespace(import_module=absent))

@@ -142,7 +142,9 @@ def test_a_complete_study_prints_its_result_at_once(fake: FakeServer, remote: Ru
         {"definition": DEFINITION | {"algorithm": {"kind": "random"}}},
     ],
 )
-def test_other_and_failed_studies_are_not_continued(fake: FakeServer, remote: Run, yaml_file: Path, other: dict[str, Any]):
+def test_other_and_failed_studies_are_not_continued(
+    fake: FakeServer, remote: Run, yaml_file: Path, other: dict[str, Any]
+):
     Story(fake, study(**DONE))
     fake.routes["GET", "/v1/studies"] = page(study(**other))
     assert remote("run", yaml_file).code == 0
@@ -156,7 +158,9 @@ def test_new_starts_another(fake: FakeServer, remote: Run, yaml_file: Path):
     assert len(fake.asked("POST", "/v1/studies")) == 1
 
 
-def test_a_study_that_fails_is_exit_code_3_with_the_reason(fake: FakeServer, remote: Run, yaml_file: Path, tmp_path: Path):
+def test_a_study_that_fails_is_exit_code_3_with_the_reason(
+    fake: FakeServer, remote: Run, yaml_file: Path, tmp_path: Path
+):
     failed = study(state="FAILED", end_reason="max_failed", best=None, n_trials=4, counts={"FAILED": 4})
     Story(fake, failed)
     fake.routes["GET", S + "/trials"] = lambda request: (
@@ -172,6 +176,14 @@ def test_a_study_that_fails_is_exit_code_3_with_the_reason(fake: FakeServer, rem
     said = remote("run", yaml_file, "--json")
     assert said.code == 3
     assert (said.json["best"], said.json["model"]) == (None, None)
+
+
+def test_a_study_without_a_model_is_exit_code_3(fake: FakeServer, remote: Run, yaml_file: Path):
+    Story(fake, study(**DONE))
+    del fake.routes["GET", S + "/model"]
+    said = remote("run", yaml_file)
+    assert said.code == 3
+    assert "The server kept no model of it" in said.out
 
 
 def test_when_no_trial_beats_a_baseline_it_says_so(fake: FakeServer, remote: Run, yaml_file: Path):
@@ -205,7 +217,9 @@ def test_a_server_that_stays_away_is_given_up(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_leaves_the_study_on_the_server(fake: FakeServer, remote: Run, yaml_file: Path, number: signal.Signals):
+def test_an_interrupt_leaves_the_study_on_the_server(
+    fake: FakeServer, remote: Run, yaml_file: Path, number: signal.Signals
+):
     Story(fake, study(n_trials=1))
     timer = threading.Timer(0.4, os.kill, (os.getpid(), number))
     timer.start()

@@ -22,7 +22,8 @@ LONG = {f"units_{i}": 100 + i for i in range(1, 9)} | {"activation": "relu", "le
 
 def worker(name: str, n_running: int = 0, state: str = "ACTIVE", seen: str = NOW) -> dict[str, Any]:
     return {
-        "worker_id": name, "name": name, "state": state, "registered_at": NOW, "last_seen_at": seen, "n_running": n_running,
+        "worker_id": name, "name": name, "state": state, "registered_at": NOW, "last_seen_at": seen,
+        "n_running": n_running,
     }  # fmt: skip
 
 
@@ -55,7 +56,10 @@ def test_no_line_is_wider_than_the_terminal_and_none_is_folded(width: int):
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_figures_are_never_cut_only_parameters(width: int):
     story = Story()
-    wide = [row(i, params={f"units_{layer}": 100 + i + layer for layer in range(1, 16)} | {"layers": i}) for i in range(1, 11)]
+    wide = [
+        row(i, params={f"units_{layer}": 100 + i + layer for layer in range(1, 16)} | {"layers": i})
+        for i in range(1, 11)
+    ]
     shot = replace(snapshot(), board=LeaderboardPage.model_validate(board(*wide)))
     story.add(shot)
     rows = [line for line in drawn(shot, story, width) if "layers=" in line]
@@ -137,7 +141,11 @@ def test_standing(changes: dict[str, Any], said: str):
 def test_a_replaced_worker_is_not_shown_twice():
     old, new = worker("local-1", seen="2026-01-01T00:00:00Z"), worker("local-1", 1, seen="2026-01-01T00:01:00Z")
     assert words.fleet(snapshot(workers=(old, new))) == "local-1: 1 running"
-    both = words.fleet(snapshot(workers=(worker("a", 1), worker("a", 2), worker("gone", state="GONE"), worker("q", state="QUARANTINED"))))
+    both = words.fleet(
+        snapshot(
+            workers=(worker("a", 1), worker("a", 2), worker("gone", state="GONE"), worker("q", state="QUARANTINED"))
+        )
+    )
     assert both.count("a: ") == 2
     assert "gone" not in both
     assert "q: idle, quarantined" in both

@@ -4,7 +4,8 @@
     v' = v + (square_in * g² - square_out * v)
     w' = w * (1 - shrink) - (moment_scale * m' + gradient_scale * g) / (sqrt(v' + inside) + outside)
 
-where `moment_scale` of adam and adamw is `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t. Constants are Keras's.
+where `moment_scale` of adam and adamw is `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t. Constants are Keras's,
+and so is their rounding: where Keras casts a Python number to the type of a weight, float32 lies between (`_single`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, fields
 from typing import Final
 
+import numpy as np
+
 from hpsearch.domain.mlp import MlpConfig
 
 _BETA_1: Final = 0.9
 _BETA_2: Final = 0.999
 _RHO: Final = 0.9
 _EPSILON: Final = 1e-7
-ADAGRAD_START: Final = 0.1
+# As float32 holds it, see above.
+ADAGRAD_START: Final = float(np.float32(0.1))
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,18 @@ def rule_of(config: MlpConfig, rate: float) -> Rule:
         config: The network.
         rate: Its learning rate now, as the type of its weights holds it.
     """
-    l2 = 0.0 if config.optimizer == "adamw" else config.weight_decay
+    l2 = 0.0 if config.optimizer == "adamw" else _single(config.weight_decay)
+    momentum = _single(config.momentum)
     match config.optimizer:
         case "sgd":
             return Rule(gradient_scale=rate, l2=l2)
         case "momentum":
-            return Rule(gradient_in=-rate, moment_out=1 - config.momentum, moment_scale=-1.0, l2=l2)
+            return Rule(gradient_in=-rate, moment_out=1 - momentum, moment_scale=-1.0, l2=l2)
         case "nesterov":
             return Rule(
                 gradient_in=-rate,
-                moment_out=1 - config.momentum,
-                moment_scale=-config.momentum,
+                moment_out=1 - momentum,
+                moment_scale=-momentum,
                 gradient_scale=rate,
                 l2=l2,
             )
@@ -100,8 +105,13 @@ def rule_of(config: MlpConfig, rate: float) -> Rule:
                 corrected_scale=rate,
                 inside=0.0,
                 outside=_EPSILON,
-                beta_1=_BETA_1,
-                beta_2=_BETA_2,
-                shrink=rate * config.weight_decay if config.optimizer == "adamw" else 0.0,
+                beta_1=_single(_BETA_1),
+                beta_2=_single(_BETA_2),
+                shrink=rate * _single(config.weight_decay) if config.optimizer == "adamw" else 0.0,
                 l2=l2,
             )
+
+
+def _single(number: float) -> float:
+    """Return the number as float32 holds it."""
+    return float(np.float32(number))

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import better
-from hpsearch.domain.trial import Measurement, Outcome
+from hpsearch.domain.trial import Outcome
 from workers.training.engine import Sink
 from workers.training.export import export
 from workers.training.failures import outcome_of
 from workers.training.fused.member import Member, describe
 from workers.training.fused.pack import Epoch, Pack
 from workers.training.fused.planner import Bucket, Queue
+from workers.training.fused.sinks import LockedSink, SkippingSink
+from workers.training.fused.traits import Traits
 from workers.training.fused.trial_run import TrialRun
 from workers.training.task import TrialTask
 
@@ -46,13 +45,12 @@ class Session:
     def __init__(self, engine: FusedEngine, sink: Sink) -> None:
         self._engine = engine
         self._planner = engine.planner
-        self._sink = _LockedSink(sink)
+        self._sink = LockedSink(sink)
         self._queues: dict[Bucket, Queue] = {}
         self._packs: dict[Pack, Bucket] = {}
         self._runs: dict[Member, TrialRun] = {}
         self._running: dict[Future[Epoch], Pack] = {}
         self._keras: set[Future[None]] = set()
-        self._n_held = 0
         self._asked_s = 0.0
         self._clock_s = time.perf_counter()
 
@@ -81,17 +79,17 @@ class Session:
 
     def _ask(self) -> None:
         """Ask the sink for trials where it has any and there is room."""
-        room = self._engine.appetite - self._n_held
+        room = self._engine.appetite - self._sink.n_held
         now_s = time.perf_counter()
         is_idle = not self._running and not self._packs
-        if self._sink.more is None or room < 1 or (now_s - self._asked_s < _ASK_EVERY_S and not is_idle):
+        if not self._sink.has_more or room < 1 or (now_s - self._asked_s < _ASK_EVERY_S and not is_idle):
             return
         self._asked_s = now_s
         self._take(self._sink.more(room))
 
     def _take(self, tasks: Sequence[TrialTask]) -> None:
+        self._sink.take(len(tasks))
         for task in tasks:
-            self._n_held += 1
             reason = _reason_for_reference(task)
             if reason is not None:
                 self._engine.explain(f"trial {task.trial.number} is trained by plain Keras: {reason}")
@@ -100,7 +98,7 @@ class Session:
             try:
                 self._enqueue(task)
             except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
-                self._end(task, outcome_of(error), None)
+                self._sink.finished(task, outcome_of(error), None)
 
     def _enqueue(self, task: TrialTask) -> None:
         study = self._engine.rows.of(task)
@@ -111,13 +109,15 @@ class Session:
             if bucket not in self._queues:
                 self._queues[bucket] = self._planner.queue(bucket, data, member)
             queue = self._queues[bucket]
-            queue.traits |= _traits(member)
+            queue.traits |= Traits.of(member.config)
             queue.waiting.append((run, member))
 
     def _by_reference(self, task: TrialTask, told: int = 0) -> None:
         def train() -> None:
-            self._engine.reference.train([task], _Skipping(self._sink, told))
-            self._n_held -= 1
+            sink = SkippingSink(self._sink, told)
+            self._engine.reference.train([task], sink)
+            if not sink.is_finished:
+                self._sink.take(-1)
 
         self._keras.add(self._keras_lane.submit(train))
 
@@ -134,9 +134,9 @@ class Session:
             if len(fresh) == pack.n_free:
                 break
             run, member = queue.waiting.popleft()
-            if run.is_over:
+            if not run.needs(member):
                 continue
-            if not pack.key.traits.covers(_traits(member)):
+            if not pack.key.traits.covers(Traits.of(member.config)):
                 queue.waiting.append((run, member))
                 continue
             self._runs[member] = run
@@ -207,7 +207,7 @@ class Session:
             if run.is_over and not was_over:
                 ended.append((run, pack.best_weights(slot)))
         for slot, member in list(pack.members.items()):
-            if member.is_over or self._runs[member].is_over:
+            if member.is_over or not self._runs[member].needs(member):
                 pack.release(slot)
                 del self._runs[member]
         self._finish(ended)
@@ -217,7 +217,7 @@ class Session:
         """Close a pack without members, shrink one with few, once nobody waits for its slots."""
         bucket = self._packs[pack]
         queue = self._queues[bucket]
-        if any(not run.is_over for run, _ in queue.waiting):
+        if any(run.needs(member) for run, member in queue.waiting):
             return
         if not pack.members:
             del self._packs[pack]
@@ -270,12 +270,12 @@ class Session:
         for run, weights in ordered:
             task, outcome = run.task, run.outcome
             if outcome is None:
-                self._n_held -= 1
+                self._sink.take(-1)
                 continue
             outcome = outcome.model_copy(update={"device_seconds": run.device_s})
             value = outcome.value if outcome.state == "COMPLETE" else None
             if task.model_path is None or value is None or not self._sink.keeps_model(task, value):
-                self._end(task, outcome, None)
+                self._sink.finished(task, outcome, None)
             else:
                 self._keras.add(self._keras_lane.submit(self._export, run, outcome, weights, task.model_path))
 
@@ -288,17 +288,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
             outcome = outcome_of(error)
         spent_s = run.device_s + time.perf_counter() - started_s
-        self._end(run.task, outcome.model_copy(update={"device_seconds": spent_s}), model)
-
-    def _end(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
-        self._n_held -= 1
-        self._sink.finished(task, outcome, model)
-
-
-def _traits(member: Member) -> Any:
-    from workers.training.fused.traits import Traits
-
-    return Traits.of(member.config)
+        self._sink.finished(run.task, outcome.model_copy(update={"device_seconds": spent_s}), model)
 
 
 def _rank(run: TrialRun) -> float:

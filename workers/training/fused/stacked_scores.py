@@ -91,11 +91,11 @@ class Truth:
             small = np.exp(-np.abs(logit))
             second = np.where(logit >= 0, 1.0, small) / (1.0 + small)
             return np.stack([1.0 - second, second], axis=1)
-        by_class = np.ascontiguousarray(raw.transpose(0, 2, 1))
-        by_class -= by_class.max(axis=1, keepdims=True)
-        exponentials = np.exp(by_class, out=by_class)
-        exponentials /= exponentials.sum(axis=1, keepdims=True)
-        return exponentials
+        # The largest is found fastest class by class; the sum must run over classes as in the reference, to the last bit.
+        largest = np.ascontiguousarray(raw.transpose(0, 2, 1)).max(axis=1)
+        exponentials = np.exp(raw - largest[:, :, None])
+        exponentials /= exponentials.sum(axis=2, keepdims=True)
+        return np.ascontiguousarray(exponentials.transpose(0, 2, 1))
 
     def _classification(self, raw: Array) -> dict[str, Array]:
         p = self._probabilities(raw)
@@ -127,8 +127,9 @@ class Truth:
         n_pairs = n_positive * (n_rows - n_positive)
         if not self._ranks or not n_pairs.all():
             return np.full(len(p), np.nan)
-        # The last bit of each probability carries the truth, so one plain sort does; of equals the negatives are first.
-        keys = (p.view(np.int64) & ~np.int64(1)) | self._positive
+        # Numbers from 0 to 1 leave the two highest bits free: moved up by one, they make room for the truth in the
+        # lowest bit, and one plain sort does. Of equals the negatives come first.
+        keys = (p.view(np.int64) << 1) | self._positive
         keys.sort(axis=-1)
         ranks = ((keys & 1) * np.arange(1, n_rows + 1)).sum(axis=-1).astype(np.float64)
         # A positive behind an equal negative: only there the order of equals counts.

@@ -73,9 +73,15 @@ class TrialRun:
         return self.is_dropped or self.outcome is not None
 
     @property
-    def is_untold(self) -> bool:
-        """Whether nothing has been reported of it."""
-        return self._told == self._before == 0
+    def n_told(self) -> int:
+        """Epochs reported so far."""
+        return self._before + self._told
+
+    def needs(self, member: Member) -> bool:
+        """Return whether a member's further epochs matter: not once an earlier fold has failed."""
+        return not self.is_over and not any(
+            other.is_over and other.stop_reason is None for other in self.members[: member.fold]
+        )
 
     def advance(self, sink: Sink) -> None:
         """Report what is due, fold after fold, and set `outcome` or `is_dropped` when the trial has ended."""
@@ -96,14 +102,14 @@ class TrialRun:
         metrics = member.history[self._told]
         self._told += 1
         fold = {"fold": float(self._fold + 1)} if len(self.members) > 1 else {}
-        sink.epoch(self.task, Measurement(epoch=self._before + self._told, metrics=metrics | fold))
+        sink.epoch(self.task, Measurement(epoch=self.n_told, metrics=metrics | fold))
         is_last = self._told == len(member.history)
         if (not is_last or (member.trouble is None and not member.is_undefined)) and sink.should_stop(self.task):
             self.is_dropped = True
 
     def _error(self, member: Member) -> Exception:
         if member.trouble is not None:
-            return DivergedError(member.trouble, self._before + self._told)
+            return DivergedError(member.trouble, self.n_told)
         metric = self.task.study.metric
         return UntrainableError(
             f"{metric} is undefined on the validation rows; choose another metric, or change the split"
@@ -118,7 +124,7 @@ class TrialRun:
             value=metrics[self.task.study.metric],
             metrics=metrics,
             best_epoch=self._mean_best_epoch,
-            epochs=self._before + self._told,
+            epochs=self.n_told,
             stop_reason="early_stopping" if "early_stopping" in reasons else "max_epochs",
         )
 

@@ -1,0 +1,87 @@
+"""`hpsearch predict`: what is printed of predictions; the predictions themselves are the trainer's own tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hpsearch import _layout
+from hpsearch.errors import InvalidInputError
+from tests.cli.conftest import Said
+
+Run = Callable[..., Said]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    value: str | float
+    probabilities: dict[str, float] | None = None
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    model, data = tmp_path / "m.keras", tmp_path / "d.csv"
+    model.write_bytes(b"")
+    data.write_text("")
+    return model, data
+
+
+def predictor(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Path, Path], list[Prediction]]) -> None:
+    def load(name: str) -> Any:
+        assert name == "workers.training.predict"
+        return SimpleNamespace(predict_file=answer)
+
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setattr(_layout, "load", load)
+
+
+def test_one_prediction_per_line(hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]):
+    def answer(_model: Path, _data: Path) -> list[Prediction]:
+        assert os.environ["KERAS_BACKEND"] == "tensorflow"
+        os.write(2, b"TensorFlow greets on the file descriptor itself")
+        return [
+            Prediction("yes"),
+            Prediction("a\nb\x1b[2J"),
+            Prediction(152.123456789),
+            Prediction(1e-7),
+            Prediction(3.0),
+        ]
+
+    predictor(monkeypatch, answer)
+    said = hpsearch("predict", *files)
+    assert said.code == 0
+    assert said.out.splitlines() == ["yes", "a\\nb\\x1b[2J", "152.123457", "1e-07", "3"]
+    assert said.err == ""
+
+
+def test_json_has_the_probabilities(hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]):
+    predictor(monkeypatch, lambda _m, _d: [Prediction("yes", {"no": 0.25, "yes": 0.75}), Prediction(2.5)])
+    assert hpsearch("predict", *files, "--json").json == {
+        "predictions": [
+            {"value": "yes", "probabilities": {"no": 0.25, "yes": 0.75}},
+            {"value": 2.5, "probabilities": None},
+        ]
+    }
+
+
+def test_refusals_come_through_and_stderr_is_back(
+    hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], tmp_path: Path
+):
+    def answer(_model: Path, _data: Path) -> list[Prediction]:
+        msg = "the data lack 2 of the 3 columns the model reads: a, b; add them, under these names"
+        raise InvalidInputError(msg)
+
+    predictor(monkeypatch, answer)
+    said = hpsearch("predict", *files)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("Error: the data lack 2 of the 3 columns")
+    said = hpsearch("predict", tmp_path / "nix.keras", files[1])
+    assert said.err == f"Error: {tmp_path / 'nix.keras'} can not be read: there is no such file\n"
+    said = hpsearch("predict", files[0], tmp_path)
+    assert "it is not a file" in said.err

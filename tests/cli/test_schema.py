@@ -1,0 +1,50 @@
+"""`hpsearch db` on SQLite files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Said
+
+Run = Callable[..., Said]
+
+
+def test_upgrade_check_and_current(hpsearch: Run, tmp_path: Path):
+    for command in ("check", "current"):
+        said = hpsearch("db", command)
+        assert said.code == 1
+        assert "There is no database at" in said.err
+        assert not (tmp_path / "data").exists()
+    first = hpsearch("db", "upgrade")
+    assert first.code == 0
+    assert first.err.startswith("The database went from empty to ")
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    head = first.err.split()[-1].rstrip(".")
+    assert f"already at {head}" in hpsearch("db", "upgrade").err
+    assert hpsearch("db", "upgrade", "--json").json == {"before": head, "after": head}
+    assert hpsearch("db", "current").out == f"{head}\n"
+    assert hpsearch("db", "current", "--json").json == {"current": head, "head": head}
+    assert hpsearch("db", "check").code == 0
+    assert hpsearch("db", "check", "--json").json == {"ok": True}
+
+
+def test_a_named_database_and_one_that_differs(hpsearch: Run, tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'x.sqlite3'}"
+    assert hpsearch("db", "upgrade", "--database-url", url).code == 0
+    assert not (tmp_path / "data" / "hpsearch.sqlite3").exists()
+    with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
+        connection.execute("ALTER TABLE study ADD COLUMN stray TEXT")
+    connection.close()
+    said = hpsearch("db", "check", "--database-url", url)
+    assert said.code == 1
+    assert "the database and the code disagree" in said.err
+    assert "stray" in said.err
+
+
+def test_an_address_that_is_none(hpsearch: Run):
+    said = hpsearch("db", "upgrade", "--database-url", "mysql://x")
+    assert (said.code, said.out) == (1, "")
+    assert "mysql" in said.err
+    assert "Traceback" not in said.err
