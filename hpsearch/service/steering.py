@@ -14,7 +14,7 @@ from hpsearch.domain.lifecycle import (
     TrialState,
 )
 from hpsearch.domain.study import StudyDefinition
-from hpsearch.domain.trial import Trial
+from hpsearch.domain.trial import Params, Trial
 from hpsearch.errors import ConflictError, InvalidInputError, InvalidStudyError
 from hpsearch.sampling.suggest import n_weights
 from hpsearch.service import creating, results, studies
@@ -298,17 +298,42 @@ def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest
     if shape.max_weights is not None and weights > shape.max_weights:
         msg = f"the point has {weights} weights, more than the limit of {shape.max_weights}"
         raise InvalidStudyError(msg, code="point.too_large")
-    grid_index = None
     if definition_of(study).algorithm.kind == "grid":
-        grid_index = grid_of(study)[0].index_of(params)
-        if grid_index is None:
-            msg = "the point is not one of this study's grid"
-            raise InvalidStudyError(msg, code="point.invalid")
-        if tx.trials.taken_grid_indices(study.id, [grid_index]):
-            msg = f"grid point {grid_index} already has a trial"
-            raise ConflictError(msg, code="point.taken")
+        return _enqueue_grid_point(tx, study, params)
     if progress_of(tx, study).n_creatable == 0:
+        _make_room(tx, study)
+        study = tx.studies.lock(study.id)
+    (trial_id,) = creating.insert(tx, study, [NewTrial(params, TrialKind.SEARCH)])
+    tx.queue.hurry(trial_id)
+    return trial_id
+
+
+def _enqueue_grid_point(tx: Transaction, study: StudyRecord, params: Params) -> int:
+    """Return the trial of a grid point, first in the queue from now on; it is created if its turn had not come."""
+    grid_index = grid_of(study)[0].index_of(params)
+    if grid_index is None:
+        msg = "the point is not one of this study's grid"
+        raise InvalidStudyError(msg, code="point.invalid")
+    trial_id = tx.trials.of_grid_index(study.id, grid_index)
+    if trial_id is None and progress_of(tx, study).n_creatable == 0:
         msg = f"all {study.max_trials} trials of this study are created; extend it first"
         raise ConflictError(msg, code="budget.used_up")
-    (trial_id,) = creating.insert(tx, study, [NewTrial(params, TrialKind.SEARCH, grid_index=grid_index)])
+    if trial_id is None:
+        (trial_id,) = creating.insert(tx, study, [NewTrial(params, TrialKind.SEARCH, grid_index=grid_index)])
+    if not tx.queue.hurry(trial_id):
+        msg = f"grid point {grid_index} already has a trial that has begun"
+        raise ConflictError(msg, code="point.taken")
     return trial_id
+
+
+def _make_room(tx: Transaction, study: StudyRecord) -> None:
+    """Drop the last point that was drawn but not begun, in favour of one that somebody asks for."""
+    untouched = [
+        trial
+        for trial in tx.queue.open_of(study.id)
+        if trial.state == TrialState.WAITING and trial.kind == TrialKind.SEARCH and trial.attempt == 0
+    ]
+    if not untouched:
+        msg = f"all {study.max_trials} trials of this study have begun; extend it first"
+        raise ConflictError(msg, code="budget.used_up")
+    cancel_trial(tx, study, untouched[-1], why="an enqueued point takes its place")

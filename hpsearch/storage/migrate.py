@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,7 +19,7 @@ from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
 
 
 def _config() -> Config:
-    config = Config()
+    config = Config(stdout=io.StringIO())  # its remarks would stand between the lines of a command's --json
     config.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
     return config
 

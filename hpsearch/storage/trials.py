@@ -220,6 +220,11 @@ class TrialRepository:
         statement = select(trial.c.grid_index).where(trial.c.study_id == study_id, trial.c.grid_index.in_(candidates))
         return {int(index) for index in self._connection.execute(statement).scalars() if index is not None}
 
+    def of_grid_index(self, study_id: int, grid_index: int) -> int | None:
+        """Return the internal id of a grid point's trial; None when it has none yet."""
+        statement = select(trial.c.id).where(trial.c.study_id == study_id, trial.c.grid_index == grid_index)
+        return self._connection.execute(statement).scalar()
+
     def failed_ids(self, study_id: int) -> list[tuple[int, int, str]]:
         """Return (id, attempt, kind) of a study's failed trials."""
         statement = select(trial.c.id, trial.c.attempt, trial.c.kind).where(

@@ -13,6 +13,7 @@ from hpsearch.service import results, steering, studies
 from hpsearch.service.context import Context
 from hpsearch.service.filling import fill
 from hpsearch.service.progress import advance
+from hpsearch.wire.claims import ClaimedTrial
 from hpsearch.wire.studies import EnqueueRequest, ExtendRequest
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition, grid, objective, open_studies
 
@@ -168,6 +169,18 @@ def test_enqueued_points_count_and_belong_to_the_space(manual_context: Context, 
         steering.enqueue(manual_context, ADMIN, study.study_id, point)
 
 
+def test_an_enqueued_point_is_tried_next_and_takes_the_place_of_a_drawn_one(
+    manual_context: Context, worker: StubWorker
+) -> None:
+    study = studies.create(manual_context, ADMIN, definition())
+    point = EnqueueRequest(params={"learning_rate": 0.01, "dropout": 0.0})
+    trial = steering.enqueue(manual_context, ADMIN, study.study_id, point)
+    assert worker.one().trial_id == trial.trial_id
+    worker.report(ClaimedTrial.model_construct(**{**vars(trial), "attempt": 1}), complete(1.0))
+    ended = worker.work(study)
+    assert (ended.n_trials, ended.counts["COMPLETE"], ended.counts["CANCELLED"]) == (6, 6, 1)
+
+
 def test_an_enqueued_grid_point_leaves_the_order_early(manual_context: Context, worker: StubWorker) -> None:
     study = studies.create(manual_context, ADMIN, grid(parallelism=1))
     taken = results.trials(manual_context, study.study_id, limit=10).items[0]
@@ -175,8 +188,13 @@ def test_an_enqueued_grid_point_leaves_the_order_early(manual_context: Context, 
     if taken.params == {**point, "units": 8}:
         point["dropout"] = 0.0
     trial = steering.enqueue(manual_context, ADMIN, study.study_id, EnqueueRequest(params=point))
-    with pytest.raises(ConflictError, match="already has a trial"):
+    again = steering.enqueue(manual_context, ADMIN, study.study_id, EnqueueRequest(params=point))
+    assert trial.trial_id == again.trial_id
+    first = worker.one()
+    assert first.trial_id == trial.trial_id
+    with pytest.raises(ConflictError, match="has begun"):
         steering.enqueue(manual_context, ADMIN, study.study_id, EnqueueRequest(params=point))
+    worker.finish(first)
     ended = worker.work(study)
     trials = results.trials(manual_context, ended.study_id, limit=100).items
     assert sorted(t.grid_index for t in trials if t.grid_index is not None) == list(range(12))
