@@ -164,7 +164,7 @@ def report(name: str, total: Tally, elapsed: float) -> None:
 
 def main() -> None:
     """Measure the chosen databases and print a table for each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")

@@ -48,7 +48,8 @@ class BackgroundSampler:
 
         Raises:
             InvalidStudyError: No point of the space obeys the weight limit.
-            UnavailableError: No answer in time, or the child died; it has been ended and the next call starts another.
+            UnavailableError: No answer in time, or the child died and so did the one started in its place; it has been
+                ended and the next call starts another.
         """
         deadline = time.monotonic() + timeout_s
         if not self._turn.acquire(timeout=timeout_s):
@@ -74,15 +75,21 @@ class BackgroundSampler:
             raise _unavailable(study_id, "the sampler is closed")
         if self._child is not None and not self._child.alive:
             self._end()
-        try:
-            if self._child is None:
-                self._child = _Child()
-            return self._child.ask(request, deadline)
-        except (OSError, EOFError) as error:
-            reason = self._child.last_words(deadline) if self._child is not None else str(error)
-            self._end()
-            in_time = time.monotonic() < deadline
-            raise _unavailable(study_id, reason if in_time else f"no answer within {timeout_s:g} s") from error
+        # A child of an earlier call may be dying without our knowledge; one started now has no such excuse.
+        excused = self._child is not None
+        while True:
+            try:
+                if self._child is None:
+                    self._child = _Child()
+                return self._child.ask(request, deadline)
+            except (OSError, EOFError) as error:
+                reason = self._child.last_words(deadline) if self._child is not None else str(error)
+                self._end()
+                if time.monotonic() >= deadline:
+                    raise _unavailable(study_id, f"no answer within {timeout_s:g} s") from error
+                if not excused:
+                    raise _unavailable(study_id, reason) from error
+                excused = False
 
     def _end(self) -> None:
         if self._child is not None:

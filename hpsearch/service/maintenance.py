@@ -19,7 +19,7 @@ from hpsearch.service.reaper import reap
 
 _log = structlog.get_logger(__name__)
 
-_BEAT_S: Final = 2.0
+_MAX_BEAT_S: Final = 2.0
 _FILL_S: Final = 0.5
 _SWEEP_S: Final = 60.0
 _TEMPORARY_S: Final = 3600.0
@@ -39,6 +39,8 @@ class Maintenance:
         self._ctx = ctx
         self._stopping = threading.Event()
         self._replica = new_uid()
+        # Outages are measured by the beat: with short leases it must be shorter still.
+        self._beat_s = min(_MAX_BEAT_S, ctx.settings.lease_s / 8)
         self._threads: list[threading.Thread] = []
         self._last_sweep = time.monotonic()
         self._drift: float | None = None
@@ -47,7 +49,7 @@ class Maintenance:
         """Compensate for an outage that has just ended, then start the threads."""
         self._compensate()
         jobs: tuple[tuple[str, Callable[[], None], float], ...] = (
-            ("beat", self._beat, _BEAT_S),
+            ("beat", self._beat, self._beat_s),
             ("reaper", self._reap, self._ctx.settings.reaper_s),
             ("filler", self._fill, 0.0),
         )
@@ -79,7 +81,7 @@ class Maintenance:
         """Give every running lease the time that no server was there to hear its worker."""
         with self._ctx.store.write() as tx:
             silence = tx.replicas.silence_s()
-            if silence is not None and abs(silence) > 2 * _BEAT_S:
+            if silence is not None and abs(silence) > 2 * self._beat_s:
                 n = tx.queue.shift_leases(silence)
                 _log.info("server was away; leases moved", seconds=round(silence, 1), leases=n)
             tx.replicas.beat(self._replica)
@@ -88,7 +90,7 @@ class Maintenance:
     def _beat(self) -> None:
         with self._ctx.store.write() as tx:
             silence = tx.replicas.silence_s()
-            if silence is not None and silence > self._ctx.settings.lease_s / 2 + 2 * _BEAT_S:
+            if silence is not None and silence > self._ctx.settings.lease_s / 2 + 2 * self._beat_s:
                 # The database was away, or this process was frozen: no worker could renew.
                 tx.queue.shift_leases(silence)
                 _log.info("no server was alive; leases moved", seconds=round(silence, 1))

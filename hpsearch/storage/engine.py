@@ -92,6 +92,10 @@ def as_unavailable() -> Iterator[None]:
     """Turn a failure of the database, not of the request, into UnavailableError.
 
     The outcome of a commit may then be unknown: the caller repeats the identical request, which is idempotent.
+
+    Raises:
+        UnavailableError: The database does not answer.
+        InvalidInputError: The SQLite file is something else.
     """
     try:
         yield
@@ -102,4 +106,9 @@ def as_unavailable() -> Iterator[None]:
             reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "connection lost"
             msg = f"the database does not answer ({reason}); repeat the request in a moment"
             raise UnavailableError(msg, code="database.unavailable") from error
+        if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+            msg = (
+                "the file named by HPSEARCH_DATABASE_URL or the data directory is not a SQLite database; choose another"
+            )
+            raise InvalidInputError(msg, code="settings.invalid") from error
         raise

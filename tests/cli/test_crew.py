@@ -11,6 +11,7 @@ import pytest
 from hpsearch.cli import crew as crews
 from hpsearch.cli import local
 from hpsearch.cli.crew import MAX_QUICK_DEATHS, MAX_SERVER_RESTARTS, QUICK_S, Crew, default_trainers
+from hpsearch.cli.leash import CPUS_VARIABLE
 from hpsearch.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -77,7 +78,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
     monkeypatch.setattr(local, "ensure", world.ensure)
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr(crews.time, "sleep", lambda _s: None)
+    monkeypatch.setattr("hpsearch.cli.crew.time.sleep", lambda _s: None)
     return world
 
 
@@ -105,7 +106,7 @@ def test_by_default_one_worker_has_as_many_trainers_as_the_machine_carries(
     monkeypatch.setattr(crews, "default_trainers", lambda: 3)
     assert crew.hire(None) == 3
     assert world.started[0].arguments[-2:] == ["--trainers", "3"]
-    assert world.started[0].environment[crews.CPUS_VARIABLE] is None
+    assert world.started[0].environment[CPUS_VARIABLE] is None
 
 
 def test_on_gpus_the_worker_decides(crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch):
@@ -263,7 +264,7 @@ def test_a_second_interrupt_kills_at_once(crew: Crew, world: World, monkeypatch:
 def test_several_workers_share_the_cores(
     monkeypatch: pytest.MonkeyPatch, n_workers: int, cpus: set[int], shares: list[str | None]
 ):
-    monkeypatch.setattr(crews.os, "sched_getaffinity", lambda _pid: cpus, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: cpus, raising=False)
     assert [crews._share(number, n_workers) for number in range(1, n_workers + 1)] == shares
 
 

@@ -52,7 +52,7 @@ def test_every_command_explains_itself(
     assert all(len(line) <= width for line in shown.splitlines())
     command = get_command(app)
     for name in path:
-        command = command.commands[name]
+        command = command.commands[name]  # type: ignore[attr-defined]
     assert command.help, "a command without a word about it"
     for parameter in command.params:
         if isinstance(parameter, typer.core.TyperOption):

@@ -12,7 +12,7 @@ import pytest
 
 from hpsearch import _layout
 from hpsearch.cli import crew as crews
-from hpsearch.cli import service
+from hpsearch.cli import local, service
 from tests.cli.conftest import Said
 from tests.cli.test_crew import World
 
@@ -84,7 +84,7 @@ def test_serve_keeps_its_workers_alive_and_takes_them_along(
     monkeypatch.setattr(crews, "start", world.start)
     monkeypatch.setattr(crews, "stop", world.stop)
     monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
-    monkeypatch.setattr(service.local, "token_of", lambda _settings: "hps_local")
+    monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
     monkeypatch.setattr(service, "_LOOK_EVERY_S", 0.01)
 
     def run(_host: str, _port: int, _settings: Any, *, on_listening: Any, on_stopping: Any, log_json: bool) -> None:
@@ -111,7 +111,7 @@ def test_workers_that_keep_dying_do_not_end_the_server(hpsearch: Run, monkeypatc
     monkeypatch.setattr(crews, "start", world.start)
     monkeypatch.setattr(crews, "stop", world.stop)
     monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
-    monkeypatch.setattr(service.local, "token_of", lambda _settings: "hps_local")
+    monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
     monkeypatch.setattr(service, "_LOOK_EVERY_S", 0.01)
     company = []
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import yaml
 
 from hpsearch.client import Client
 from tests.architecture.checkout import ROOT
+from tests.processes import address_of, running, said
 
 _SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
 
@@ -37,33 +34,6 @@ def _environment(**values: str) -> dict[str, str]:
     return {**os.environ, **values, "PATH": path}
 
 
-@contextlib.contextmanager
-def _running(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def _wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            url: str = json.loads(path.read_text(encoding="utf-8"))["url"]
-            return url
-        time.sleep(0.1)
-    raise AssertionError(log.read_text(encoding="utf-8", errors="replace"))
-
-
 @pytest.mark.slow
 def test_the_stack_works_from_an_empty_database(postgres_url: str, tmp_path: Path):
     data, tokens = tmp_path / "data", tmp_path / "tokens"
@@ -77,18 +47,16 @@ def test_the_stack_works_from_an_empty_database(postgres_url: str, tmp_path: Pat
     assert sorted(path.name for path in tokens.iterdir()) == ["worker"]
     serve = ["hpsearch", *_SERVICES["server"]["command"]]
     serve[serve.index("--host") + 1], serve[serve.index("--port") + 1] = "127.0.0.1", "0"
-    with _running(serve, tmp_path / "serve.log", settings) as server:
-        url = _wait_for(data / "server.json", server, tmp_path / "serve.log")
+    with running(serve, tmp_path / "serve.log", environment=settings) as server:
+        url = address_of(data, server, tmp_path / "serve.log")
         work = _script("worker", {"/tokens": str(tokens), "http://server:8000": url})
         stub = _environment(HPSEARCH_STUB_ENGINE="1", HPSEARCH_WORKER_ENGINE="stub", HPSEARCH_DATA_DIR=str(tmp_path))
         admin = (data / "token").read_text(encoding="utf-8").strip()
-        with Client(url, admin) as client, _running(work, tmp_path / "worker.log", stub):
+        with Client(url, admin) as client, running(work, tmp_path / "worker.log", environment=stub):
             deadline = time.monotonic() + 60
             while not client.workers.list().items and time.monotonic() < deadline:
                 time.sleep(0.2)
-            assert [worker.state for worker in client.workers.list().items] == ["ACTIVE"], (
-                tmp_path / "worker.log"
-            ).read_text(encoding="utf-8", errors="replace")
+            assert [worker.state for worker in client.workers.list().items] == ["ACTIVE"], said(tmp_path / "worker.log")
             listed = {token.name: token.scopes for token in client.tokens.list()}
     assert listed["compose-worker"] == ("worker",)
     assert kept == (tokens / "worker").read_text(encoding="utf-8"), "the workers' token outlives a restart"

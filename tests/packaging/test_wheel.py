@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from hpsearch.client import Client
 from tests.architecture.checkout import ROOT, relative, tracked_files
+from tests.processes import address_of, hpsearch, running
 
 _STUDY = {
     "name": "from-the-wheel",
@@ -51,41 +48,9 @@ def test_it_holds_every_file_of_the_product(wheel: Path):
 
 def _run(python: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(python), "-m", "hpsearch.cli", *arguments],
+        hpsearch(*arguments, python=python),
         cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-
-
-@contextlib.contextmanager
-def _running(python: Path, *arguments: str, cwd: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    log = cwd / f"{arguments[0]}.log"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [str(python), "-m", "hpsearch.cli", *arguments],
-            cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            assert process.wait(30) == 0, log.read_text(encoding="utf-8", errors="replace")
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def _address(data: Path, server: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            url: str = json.loads((data / "server.json").read_text(encoding="utf-8"))["url"]
-            with Client(url) as client:
-                if client.ready():
-                    return url
-        time.sleep(0.1)
-    raise AssertionError(log.read_text(encoding="utf-8", errors="replace"))
 
 
 @pytest.mark.slow
@@ -95,18 +60,16 @@ def test_it_migrates_serves_and_works_beside_other_peoples_packages(environment:
     assert migrated.returncode == 0, migrated.stderr
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(_STUDY), encoding="utf-8")
-    with _running(environment, "serve", "--port", "0", "--data-dir", str(data), cwd=tmp_path) as server:
-        url = _address(data, server, tmp_path / "serve.log")
+    serve, log = hpsearch("serve", "--port", "0", "--data-dir", str(data), python=environment), tmp_path / "serve.log"
+    with running(serve, log, cwd=tmp_path) as server:
+        url = address_of(data, server, log)
         token = (data / "token").read_text(encoding="utf-8").strip()
         remote = {"HPSEARCH_SERVER": url, "HPSEARCH_TOKEN": token}
-        stub = {"HPSEARCH_STUB_ENGINE": "1", "HPSEARCH_WORKER_ENGINE": "stub"}
         submitted = _run(environment, "submit", str(study), "--json", cwd=tmp_path, **remote)
         assert submitted.returncode == 0, submitted.stderr
-        work_dir = str(tmp_path / "work")
-        with (
-            _running(environment, "worker", "--work-dir", work_dir, cwd=tmp_path, **remote, **stub),
-            Client(url, token) as client,
-        ):
+        work = hpsearch("worker", "--engine", "stub", "--work-dir", str(tmp_path / "work"), python=environment)
+        stub = {**remote, "HPSEARCH_STUB_ENGINE": "1"}
+        with running(work, tmp_path / "worker.log", cwd=tmp_path, environment=stub), Client(url, token) as client:
             deadline = time.monotonic() + 60
             view = client.studies.list(limit=1).items[0]
             while view.state != "COMPLETED" and time.monotonic() < deadline:

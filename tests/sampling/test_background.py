@@ -66,13 +66,25 @@ def test_a_killed_process_is_replaced_at_the_next_call(sampler: BackgroundSample
     assert child_of(sampler) != killed
 
 
-def test_death_under_way_is_said_and_the_next_call_works(sampler: BackgroundSampler):
-    sampler.suggest("s", request(), timeout_s=LONG)
-    killed, asked = child_of(sampler), slow_request()
-    threading.Timer(0.3, os.kill, (killed, signal.SIGKILL)).start()
+def test_death_under_way_costs_no_more_than_a_new_start(sampler: BackgroundSampler):
+    expected = sampler.suggest("s", request("bayesian"), timeout_s=LONG)
+    killed = child_of(sampler)
+    os.kill(killed, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (killed, signal.SIGKILL)).start()
+    assert sampler.suggest("s", request("bayesian"), timeout_s=LONG) == expected
+    assert child_of(sampler) != killed
+
+
+def test_a_process_that_dies_at_once_is_said_and_the_next_call_works(sampler: BackgroundSampler):
+    def kill_the_first() -> None:
+        until(lambda: sampler._child is not None)
+        os.kill(child_of(sampler), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
     with pytest.raises(UnavailableError, match=r"study s: .*killed by signal 9"):
-        sampler.suggest("s", asked, timeout_s=LONG)
-    assert gone(killed)
+        sampler.suggest("s", slow_request(), timeout_s=LONG)
+    killer.join()
     assert len(sampler.suggest("s", request(), timeout_s=LONG)) == 8
 
 
@@ -172,10 +184,12 @@ from hpsearch.testing.sampler_conformance import request
 # No guard against being imported again: a process that ran this module once more would never end.
 sampler = BackgroundSampler()
 sampler.suggest("s", request(), timeout_s=60)
-print(sampler._child._process.pid, flush=True)
 if "slow" in sys.argv:
     from tests.sampling.test_background import slow_request
-    sampler.suggest("s", slow_request(), timeout_s=60)
+    asked = slow_request()
+print(sampler._child._process.pid, flush=True)
+if "slow" in sys.argv:
+    sampler.suggest("s", asked, timeout_s=60)
 time.sleep(60)
 """
 

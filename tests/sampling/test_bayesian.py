@@ -211,6 +211,23 @@ def test_a_conditional_parameter_is_learnt_where_it_exists():
     assert mean(abs(float(p["momentum"]) / 0.99 - 0.9) for p in picked) < 0.15
 
 
+def test_parameters_of_one_branch_are_learnt_together():
+    """Good is where the two agree, wherever that is: parameters learnt one by one would agree by chance alone."""
+    when = {"optimizer": ["momentum"]}
+    of = space(
+        {
+            "optimizer": {"values": ["sgd", "momentum"]},
+            "momentum": {"type": "float", "low": 0.0, "high": 0.9, "when": when},
+            "dropout": {"type": "float", "low": 0.0, "high": 0.9, "when": when},
+        }
+    )
+    pairs = [(0.9 * u, 0.9 * v) for i, u in enumerate(spread(100)) for v in ((u + 0.137 * (i % 7)) % 1,)]
+    done = [observe(COMPLETE, abs(m - d), optimizer="momentum", momentum=m, dropout=d) for m, d in pairs]
+    done += [observe(COMPLETE, 1.0, optimizer="sgd")] * 5
+    picked = suggest(asking(of, *done, n=12))
+    assert mean(abs(float(p["momentum"]) - float(p["dropout"])) for p in picked) < 0.15
+
+
 def test_listed_numbers_keep_their_order():
     """Good at 1,024 and 4,096 and never tried between: an order says 2,048 is promising, mere names do not."""
     values = [2**i for i in range(3, 17)]
