@@ -33,6 +33,8 @@ _LEAST_WALL_S: Final = 60.0
 _BYTES_PER_S: Final = 8 << 20
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 _UNUSABLE: Final = "dataset.unreadable"
+# What the allocator under polars writes when there is no more.
+_OUT_OF_MEMORY: Final = b"memory allocation"
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,10 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
         try:
             answer, complaint = process.communicate(json.dumps(order).encode(), timeout=limits.wall_s)
         except subprocess.TimeoutExpired:
-            _end(process)
+            complaint = _end(process)
+            if _OUT_OF_MEMORY in complaint:
+                # A failed allocation usually ends the child; now and then it leaves a thread waiting for ever.
+                return _profile(b"", complaint, -signal.SIGABRT)
             msg = f"the file could not be read within {limits.wall_s:.0f} s; send a smaller one, or check it for damage"
             raise InvalidDatasetError(msg, code="dataset.too_slow") from None
         except BaseException:
@@ -102,16 +107,17 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
 def _environment() -> dict[str, str]:
     """Return few variables of this process and none of its secrets."""
     kept = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith("COVERAGE")}
-    # Each thread of the parser's pools reserves addresses, and two are fast enough for a server that serves others.
-    threads = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Each thread of the parser's pools reserves addresses; one leaves the cores to the server, and fails cleanly.
+    threads = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return kept | threads | {"RUST_BACKTRACE": "0"}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> bytes:
+    """End the child with all it started and return what it wrote to standard error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-    process.communicate()
+    return process.communicate()[1]
 
 
 def _profile(answer: bytes, complaint: bytes, status: int) -> DatasetProfile:
@@ -128,7 +134,7 @@ def _profile(answer: bytes, complaint: bytes, status: int) -> DatasetProfile:
         said = reply["error"]
         raise InvalidDatasetError(str(said["message"]), code=str(said["code"]), details=said["details"])
     _log.warning("ingest.child_died", status=status, stderr=complaint[-2_000:].decode("utf-8", errors="replace"))
-    if b"memory allocation" in complaint or b"MemoryError" in complaint:
+    if _OUT_OF_MEMORY in complaint or b"MemoryError" in complaint:
         msg = "the file needs more memory than a data set may; leave out rows or columns, or check it for damage"
         raise InvalidDatasetError(msg, code="dataset.too_large")
     if status in (-signal.SIGXCPU, -signal.SIGKILL):

@@ -38,7 +38,8 @@ def suggest_bayesian(request: SuggestRequest) -> list[Params]:
     picker = _Picker(request, limit, known)
     found: list[Params] = []
     for index in range(request.first_index, request.first_index + request.n):
-        params = novelty.fresh(picker.pick(index), request.algorithm.seed, index)
+        wanted, drawn = picker.pick(index)
+        params = novelty.fresh(wanted, request.algorithm.seed, index, drawn)
         novelty.add(params)
         picker.open(params)
         found.append(params)
@@ -54,16 +55,17 @@ class _Picker:
         self._n_taught = sum(observation.state in _TEACHING for observation in known)
         self._model: TpeModel | None = None
 
-    def pick(self, index: int) -> Params:
+    def pick(self, index: int) -> tuple[Params, Params]:
+        """Return the point for this index, and what the model says of the parameters that are not active there."""
         seed = self._request.algorithm.seed
         if self._explores(index):
-            return first_point(self._limit, seed, index, self._n_startup)
+            return first_point(self._limit, seed, index, self._n_startup), {}
         if self._model is None:
             from hpsearch.sampling.tpe import TpeModel  # noqa: PLC0415 - only who asks the model pays for Optuna
 
             self._model = TpeModel(self._limit.plan, self._request.direction, self._known, self._request.n)
-        drawn = self._model.ask(int(raw_words(1, seed, index, Stream.MODEL)[0]) % 2**32)
-        return self._limit.repair(drawn)
+        params, drawn = self._model.ask(int(raw_words(1, seed, index, Stream.MODEL)[0]) % 2**32)
+        return self._limit.repair(params), drawn
 
     def _explores(self, index: int) -> bool:
         """Whether it is too early for the model: by the budget, or because too few results are known."""

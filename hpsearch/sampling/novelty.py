@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.draw import ladder, ordinal, point_at, position_of, shares_of
+from hpsearch.sampling.draw import ladder, ordinal, point_at, position_of
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
@@ -23,6 +24,7 @@ _REACH: Final = 3
 _MAX_CHOICES: Final = 24
 _MAX_COMPARED: Final = 256
 _MAX_DRAWS: Final = 32
+_NOTHING: Final[Mapping[str, Scalar]] = MappingProxyType({})
 
 
 class Novelty:
@@ -44,7 +46,7 @@ class Novelty:
         """Count the point as tried."""
         self._tried[self._identity(params)] = params
 
-    def fresh(self, params: Params, seed: int, index: int) -> Params:
+    def fresh(self, params: Params, seed: int, index: int, beyond: Mapping[str, Scalar] = _NOTHING) -> Params:
         """Return the point, or the nearest untried one if it was tried; itself only when all points were.
 
         First come the points that differ in one parameter, then all of the space if it is finite (up to the cap of a
@@ -54,10 +56,12 @@ class Novelty:
             params: A point of the space within the weight limit.
             seed: Of the study's algorithm; with `index` it breaks ties.
             index: `search_index` of the point.
+            beyond: Values to take for parameters that are not active at this point but at the one taken instead;
+                random ones where none are given.
         """
         if self._identity(params) not in self._tried:
             return params
-        ways = (self._neighbours(params, seed, index), self._elsewhere(params, seed, index))
+        ways = (self._neighbours({**beyond, **params}, params, seed, index), self._elsewhere(params, seed, index))
         return next((found for way in ways for found in way), params)
 
     def _identity(self, params: Mapping[str, Scalar]) -> tuple[Key | None, ...]:
@@ -66,12 +70,13 @@ class Novelty:
     def _new(self, params: Params) -> bool:
         return self._identity(params) not in self._tried and obeys(params, self._limit.shape)
 
-    def _neighbours(self, params: Params, seed: int, index: int) -> Iterator[Params]:
+    def _neighbours(self, values: Params, params: Params, seed: int, index: int) -> Iterator[Params]:
         """Yield untried points that differ in one listed parameter (and in what depends on it), nearest first."""
-        # What only the move switches on has no value yet and takes a random one.
-        drawn = dict(zip(self._limit.middle, uniforms(len(self._searched), seed, index, 0, Stream.NOVEL), strict=True))
-        known = shares_of(self._limit.plan, params)
-        shares = {name: known[name] if name in params else drawn[name] for name in known}
+        random = uniforms(len(self._searched), seed, index, 0, Stream.NOVEL)
+        shares = {
+            slot.name: position_of(slot, values[slot.name]) if slot.name in values else u
+            for slot, u in zip(self._searched, random, strict=True)
+        }
         moves = [(slot, u) for slot in self._searched if slot.name in params for u in _beside(slot, params[slot.name])]
         ties = uniforms(len(moves), seed, index, 1, Stream.NOVEL)
         gaps = [_gap(slot, u, shares[slot.name]) for slot, u in moves]

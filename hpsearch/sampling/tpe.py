@@ -122,8 +122,10 @@ class TpeModel:
         """Tell that a point is being tried."""
         self._study.add_trial(self._trial(params, OptunaState.RUNNING))
 
-    def ask(self, seed: int) -> Params:
-        """Return the point to try next; it may break the weight limit and may have been tried.
+    def ask(self, seed: int) -> tuple[Params, Params]:
+        """Return the point to try next, and what the model would have for every parameter, active there or not.
+
+        The point may break the weight limit and may have been tried.
 
         Args:
             seed: Decides the draws from the model, 0 to 2^32 - 1.
@@ -132,12 +134,12 @@ class TpeModel:
         trial = self._study.ask(self._distributions)
         # Closed as failed, which Optuna's model ignores: what is really tried is told by `open`.
         self._study.tell(trial, state=OptunaState.FAIL)
+        drawn = {name: axis.from_optuna(trial.params[name]) for name, axis in self._axes.items()}
         params: Params = {}
         for slot in self._plan.slots:
             if slot.active(params):
-                axis = self._axes.get(slot.name)
-                params[slot.name] = axis.from_optuna(trial.params[slot.name]) if axis else (slot.values or ())[0]
-        return params
+                params[slot.name] = drawn[slot.name] if slot.searched else (slot.values or ())[0]
+        return params, drawn
 
     def _finished(self, observation: Observation, worst: float) -> FrozenTrial:
         value = observation.value if _finite(observation) else None

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,7 +79,7 @@ class Askers:
                 me = self._surely(lambda: client.workers.register(RegisterRequest(name=f"asker-{number}")))
                 while not self._stop.is_set():
                     request = ClaimRequest(claim_id=uuid.uuid4().hex, max_trials=rng.randint(1, 4), wait_s=0.2)
-                    reply = self._surely(lambda request=request: client.workers.claim(me.worker_id, request))
+                    reply = self._surely(partial(client.workers.claim, me.worker_id, request))
                     for trial in reply.trials:
                         self._finish(client, me.worker_id, trial, self.folder / f"asker-{number}.journal")
                         if self.enqueue_to is not None and rng.random() < 0.3:

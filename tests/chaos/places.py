@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -114,3 +115,23 @@ def fill(folder: Path) -> int:
                 while True:
                     n_bytes += file.write(b"\0" * size)
     return n_bytes
+
+
+def make_tablespace(server: PostgresServer, folder: Path) -> str:
+    """Make a place for databases in a folder, and return its name."""
+    inside = folder / "tablespace"
+    inside.mkdir()
+    if server.user is not None:
+        os.chown(inside, *server.user)
+        os.chown(folder, *server.user)
+    name = "small_disk"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        statement = sql.SQL("CREATE TABLESPACE {} LOCATION {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Literal(str(inside))))
+    return name
+
+
+def drop_tablespace(server: PostgresServer, name: str) -> None:
+    """Take a place for databases away."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP TABLESPACE {}").format(sql.Identifier(name)))

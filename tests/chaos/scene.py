@@ -21,6 +21,7 @@ from tests.chaos.places import Place
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.pulse import Pulse
 from tests.chaos.replica import Replica
+from tests.chaos.timeline import Timeline
 
 HEARTBEAT_S: Final = 0.3
 LEASE_S: Final = 1.5
@@ -31,6 +32,9 @@ RHYTHM: Final = {
     "HPSEARCH_REAPER_S": str(REAPER_S),
 }
 _LOOK_S: Final = 0.15
+
+# What a scenario still expects once everybody has gone and the database lies still.
+Judge = Callable[[Timeline], None]
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Scene:
         patience: Promises about seconds are stretched by this factor, for busy machines.
         complaints: What was expected and did not happen; a run without any has passed.
         figures: What was counted and measured, for the table.
+        disk: The small disk the database lies on; None for the disk of the folder.
         objective: Whether results are the stub's, so that each can be recomputed.
     """
 
@@ -55,6 +60,7 @@ class Scene:
     patience: float = 1.0
     complaints: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    disk: Path | None = None
     objective: bool = True
     replicas: list[Replica] = field(default_factory=list)
     fleets: list[Fleet] = field(default_factory=list)
@@ -214,4 +220,5 @@ class Scene:
 
     def journals(self) -> list[Path]:
         """Return the journals of all who got answers."""
-        return [path for party in (*self.fleets, *self.crowds) for path in party.journals()]
+        noted = [fleet.journals() for fleet in self.fleets] + [crowd.journals() for crowd in self.crowds]
+        return [path for paths in noted for path in paths]

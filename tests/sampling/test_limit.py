@@ -142,3 +142,10 @@ def test_conditions_crossed_beyond_counting_still_lead_to_points_that_obey():
     assert of.complete(point) == point
     assert n_weights(point, SHAPE) <= narrowest + 50
     assert list(held.frames())
+
+
+def test_restriction_spreads_over_the_depths_that_can_be_used():
+    of = space({"layers": {"type": "int", "low": 1, "high": 32}, "units": {"values": [64, 65]}, "batch_norm": False})
+    held = limit(of, n_weights({"layers": 4, "units": 64}, SHAPE))
+    depths = [held.restrict({"layers": 0.9, "units": 0.9}, i / 20)["layers"] for i in range(21)]
+    assert set(depths) == {1, 2, 3, 4}

@@ -15,7 +15,7 @@ from hpsearch.domain.study import Split
 from hpsearch.model_card import read_card
 from tests.training.memory import Builtin, Memory, Run
 
-PARAMS = {"layers": 1, "units": 12, "learning_rate": 0.02, "batch_size": 16, "dropout": 0.1}
+PARAMS = {"layers": 1, "units": 12, "learning_rate": 0.1, "batch_size": 8, "dropout": 0.1}
 FOLDS = Split(folds=3)
 
 
@@ -73,12 +73,28 @@ def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crosse
         values = [metrics[name] for _, metrics in bests]
         assert outcome.metrics[name] == pytest.approx(fmean(values))
         assert outcome.metrics[f"{name}_std"] == pytest.approx(pstdev(values))
-    assert outcome.best_epoch == round(fmean(epoch for epoch, _ in bests))
+    assert outcome.stop_reason == "early_stopping"
+    epochs = [epoch for epoch, _ in bests]
+    assert len(set(epochs)) > 1
+    assert outcome.best_epoch == round(fmean(epochs))
 
 
-def test_folds_start_from_different_weights(crossed: Memory):
-    firsts = [curve[0]["train_loss"] for curve in folds_of(crossed).values()]
-    assert len(set(firsts)) == 3
+def test_folds_start_from_different_weights(run: Run, builtin: Builtin, monkeypatch: pytest.MonkeyPatch):
+    import workers.training.fit as module
+
+    build, seeds = module.build_network, []
+
+    def noted(*args: Any, seed: int, **rest: Any) -> Any:
+        seeds.append(seed)
+        return build(*args, seed=seed, **rest)
+
+    monkeypatch.setattr(module, "build_network", noted)
+    for _ in range(2):
+        run(builtin("iris"), PARAMS, epochs=1, split=FOLDS, seed=3)
+    assert len(set(seeds)) == 3
+    assert seeds[:3] == seeds[3:]
+    # The first fold is seeded as a hold-out split is.
+    assert seeds[0] == 3
 
 
 def test_the_model_of_a_cross_validated_trial_is_trained_on_all_rows_but_the_test_rows(

@@ -99,17 +99,20 @@ def test_initial_weights_depend_on_the_seed_alone():
 
 def test_dropout_drops_in_training_by_the_seed_and_never_in_inference():
     x = np.ones((2_000, 5), np.float32)
-    config = MlpConfig(units=(6,), input_dropout=0.3)
+    config = MlpConfig(units=(5, 5), input_dropout=0.3, dropout=0.3)
 
-    def dropped(seed: int) -> np.ndarray:
-        network = build(config, seed=seed)
-        return np.asarray(network.layers[1](x, training=True).numpy())
+    def dropped(seed: int, number: int = 0) -> np.ndarray:
+        layers = [layer for layer in build(config, seed=seed).layers if hasattr(layer, "rate")]
+        return np.asarray(layers[number](x, training=True).numpy())
 
-    assert (dropped(1) == dropped(1)).all()
-    assert (dropped(1) != dropped(2)).any()
-    assert (dropped(1) == 0).mean() == pytest.approx(0.3, abs=0.02)
+    for number in (0, 1, 2):
+        assert (dropped(1, number) == dropped(1, number)).all()
+        assert (dropped(1, number) != dropped(2, number)).any()
+        assert (dropped(1, number) == 0).mean() == pytest.approx(0.3, abs=0.02)
+    assert (dropped(1, 0) != dropped(1, 1)).any()
+    assert (dropped(1, 1) != dropped(1, 2)).any()
     network = build(config)
-    plain = build(MlpConfig(units=(6,)))
+    plain = build(MlpConfig(units=(5, 5)))
     plain.set_weights(network.get_weights())
     assert (network.predict_on_batch(x[:5]) == plain.predict_on_batch(x[:5])).all()
 

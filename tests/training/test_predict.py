@@ -92,6 +92,15 @@ def test_one_row_and_missing_cells_are_enough(model: Path, mixed_frame: pl.DataF
     assert prediction.value in {"no", "yes"}
 
 
+def test_a_missing_number_is_not_a_zero(model: Path, mixed_frame: pl.DataFrame):
+    rows = mixed_frame.head(1)
+    (null,), (nan,), (zero,) = (
+        predict(model, rows.with_columns(pl.lit(value, dtype=pl.Float64).alias("size")))
+        for value in (None, float("nan"), 0.0)
+    )
+    assert null == nan != zero
+
+
 def test_numbers_written_as_texts_are_read_as_numbers(model: Path, mixed_frame: pl.DataFrame):
     rows = mixed_frame.head(20)
     texts = rows.with_columns(pl.col("size").cast(pl.String), pl.col("constant").cast(pl.String))

@@ -109,12 +109,14 @@ class Truth:
         hits = np.bincount((truth + member)[right], minlength=k * n_classes).reshape(shape)
         both = said_count + count
         f1 = np.divide(2.0 * hits, both, out=np.zeros(shape), where=both > 0)
-        likelihood = np.clip(p[:, truth, np.arange(n_rows)], _EPSILON, 1.0 - _EPSILON)
+        # Contiguous by member, so that a member's sums run in one order however many there are.
+        likelihood = np.ascontiguousarray(p[:, truth, np.arange(n_rows)]).clip(_EPSILON, 1.0 - _EPSILON)
         present = count > 0
+        recall = np.ascontiguousarray(hits[:, present] / count[present])
         values = {
             "loss": -np.log(likelihood).mean(axis=1),
             "accuracy": right.mean(axis=1),
-            "balanced_accuracy": (hits[:, present] / count[present]).mean(axis=1),
+            "balanced_accuracy": recall.mean(axis=1),
             "f1_macro": f1.sum(axis=1) / (both > 0).sum(axis=1),
             "roc_auc": self._areas(p[:, 1:] if self._task == "binary" else p),
         }
