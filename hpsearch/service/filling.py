@@ -82,10 +82,13 @@ def _wanted(tx: Transaction, study: StudyRecord, demand: int) -> int:
     definition = definition_of(study)
     counts = tx.trials.open_counts(study.id)
     waiting, running = (counts.get((state, TrialKind.SEARCH), 0) for state in (TrialState.WAITING, TrialState.RUNNING))
-    room = open_limit(definition, study.max_trials) - waiting - running
+    limit = open_limit(definition, study.max_trials)
+    room = limit - waiting - running
     ahead = room
     if definition.algorithm.kind == "bayesian":
         ahead = max(_SPARE, demand) - waiting
+    elif waiting * 2 > limit and waiting >= demand:
+        return 0  # supply enough: trials are created in batches, not one by one after each result
     return max(0, min(ahead, room, progress_of(tx, study).n_creatable, _MAX_CHUNK))
 
 

@@ -84,5 +84,6 @@ def one_acknowledged_result_each(facts: Facts) -> Iterator[Violation]:
         for number in final:
             if result is not None and result.attempt != number:
                 yield Violation(
-                    "I11", f"{name(trial)}: a result of attempt {number} was acknowledged, attempt {result.attempt} holds"
+                    "I11",
+                    f"{name(trial)}: a result of attempt {number} was acknowledged, attempt {result.attempt} holds",
                 )

@@ -306,9 +306,9 @@ def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(
     run: Run, builtin: Builtin, monkeypatch: pytest.MonkeyPatch
 ):
     """The file agrees with the network but for the last digits, and one row changes sides."""
-    import workers.training.export as module
+    from workers.training.model_file import predict_raw
 
-    predict_raw, scored = module.predict_raw, []
+    scored: list[np.ndarray] = []
 
     def nudged(model: Any, raw: Any) -> np.ndarray:
         p = predict_raw(model, raw)
@@ -319,8 +319,8 @@ def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(
         scored.append(p)
         return p
 
-    monkeypatch.setattr(module, "predict_raw", nudged)
-    monkeypatch.setattr(module, "MAX_DIFFERENCE", 1.0)
+    monkeypatch.setattr("workers.training.export.predict_raw", nudged)
+    monkeypatch.setattr("workers.training.export.MAX_DIFFERENCE", 1.0)
     memory = run(builtin("iris"), {**PARAMS, "learning_rate": 1e-4}, metric="accuracy", epochs=2, model=True)
     table, rows = validation_rows(builtin("iris"))
     accuracy = reference.accuracy_score(table.target[rows], scored[0].argmax(axis=1))

@@ -80,15 +80,15 @@ def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crosse
 
 
 def test_folds_start_from_different_weights(run: Run, builtin: Builtin, monkeypatch: pytest.MonkeyPatch):
-    import workers.training.fit as module
+    from workers.training.network import build_network
 
-    build, seeds = module.build_network, []
+    seeds: list[int] = []
 
     def noted(*args: Any, seed: int, **rest: Any) -> Any:
         seeds.append(seed)
-        return build(*args, seed=seed, **rest)
+        return build_network(*args, seed=seed, **rest)
 
-    monkeypatch.setattr(module, "build_network", noted)
+    monkeypatch.setattr("workers.training.fit.build_network", noted)
     for _ in range(2):
         run(builtin("iris"), PARAMS, epochs=1, split=FOLDS, seed=3)
     assert len(set(seeds)) == 3

@@ -1,0 +1,463 @@
+"""The queue as it should be: states, attempts and counters in plain Python, for the model test to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hpsearch.domain.trial import Measurement, Outcome
+
+LEASE_S: Final = 60.0
+REAPER_S: Final = 5.0
+MAX_EPOCHS: Final = 5
+_FINISHED: Final = ("COMPLETE", "PRUNED", "INFEASIBLE", "FAILED")
+_OPEN: Final = ("WAITING", "RUNNING")
+
+
+class Refused(Exception):  # noqa: N818 - not a failure: the answer the service should give
+    """The service should say no, with an error of the tree."""
+
+
+@dataclass
+class Worker:
+    """What the server keeps of a worker to decide on quarantine."""
+
+    name: str
+    failures_in_row: int = 0
+    n_finished: int = 0
+    n_quarantines: int = 0
+    until: float = 0.0
+
+    def quarantine(self, now: float, seconds: float) -> None:
+        self.until, self.n_quarantines, self.failures_in_row = now + seconds, self.n_quarantines + 1, 0
+
+
+@dataclass
+class Ending:
+    """How an attempt ended; without an outcome it was not its worker who ended it."""
+
+    worker: Worker
+    state: str
+    outcome: Outcome | None = None
+
+
+@dataclass(eq=False)
+class Trial:
+    """One trial; ``not_before`` is the earliest and the latest instant of a pause drawn with jitter."""
+
+    uid: str
+    study: Study
+    order: int
+    state: str = "WAITING"
+    attempt: int = 0
+    lost: int = 0
+    ooms: int = 0
+    worker: Worker | None = None
+    avoid: Worker | None = None
+    lease_end: float = 0.0
+    held: bool = False
+    hurried: bool = False
+    not_before: tuple[float, float] = (0.0, 0.0)
+    last_epoch: int = 0
+    value: float | None = None
+    grid_index: int | None = None
+    epochs: dict[tuple[int, int], dict[str, float | None]] = field(default_factory=dict)
+    endings: dict[int, Ending] = field(default_factory=dict)
+
+    def back(self, now: float, *, wait: float = 0.0) -> None:
+        self.state, self.held = "WAITING", self.study.state == "PAUSED"
+        self.not_before = (now + 0.5 * wait, now + wait)
+
+    @property
+    def revivable(self) -> bool:
+        last = self.endings.get(self.attempt)
+        return self.state == "WAITING" and last is not None and last.state == "LOST" and last.outcome is None
+
+
+@dataclass(eq=False)
+class Study:
+    """One study without confirmation, refit or baselines."""
+
+    uid: str
+    created_at: float
+    max_trials: int
+    asked: bool
+    limit: int
+    max_failed: int
+    target: float | None = None
+    wall_time_s: float | None = None
+    grid_size: int | None = None
+    state: str = "RUNNING"
+    end_reason: str | None = None
+    best: float | None = None
+    trials: list[Trial] = field(default_factory=list)
+
+    def n(self, *states: str) -> int:
+        return sum(trial.state in states for trial in self.trials)
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("COMPLETED", "CANCELLED", "FAILED")
+
+    @property
+    def gives_up(self) -> bool:
+        return self.ended or self.state == "STOPPING"
+
+    @property
+    def n_creatable(self) -> int:
+        replaced = 0 if self.grid_size is not None else self.n("CANCELLED")
+        return max(0, self.max_trials + replaced - len(self.trials))
+
+    @property
+    def n_to_fill(self) -> int:
+        if self.state != "RUNNING" or self.end_reason is not None:
+            return 0
+        return max(0, min(self.limit - self.n(*_OPEN), self.n_creatable))
+
+    def why_over(self, now: float) -> str | None:
+        if self.n("FAILED") >= self.max_failed:
+            return "max_failed"
+        if self.target is not None and self.best is not None and self.best >= self.target:
+            return "target_reached"
+        wanted = self.max_trials - (self.n("CANCELLED") if self.grid_size is not None else 0)
+        if self.n(*_FINISHED) >= wanted and self.n_creatable == 0:
+            whole = self.grid_size == self.max_trials and not self.asked
+            return "space_exhausted" if whole else "max_trials"
+        if self.wall_time_s is not None and now - self.created_at >= self.wall_time_s:
+            return "wall_time"
+        return None
+
+    def advance(self, now: float) -> None:
+        if self.ended:
+            return
+        if self.end_reason is None:
+            self.end_reason = self.why_over(now)
+            if self.end_reason is None:
+                return
+            self.cancel_trials("WAITING")
+        if self.n(*_OPEN) == 0:
+            self.state = "FAILED" if self.end_reason == "max_failed" else "COMPLETED"
+
+    def cancel_trials(self, *states: str) -> None:
+        for trial in self.trials:
+            if trial.state in states:
+                self.cancel_trial(trial)
+
+    def cancel_trial(self, trial: Trial, outcome: Outcome | None = None) -> None:
+        if trial.state == "RUNNING":
+            assert trial.worker is not None
+            trial.endings[trial.attempt] = Ending(trial.worker, "CANCELLED", outcome)
+        trial.state = "CANCELLED"
+
+    def reopen(self) -> None:
+        if self.ended:
+            self.state = "RUNNING"
+        self.end_reason = None
+
+
+@dataclass
+class Entry:
+    """One report about to be made."""
+
+    trial: Trial | str
+    attempt: int
+    measurements: tuple[Measurement, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def uid(self) -> str:
+        return self.trial if isinstance(self.trial, str) else self.trial.uid
+
+
+@dataclass
+class Oracle:
+    """All studies and workers, and what each request should do and answer."""
+
+    now: float = 0.0
+    studies: list[Study] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+    claims: dict[tuple[str, str], list[tuple[Trial, int]]] = field(default_factory=dict)
+    n_created: int = 0
+
+    @property
+    def trials(self) -> Iterator[Trial]:
+        return (trial for study in self.studies for trial in study.trials)
+
+    def created(self, study: Study, uid: str, grid_index: int | None = None) -> Trial:
+        """Note a trial that the service has made."""
+        self.n_created += 1
+        trial = Trial(uid, study, self.n_created, held=study.state == "PAUSED", grid_index=grid_index)
+        study.trials.append(trial)
+        return trial
+
+    # Claims
+
+    def claimable(self, worker: Worker) -> tuple[list[Trial], set[Trial]]:
+        """Return the trials a worker may get, in order, and those of them that are surely not pausing."""
+        may: list[Trial] = []
+        must: set[Trial] = set()
+        for trial in self.trials:
+            avoided = LEASE_S if trial.avoid is worker else 0.0
+            low, high = (bound + avoided for bound in trial.not_before)
+            if trial.state == "WAITING" and not trial.held and low <= self.now:
+                may.append(trial)
+                if high <= self.now:
+                    must.add(trial)
+        return sorted(may, key=lambda trial: (not trial.hurried, trial.order)), must
+
+    def claim(self, worker: Worker, claim_id: str, n: int, given: dict[str, int]) -> None:
+        """Check the trials that a claim gave, by public id, with their attempts; and note them."""
+        key = (worker.name, claim_id)
+        if key in self.claims:
+            current = {t.uid: a for t, a in self.claims[key] if (t.state, t.attempt) == ("RUNNING", a)}
+            assert given == current, "the same claim again gives what is still its own"
+            return
+        may, must = self.claimable(worker)
+        if worker.until > self.now:
+            may, must = [], set()
+        assert set(given) <= {trial.uid for trial in may}, "given what nobody may have"
+        assert len(given) <= n
+        n_seen = 0
+        for trial in may:
+            n_seen += trial.uid in given
+            assert trial.uid in given or trial not in must or n_seen == n, "an earlier trial was passed over"
+        for trial in may:
+            if trial.uid in given:
+                trial.state, trial.attempt, trial.worker = "RUNNING", trial.attempt + 1, worker
+                trial.lease_end, trial.last_epoch = self.now + LEASE_S, 0
+                assert given[trial.uid] == trial.attempt
+        if given:
+            self.claims[key] = [(trial, trial.attempt) for trial in may if trial.uid in given]
+
+    # Reports
+
+    def report(self, worker: Worker, entries: Iterable[Entry]) -> list[str]:
+        """Return the status each report should get, after doing what it should do."""
+        verdicts = [(entry, self._judge(worker, entry)) for entry in entries]
+        ended: list[Study] = []
+        for entry, status in verdicts:
+            trial = entry.trial
+            if status != "accepted" or isinstance(trial, str):
+                continue
+            if trial.state == "WAITING":  # taken back: nobody else has it
+                trial.state, trial.held, trial.lost = "RUNNING", False, max(0, trial.lost - 1)
+                del trial.endings[trial.attempt]
+            trial.lease_end = self.now + LEASE_S
+            for measurement in entry.measurements:
+                trial.epochs[entry.attempt, measurement.epoch] = measurement.metrics
+                trial.last_epoch = max(trial.last_epoch, measurement.epoch)
+            if entry.outcome is not None:
+                self._end(worker, trial, entry.outcome)
+                ended.append(trial.study)
+        for study in ended:
+            study.advance(self.now)
+        return [status for _, status in verdicts]
+
+    def _judge(self, worker: Worker, entry: Entry) -> str:
+        trial = entry.trial
+        if isinstance(trial, str):
+            return "not_found"
+        current = entry.attempt == trial.attempt
+        if current and trial.worker is not worker:
+            return "forbidden"
+        if current and (trial.state == "RUNNING" or trial.revivable):
+            return self._judge_content(trial, entry)
+        ending = trial.endings.get(entry.attempt)
+        if ending is None or ending.worker is not worker or entry.outcome is None or ending.outcome is None:
+            return "stale_attempt"
+        if ending.outcome == entry.outcome:
+            return "replayed"
+        return "result_conflict" if current else "stale_attempt"
+
+    def _judge_content(self, trial: Trial, entry: Entry) -> str:
+        epochs = [measurement.epoch for measurement in entry.measurements]
+        if epochs != sorted(set(epochs)) or any(epoch > MAX_EPOCHS for epoch in epochs):
+            return "invalid"
+        value = None if entry.outcome is None else entry.outcome.value
+        if value is not None and not 0 <= value <= 1:
+            return "invalid"
+        for measurement in entry.measurements:
+            stored = trial.epochs.get((entry.attempt, measurement.epoch))
+            if measurement.epoch <= trial.last_epoch and stored != measurement.metrics:
+                return "result_conflict"
+        return "accepted"
+
+    def _end(self, worker: Worker, trial: Trial, outcome: Outcome) -> None:
+        if outcome.state == "RELEASED":
+            self._release(trial, outcome, "RELEASED")
+            if outcome.cause in ("data_mismatch", "disk_full"):
+                worker.quarantine(self.now, 60.0)
+        elif outcome.cause in ("crashed", "stalled"):
+            self.lose(trial, outcome)
+        elif outcome.cause == "oom" and trial.ooms == 0:
+            trial.ooms += 1
+            self._release(trial, outcome, "RELEASED")
+            trial.avoid = worker if trial.state == "WAITING" else trial.avoid
+        else:
+            self._finish(trial, outcome)
+
+    def _release(self, trial: Trial, outcome: Outcome | None, state: str, *, wait: float = 0.0) -> None:
+        if trial.study.gives_up:
+            trial.study.cancel_trial(trial, outcome)
+            return
+        assert trial.worker is not None
+        trial.endings[trial.attempt] = Ending(trial.worker, state, outcome)
+        trial.back(self.now, wait=wait)
+
+    def _finish(self, trial: Trial, outcome: Outcome | None, state: str | None = None) -> None:
+        worker, study = trial.worker, trial.study
+        assert worker is not None
+        trial.state = state or (outcome.state if outcome else "FAILED")
+        trial.endings[trial.attempt] = Ending(worker, trial.state, outcome)
+        trial.value = outcome.value if outcome is not None and trial.state in ("COMPLETE", "PRUNED") else None
+        if trial.state == "FAILED":
+            if state is None:
+                self._count_failure(worker)
+            return
+        worker.n_finished, worker.failures_in_row, worker.n_quarantines = worker.n_finished + 1, 0, 0
+        if trial.state == "COMPLETE" and (study.best is None or (trial.value or 0.0) > study.best):
+            study.best = trial.value
+
+    def lose(self, trial: Trial, outcome: Outcome | None) -> None:
+        """An infrastructure failure; without an outcome it is a lapsed lease."""
+        worker, lost = trial.worker, trial.lost + 1
+        assert worker is not None
+        if lost >= 5:
+            self._finish(trial, outcome, "FAILED")
+        else:
+            self._release(trial, outcome, "LOST", wait=REAPER_S * (2 ** (lost - 1) - 1))
+            trial.lost = lost if trial.state == "WAITING" else trial.lost
+        self._count_failure(worker)
+
+    def _count_failure(self, worker: Worker) -> None:
+        worker.failures_in_row += 1
+        others = any(w.n_finished and not w.failures_in_row for w in self.workers if w is not worker)
+        if worker.failures_in_row >= 5 and others:
+            worker.quarantine(self.now, min(3600.0, 60.0 * 2**worker.n_quarantines))
+
+    def reap(self) -> int:
+        """Give up lapsed leases, study by study; return how many."""
+        lapsed = [trial for trial in self.trials if trial.state == "RUNNING" and trial.lease_end < self.now]
+        lapsed.sort(key=lambda trial: (trial.lease_end, trial.order))
+        for study in dict.fromkeys(trial.study for trial in lapsed):
+            for trial in sorted((one for one in lapsed if one.study is study), key=lambda one: one.order):
+                self.lose(trial, None)
+            study.advance(self.now)
+        return len(lapsed)
+
+    def outage(self, seconds: float) -> None:
+        """All servers were away: leases and pauses go on from where they were."""
+        self.now += seconds
+        if seconds <= 4.0:
+            return
+        for trial in self.trials:
+            if trial.state == "RUNNING":
+                trial.lease_end += seconds
+            low, high = trial.not_before
+            if trial.state == "WAITING":
+                trial.not_before = (low + seconds, high + seconds)
+
+    # Steering
+
+    def steer(self, study: Study, verb: str) -> None:
+        """Do what pause, resume, stop or cancel should do.
+
+        Raises:
+            Refused: The state does not allow it.
+        """
+        wanted = {"pause": "PAUSED", "resume": "RUNNING", "stop": "STOPPING", "cancel": "CANCELLED"}[verb]
+        sources = {
+            "pause": ("RUNNING",),
+            "resume": ("PAUSED",),
+            "stop": ("RUNNING", "PAUSED"),
+            "cancel": ("RUNNING", "PAUSED", "STOPPING"),
+        }[verb]
+        if study.state == wanted:
+            return
+        if study.state not in sources:
+            raise Refused
+        study.state = wanted
+        if verb in ("pause", "resume"):
+            for trial in study.trials:
+                trial.held = verb == "pause" if trial.state == "WAITING" else trial.held
+        else:
+            study.end_reason = "user"
+            study.cancel_trials(*(_OPEN if verb == "cancel" else ("WAITING",)))
+        if verb in ("resume", "stop"):
+            study.advance(self.now)
+
+    def extend(self, study: Study, max_trials: int) -> None:
+        """Raise the budget.
+
+        Raises:
+            Refused: The state or the number does not allow it.
+        """
+        most = study.grid_size or max_trials
+        if study.state in ("CANCELLED", "STOPPING") or not study.max_trials < max_trials <= most:
+            raise Refused
+        study.max_trials = max_trials
+        study.reopen()
+
+    def retry(self, study: Study, trials: list[Trial]) -> None:
+        """Put failed trials back.
+
+        Raises:
+            Refused: One has not failed, or the study takes none back.
+        """
+        if any(trial.state != "FAILED" for trial in trials) or study.state in ("CANCELLED", "STOPPING"):
+            raise Refused
+        if trials:
+            study.reopen()
+        for trial in trials:
+            trial.back(0.0)
+            trial.lost, trial.ooms, trial.avoid, trial.value = 0, 0, None, None
+
+    def stop_trial(self, trial: Trial) -> None:
+        """End one trial without a result.
+
+        Raises:
+            Refused: It has ended.
+        """
+        if trial.state not in _OPEN:
+            raise Refused
+        trial.study.cancel_trial(trial)
+        trial.study.advance(self.now)
+
+    def enqueue(self, study: Study, grid_index: int | None) -> Trial | None:
+        """Make room for a point and return its trial, now first in the queue; None when it is yet to be created.
+
+        Raises:
+            Refused: The study takes no points, all of its trials have begun, or this grid point has.
+        """
+        if study.state not in ("RUNNING", "PAUSED") or study.end_reason is not None:
+            raise Refused
+        known = next((t for t in study.trials if grid_index is not None and t.grid_index == grid_index), None)
+        if known is not None:
+            if known.state != "WAITING":
+                raise Refused
+            known.hurried = True
+        elif study.n_creatable == 0:
+            untouched = [t for t in study.trials if t.state == "WAITING" and t.attempt == 0]
+            if not untouched or grid_index is not None:
+                raise Refused
+            study.cancel_trial(untouched[-1])
+        return known
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that should be stored, by public id, as `tests.proofs.place` reads it."""
+        trials = {
+            trial.uid: (
+                trial.state, trial.attempt, trial.lost, trial.last_epoch, trial.value,
+                trial.held if trial.state == "WAITING" else None,
+            )
+            for trial in self.trials
+        }  # fmt: skip
+        studies = {
+            study.uid: (
+                study.state, study.end_reason, study.max_trials, len(study.trials), study.n(*_FINISHED),
+                study.n("CANCELLED"), study.best,
+            )
+            for study in self.studies
+        }  # fmt: skip
+        return {**trials, **studies}
