@@ -18,7 +18,7 @@ from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import BUILTIN_DATASETS, GENERATED_DATASETS, Budget, Split, StudyDefinition
 from hpsearch.domain.training import EarlyStopping, LrDecay, Training
 from hpsearch.settings import ENVIRONMENT, Settings
-from tests.architecture.checkout import ROOT, relative
+from tests.architecture.checkout import ROOT, python_sources, relative
 from tests.deploy.rules import command_problem
 
 _PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -101,6 +101,17 @@ def test_every_setting_has_its_line_with_its_default():
         default = Settings.model_fields[field].default
         if isinstance(default, int | float) and field != "workers":
             assert f"| {default:.0f}" in rows[name], rows[name]
+
+
+# Between a command and its own children, and for tests.
+_INTERNAL = {"HPSEARCH_LEASH_CPUS", "HPSEARCH_STUB_ENGINE", "HPSEARCH_STUB_EPOCHS", "HPSEARCH_STUB_EPOCH_S"}
+_INTERNAL |= {"HPSEARCH_STUB_FAULTS"}
+
+
+def test_every_variable_the_code_reads_is_in_the_readme():
+    product = [path for path in python_sources() if relative(path).startswith(("hpsearch/", "api/", "workers/"))]
+    read = {name for path in product for name in re.findall(r"HPSEARCH_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))}
+    assert sorted(name for name in read - _INTERNAL if f"`{name}`" not in _README) == []
 
 
 def test_yaml_on_the_pages_is_a_study(tmp_path: Path):

@@ -13,6 +13,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from workers.training.fused import masks
+from workers.training.fused.affine import affine, row_sum
 from workers.training.fused.traits import ProgramKey
 from workers.training.network import BATCH_NORM_MOMENTUM
 
@@ -130,22 +131,21 @@ def train(
     if key.traits.input_dropout:
         x = _dropped(x, facts.mask_seeds[0], steps, facts.thresholds[0], facts.input_keep_scale)
     for number, layer in enumerate(layers[:-1]):
-        x = tf.matmul(x, layer.kernel) + layer.bias
+        x = affine(x, layer.kernel, layer.bias)
         if layer.gamma is not None:
             x, moved = _batch_normalised(x, layer, facts.batch_norm[:, None, None], row_weights, n_rows)
             averages += moved
         x = _activated(key, facts, number, x)
         if key.traits.dropout:
             x = _dropped(x, facts.mask_seeds[number + 1], steps, facts.thresholds[1], facts.keep_scale)
-    return tf.matmul(x, layers[-1].kernel) + layers[-1].bias, averages
+    return affine(x, layers[-1].kernel, layers[-1].bias), averages
 
 
 def _batch_normalised(
     x: Any, layer: Layer, on: Any, row_weights: Any, n_rows: Any
 ) -> tuple[Any, tuple[Any, Any]]:
-    weights = row_weights[None, :, None]
-    mean = tf.reduce_sum(x * weights, axis=1, keepdims=True) / n_rows
-    variance = tf.reduce_sum(tf.square(x - mean) * weights, axis=1, keepdims=True) / n_rows
+    mean = row_sum(row_weights, x) / n_rows
+    variance = row_sum(row_weights, tf.square(x - mean)) / n_rows
     normal = _normalised(x, layer, mean, variance)
     moved = (
         tf.where(on, layer.mean * BATCH_NORM_MOMENTUM + mean * (1.0 - BATCH_NORM_MOMENTUM), layer.mean),

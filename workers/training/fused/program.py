@@ -9,6 +9,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from workers.training.fused import forward
+from workers.training.fused.affine import row_sum
 from workers.training.fused.forward import Facts
 from workers.training.fused.rules import NAMES
 from workers.training.fused.traits import ProgramKey
@@ -139,7 +140,7 @@ class Program:
                 layers = forward.layers_of(key, weights, averages)
                 raw, averages = forward.train(key, layers, members, inputs, row_weights, tf.cast(number, tf.uint32))
                 losses = _losses(key, raw, targets)
-                mean_losses = tf.reduce_sum(losses * row_weights, axis=1) / tf.cast(n_here, key.dtype)
+                mean_losses = row_sum(row_weights, losses[:, :, None])[:, 0, 0] / tf.cast(n_here, key.dtype)
                 # The sum over members, not the mean: a member's gradient must not depend on how many there are.
                 loss = tf.reduce_sum(mean_losses)
             gradients = tape.gradient(loss, weights)
