@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 _UNKNOWN_WORKER: Final = frozenset({"worker.not_found", "worker.foreign"})
 # Answers of something between here and the server, or of one that is half started.
 _ODD_ANSWERS: Final = frozenset({"server.redirect", "server.not_understood"})
+_MAX_WAIT_S: Final = 30.0
 # While the server is away, the log says so this often.
 _REMIND_S: Final = 60.0
 
@@ -101,7 +102,8 @@ class Link:
         self._log.info(f"registered at {self.client.url}", worker_id=reply.worker_id, lease_s=reply.lease_s)
 
     def _patiently(self, call: Callable[[], Result], *, is_first: bool) -> Result:
-        backoff = Backoff()
+        # A worker that holds trials must be back before their leases lapse.
+        backoff = Backoff(most_s=min(_MAX_WAIT_S, self.lease_s / 2))
         while not self.stop.is_set():
             try:
                 result = call()

@@ -41,13 +41,17 @@ class Maintenance:
         self._replica = new_uid()
         # Outages are measured by the beat: with short leases it must be shorter still.
         self._beat_s = min(_MAX_BEAT_S, ctx.settings.lease_s / 8)
+        # A worker that could not renew for a quarter of its lease still has time enough.
+        self._max_silence_s = self._beat_s + ctx.settings.lease_s / 4
         self._threads: list[threading.Thread] = []
         self._last_sweep = time.monotonic()
         self._drift: float | None = None
 
     def start(self) -> None:
         """Compensate for an outage that has just ended, then start the threads."""
-        self._compensate()
+        self._beat()
+        with self._ctx.store.write() as tx:
+            tx.replicas.forget_older(_FORGET_REPLICAS_S)
         jobs: tuple[tuple[str, Callable[[], None], float], ...] = (
             ("beat", self._beat, self._beat_s),
             ("reaper", self._reap, self._ctx.settings.reaper_s),
@@ -77,23 +81,19 @@ class Maintenance:
                 self._stopping.wait(1.0)
             self._stopping.wait(period_s)
 
-    def _compensate(self) -> None:
-        """Give every running lease the time that no server was there to hear its worker."""
-        with self._ctx.store.write() as tx:
-            silence = tx.replicas.silence_s()
-            if silence is not None and abs(silence) > 2 * self._beat_s:
-                n = tx.queue.shift_leases(silence)
-                _log.info("server was away; leases moved", seconds=round(silence, 1), leases=n)
-            tx.replicas.beat(self._replica)
-            tx.replicas.forget_older(_FORGET_REPLICAS_S)
-
     def _beat(self) -> None:
+        """Give a sign of life, after giving every lease the time in which there was none.
+
+        Then no server ran, the database was away, or this process stood still: no worker could renew. A clock of the
+        database that was set forwards or back looks the same, and is made up for in the same way.
+        """
         with self._ctx.store.write() as tx:
+            tx.replicas.take_turn()
             silence = tx.replicas.silence_s()
-            if silence is not None and silence > self._ctx.settings.lease_s / 2 + 2 * self._beat_s:
-                # The database was away, or this process was frozen: no worker could renew.
-                tx.queue.shift_leases(silence)
-                _log.info("no server was alive; leases moved", seconds=round(silence, 1))
+            if silence is not None and abs(silence) > self._max_silence_s:
+                n = tx.queue.shift_leases(silence)
+                tx.replicas.shift(silence)
+                _log.info("no sign of life of any server; leases moved", seconds=round(silence, 1), leases=n)
             tx.replicas.beat(self._replica)
 
     def _clock_jumped(self) -> bool:
@@ -105,7 +105,11 @@ class Maintenance:
         if self._clock_jumped():
             _log.warning("the clock jumped; leases are not looked at in this round")
             return
-        reap(self._ctx)
+        with self._ctx.store.read() as tx:
+            silence = tx.replicas.silence_s()
+        if silence is None or abs(silence) > self._max_silence_s:
+            self._beat()
+        reap(self._ctx, max_silence_s=self._max_silence_s)
 
     def _fill(self) -> None:
         ctx = self._ctx

@@ -84,6 +84,7 @@ def _accept(
     *,
     event: TrialEvent,
     state: TrialState,
+    digest: str | None = None,
 ) -> bool:
     """Write a result: compare-and-set on the trial, one row in `result`, the attempt's end, counters, event."""
     resolved = resolved_of(study)
@@ -116,11 +117,11 @@ def _accept(
             "value": value,
             "metrics": outcome.metrics,
             "detail": _cut(outcome.detail),
-            "outcome_digest": digest_of(outcome),
+            "outcome_digest": digest or digest_of(outcome),
             "accepted_at": tx.at,
         }
     )
-    _end_attempt(tx, trial, outcome, state=state.value)
+    _end_attempt(tx, trial, outcome, state=state.value, digest=digest)
     counters: dict[str, float] = {_COUNTERS[state]: 1, "device_seconds": outcome.device_seconds}
     if trial.kind == TrialKind.SEARCH:
         counters["n_search_finished"] = 1
@@ -168,7 +169,9 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
     lost = trial.infra_attempts + 1
     if lost >= MAX_INFRA_ATTEMPTS:
         final = outcome.model_copy(update={"cause": "lost_repeatedly"})
-        done = _accept(tx, study, trial, final, event=TrialEvent.FAIL, state=TrialState.FAILED)
+        # Its worker knows the outcome by what it reported itself: the same again must be found to be the same.
+        digest = digest_of(final if outcome.cause == "lost" else outcome)
+        done = _accept(tx, study, trial, final, event=TrialEvent.FAIL, state=TrialState.FAILED, digest=digest)
     elif _gives_up(study):
         done = _cancel(tx, study, trial, outcome)
     else:
@@ -214,7 +217,9 @@ def _held(study: StudyRecord) -> bool:
     return study.state == StudyState.PAUSED
 
 
-def _end_attempt(tx: Transaction, trial: QueuedTrial, outcome: Outcome, *, state: str) -> None:
+def _end_attempt(
+    tx: Transaction, trial: QueuedTrial, outcome: Outcome, *, state: str, digest: str | None = None
+) -> None:
     tx.attempts.end(
         trial.id,
         trial.attempt,
@@ -225,7 +230,7 @@ def _end_attempt(tx: Transaction, trial: QueuedTrial, outcome: Outcome, *, state
             "detail": _cut(outcome.detail),
             "device_seconds": outcome.device_seconds,
             # An attempt the reaper gave up was not ended by its worker: it may still report, and be revived.
-            "outcome_digest": None if outcome.cause == "lost" else digest_of(outcome),
+            "outcome_digest": digest or (None if outcome.cause == "lost" else digest_of(outcome)),
         },
     )
 

@@ -19,20 +19,28 @@ _log = structlog.get_logger(__name__)
 _BATCH: Final = 500
 
 
-def reap(ctx: Context) -> int:
-    """Give up the attempts whose lease has passed and return how many; renewed ones are left alone."""
+def reap(ctx: Context, *, max_silence_s: float | None = None) -> int:
+    """Give up the attempts whose lease has passed and return how many; renewed ones are left alone.
+
+    Args:
+        ctx: The server's parts.
+        max_silence_s: Without a sign of life of any server for longer nothing is given up: this process itself stood
+            still, and the leases must be given that time first. None does not look.
+    """
     with ctx.store.read() as tx:
         lapsed = tx.queue.lapsed(limit=_BATCH)
     by_study: dict[int, list[QueuedTrial]] = defaultdict(list)
     for trial in lapsed:
         by_study[trial.study_id].append(trial)
-    return sum(_reap_study(ctx, study_id, trials) for study_id, trials in by_study.items())
+    return sum(_reap_study(ctx, study_id, trials, max_silence_s) for study_id, trials in by_study.items())
 
 
-def _reap_study(ctx: Context, study_id: int, trials: list[QueuedTrial]) -> int:
+def _reap_study(ctx: Context, study_id: int, trials: list[QueuedTrial], max_silence_s: float | None) -> int:
     n = 0
     try:
         with ctx.store.write() as tx:
+            if max_silence_s is not None and abs(tx.replicas.silence_s() or 0.0) > max_silence_s:
+                return 0
             study = tx.studies.lock(study_id)
             for trial in sorted(trials, key=lambda one: one.id):
                 # Seen without a lock: only what is still the same attempt, and still overdue, is given up.

@@ -115,18 +115,19 @@ def _judge_ended(tx: Transaction, worker: WorkerRecord, trial: QueuedTrial, entr
     own = ending is not None and ending[0] == worker.id
     if own and entry.outcome is not None and ending is not None and ending[2] is not None:
         if ending[2] == outcomes.digest_of(entry.outcome):
+            _log_answer(tx, trial, worker, entry, "replayed")
             return _result(entry, "replayed")
         if entry.attempt == trial.attempt:
-            _log_refusal(tx, trial, worker, entry, "result_conflict")
+            _log_answer(tx, trial, worker, entry, "result_conflict")
             return _result(
                 entry, "result_conflict", f"attempt {entry.attempt} already ended with another outcome, which stays"
             )
-    _log_refusal(tx, trial, worker, entry, "stale_attempt")
+    _log_answer(tx, trial, worker, entry, "stale_attempt")
     detail = f"attempt {entry.attempt} is not running: the trial is {trial.state} at attempt {trial.attempt}"
     return _result(entry, "stale_attempt", detail)
 
 
-def _log_refusal(tx: Transaction, trial: QueuedTrial, worker: WorkerRecord, entry: TrialReport, why: str) -> None:
+def _log_answer(tx: Transaction, trial: QueuedTrial, worker: WorkerRecord, entry: TrialReport, why: str) -> None:
     data = {"worker_id": worker.uid, "attempt": entry.attempt, "state": trial.state, "current_attempt": trial.attempt}
     tx.events.add(f"report.{why}", study_id=trial.study_id, trial_uid=trial.uid, data=data)
 
@@ -177,7 +178,7 @@ def _apply_all(
     for position, item in live.items():
         conflict = _repeats_differ(tx, item)
         if conflict is not None:
-            _log_refusal(tx, item.trial, worker, item.report, "result_conflict")
+            _log_answer(tx, item.trial, worker, item.report, "result_conflict")
             results[position] = _result(item.report, "result_conflict", conflict, "continue")
             continue
         new = [m for m in item.report.measurements if m.epoch > item.trial.last_epoch]

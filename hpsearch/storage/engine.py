@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from hpsearch.errors import InvalidInputError, UnavailableError
@@ -101,6 +102,9 @@ def as_unavailable() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
+    except PoolTimeoutError as error:
+        msg = "the database answers too slowly: all connections are in use; repeat the request in a moment"
+        raise UnavailableError(msg, code="database.unavailable") from error
     except DBAPIError as error:
         if isinstance(error, OperationalError) or error.connection_invalidated:
             reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "connection lost"

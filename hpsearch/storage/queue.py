@@ -29,7 +29,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialState, sources
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
-from hpsearch.storage.tables import attempt, study, trial
+from hpsearch.storage.tables import attempt, study, trial, worker
 
 _CLAIMED = columns_of(ClaimedRow, trial)
 _OWN = (field.name for field in fields(QueuedTrial) if field.name not in ("study_uid", "model_threshold"))
@@ -272,7 +272,12 @@ class Queue:
         return self._connection.execute(statement).first() is not None
 
     def shift_leases(self, seconds: float) -> int:
-        """Move the end of every running lease, and every waiting trial's start, by some seconds; return how many."""
+        """Move the end of every running lease, waiting time and quarantine by some seconds; return how many leases."""
+        self._connection.execute(
+            update(worker)
+            .where(worker.c.quarantined_until.is_not(None))
+            .values(quarantined_until=worker.c.quarantined_until + seconds)
+        )
         self._connection.execute(
             update(trial)
             .where(literal_column("trial.state = 'WAITING'"))
@@ -299,9 +304,10 @@ class Queue:
         self._connection.execute(statement.values(precedence=-priority))
 
     def open_of(self, study_id: int) -> list[QueuedTrial]:
-        """Return a study's waiting and running trials."""
+        """Return a study's waiting and running trials, held until the transaction ends: nobody claims them meanwhile."""
         statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
-        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement.order_by(trial.c.id))]
+        statement = statement.order_by(trial.c.id).with_for_update(key_share=True, of=trial)
+        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
 
     def running_of_worker(self, worker_id: int) -> list[QueuedTrial]:
         """Return the trials a worker holds."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.storage.tables import replica
+
+
+# Any number will do, as long as nothing else locks it: the first letters of the product's name.
+_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(0x68707365)")
 
 
 class ReplicaRepository:
@@ -18,6 +23,11 @@ class ReplicaRepository:
         self._at = at
         self._now = lease_now
         self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+    def take_turn(self) -> None:
+        """Let no other replica measure silence before this transaction ends: two would make up for the same outage."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_ONE_AT_A_TIME)
 
     def silence_s(self) -> float | None:
         """Return the seconds since any replica was last alive; None when there never was one."""
@@ -30,6 +40,10 @@ class ReplicaRepository:
             self._connection.execute(
                 self._insert(replica).values(uid=uid, alive_at=self._now, started_at=self._at).on_conflict_do_nothing()
             )
+
+    def shift(self, seconds: float) -> None:
+        """Move every sign of life by some seconds, as the leases were."""
+        self._connection.execute(update(replica).values(alive_at=replica.c.alive_at + seconds))
 
     def forget_older(self, seconds: float) -> None:
         """Delete the rows of replicas silent for longer, but keep the latest sign of life."""

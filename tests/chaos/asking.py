@@ -55,10 +55,11 @@ def exact_budget(scene: Scene) -> Judge:
         for crowd in crowds:
             scene.complaints += crowd.stop()
         seen = scene.look(study)
-        created = None if seen is None else seen.budget.n_created
+        # A point that was enqueued late takes the place of one that had not begun.
+        created = None if seen is None else seen.budget.n_created - seen.counts["CANCELLED"]
         scene.expect(created == n, f"exactly {n} trials are created in repeat {repeat}, found {created}")
     asked = sum(crowd.counts["accepted"] for crowd in scene.crowds)
-    scene.figures |= {"repeats": n_repeats}
+    scene.figures |= {"repeats": n_repeats, "enqueued": sum(len(crowd.enqueued) for crowd in scene.crowds)}
 
     def judge(timeline: Timeline) -> None:
         n_attempts = len(timeline.executions)

@@ -28,12 +28,14 @@ class Member:
     Attributes:
         name: Unique in the run; the server knows it by this name.
         killed_at: When this driver killed it; None if it did not.
+        is_retired: Whether this driver told it to go.
         is_frozen: Whether it is stopped by SIGSTOP.
     """
 
     name: str
     process: subprocess.Popen[bytes]
     killed_at: datetime | None = None
+    is_retired: bool = False
     is_frozen: bool = False
 
     @property
@@ -148,7 +150,7 @@ class Fleet:
         return [
             f"worker {member.name} ended with {member.process.returncode}: {self.said(member)[-500:]}"
             for member in self.members
-            if not member.is_alive and member.killed_at is None
+            if not member.is_alive and member.killed_at is None and not member.is_retired
         ]
 
     def said(self, member: Member) -> str:
@@ -164,6 +166,7 @@ class Fleet:
         staff = [member for member in self.members if member.is_alive]
         for member in staff:
             self.thaw(member)
+            member.is_retired = True
             member.process.terminate()
         deadline_s = time.monotonic() + _RETIRE_TIMEOUT_S
         bad = []
@@ -175,7 +178,8 @@ class Fleet:
                 member.process.wait()
                 bad.append(f"worker {member.name} did not go within {_RETIRE_TIMEOUT_S:g} s")
                 continue
-            if code != 0:
+            # Who has not yet registered may not yet listen to signals.
+            if code != 0 and not (code == -signal.SIGTERM and "registered" not in self.said(member)):
                 bad.append(f"worker {member.name} ended with {code}: {self.said(member)[-500:]}")
         return bad
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from importlib.util import find_spec
 
 from hpsearch.storage.store import Store
+from hpsearch.testing import invariants, journal
 from tests.chaos.scene import Scene
 from workers.testing.stub_engine import stub_value
 
@@ -17,13 +17,11 @@ def violations(scene: Scene, store: Store) -> list[str]:
 
 def _stored(scene: Scene, store: Store) -> list[str]:
     """Return which of I1 to I14 do not hold: the database against itself, the objective and the journals."""
-    if find_spec("hpsearch.testing.invariants") is None:
-        return []
-    from hpsearch.testing import invariants, journal
-
     entries = list(journal.read(scene.journals()))
     objective = stub_value if scene.objective else None
-    return [str(one) for one in invariants.check(store, journal=entries, objective=objective)]
+    enqueued = set().union(*(crowd.enqueued for crowd in scene.crowds))
+    found = invariants.check(store, journal=entries, objective=objective, enqueued=enqueued, all_ended=True)
+    return [str(one) for one in found]
 
 
 def _answered(scene: Scene) -> list[str]:

@@ -25,7 +25,5 @@ def test_the_queue_does_what_the_model_says(place: Place) -> None:
     machine = type("Machine", (QueueMachine,), {"place": place})
     run_state_machine_as_test(
         machine,
-        settings=hypothesis_settings(
-            max_examples=40, stateful_step_count=40, suppress_health_check=list(HealthCheck)
-        ),
+        settings=hypothesis_settings(max_examples=40, stateful_step_count=40, suppress_health_check=list(HealthCheck)),
     )

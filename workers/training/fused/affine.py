@@ -39,3 +39,41 @@ def row_sum(row_weights: Any, x: Any) -> Any:
         x: (K, B, n).
     """
     return tf.matmul(tf.broadcast_to(row_weights[None, None], (x.shape[0], 1, x.shape[1])), x)
+
+
+def batch_normalised(
+    x: Any, gamma: Any, beta: Any, row_weights: Any, *, epsilon: float
+) -> tuple[Any, Any, Any]:
+    """Return the normalised rows of each member, and the batch's mean and variance, (K, 1, n) each.
+
+    Rows of weight 0 count for nothing. No gradient flows through the returned mean and variance.
+
+    Args:
+        x: (K, B, n).
+        gamma: (K, 1, n) scale.
+        beta: (K, 1, n) shift.
+        row_weights: (B,) 0 or 1.
+        epsilon: Added to the variance.
+    """
+    n_rows = tf.reduce_sum(row_weights)
+    share = (row_weights / n_rows)[None, :, None]
+
+    @tf.custom_gradient
+    def normalise(x: Any, gamma: Any, beta: Any) -> Any:
+        mean = row_sum(row_weights, x) / n_rows
+        variance = row_sum(row_weights, tf.square(x - mean)) / n_rows
+        inverse = tf.math.rsqrt(variance + epsilon)
+
+        def gradients(upstream: Any, *_: Any) -> tuple[Any, Any, Any]:
+            # Ioffe and Szegedy 2015 (arXiv 1502.03167), section 3, collected.
+            normal = (x - mean) * inverse
+            ones = tf.ones_like(row_weights)
+            d_beta, d_gamma = row_sum(ones, upstream), row_sum(ones, upstream * normal)
+            d_x = inverse * gamma * (upstream - share * (d_beta + normal * d_gamma))
+            return d_x, d_gamma, d_beta
+
+        scale = inverse * gamma
+        return (x * scale + (beta - mean * scale), mean, variance), gradients
+
+    rows, mean, variance = normalise(x, gamma, beta)
+    return rows, tf.stop_gradient(mean), tf.stop_gradient(variance)

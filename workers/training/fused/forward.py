@@ -13,7 +13,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from workers.training.fused import masks
-from workers.training.fused.affine import affine, row_sum
+from workers.training.fused.affine import affine, batch_normalised
 from workers.training.fused.traits import ProgramKey
 from workers.training.network import BATCH_NORM_MOMENTUM
 
@@ -127,13 +127,12 @@ def train(
         steps: (K,) uint32, the members' own steps, from 1.
     """
     x, averages = rows, []
-    n_rows = tf.reduce_sum(row_weights)
     if key.traits.input_dropout:
         x = _dropped(x, facts.mask_seeds[0], steps, facts.thresholds[0], facts.input_keep_scale)
     for number, layer in enumerate(layers[:-1]):
         x = affine(x, layer.kernel, layer.bias)
         if layer.gamma is not None:
-            x, moved = _batch_normalised(x, layer, facts.batch_norm[:, None, None], row_weights, n_rows)
+            x, moved = _batch_normalised(x, layer, facts.batch_norm[:, None, None], row_weights)
             averages += moved
         x = _activated(key, facts, number, x)
         if key.traits.dropout:
@@ -141,12 +140,10 @@ def train(
     return affine(x, layers[-1].kernel, layers[-1].bias), averages
 
 
-def _batch_normalised(
-    x: Any, layer: Layer, on: Any, row_weights: Any, n_rows: Any
-) -> tuple[Any, tuple[Any, Any]]:
-    mean = row_sum(row_weights, x) / n_rows
-    variance = row_sum(row_weights, tf.square(x - mean)) / n_rows
-    normal = _normalised(x, layer, mean, variance)
+def _batch_normalised(x: Any, layer: Layer, on: Any, row_weights: Any) -> tuple[Any, tuple[Any, Any]]:
+    normal, mean, variance = batch_normalised(
+        x, layer.gamma, layer.beta, row_weights, epsilon=BATCH_NORM_EPSILON
+    )
     moved = (
         tf.where(on, layer.mean * BATCH_NORM_MOMENTUM + mean * (1.0 - BATCH_NORM_MOMENTUM), layer.mean),
         tf.where(on, layer.variance * BATCH_NORM_MOMENTUM + variance * (1.0 - BATCH_NORM_MOMENTUM), layer.variance),
