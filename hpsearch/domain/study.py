@@ -230,7 +230,7 @@ class StudyDefinition(Frozen):
             )
             raise ValueError(msg)
         if self.refit == "auto" and self.split.test == 0 and self.split.column is None:
-            msg = "refit needs test rows to judge the final model by, received split.test 0; set one or switch refit off"
+            msg = "refit needs test rows to judge the model by, received split.test 0; set one or switch refit off"
             raise ValueError(msg)
         if self.algorithm.kind == "grid":
             endless = [name for name, parameter in self.space.flat().items() if parameter.values is None]

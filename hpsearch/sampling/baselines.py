@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hpsearch.domain.mlp import MlpConfig
-from hpsearch.domain.space import FixedParameter
+from hpsearch.domain.parameters import FixedParameter
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.request import Shape

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from hpsearch.domain.space import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from hpsearch.domain.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.plan import Key, Plan, Slot, key

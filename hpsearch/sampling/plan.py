@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from hpsearch.domain.space import Parameter, Space
+from hpsearch.domain.parameters import Parameter
+from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 

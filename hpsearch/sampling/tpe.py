@@ -20,7 +20,7 @@ from optuna.trial import TrialState as OptunaState
 
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.metrics import Direction
-from hpsearch.domain.space import FloatParameter, IntParameter
+from hpsearch.domain.parameters import FloatParameter, IntParameter
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.draw import ladder, ordinal

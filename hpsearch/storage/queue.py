@@ -304,7 +304,7 @@ class Queue:
         self._connection.execute(statement.values(precedence=-priority))
 
     def open_of(self, study_id: int) -> list[QueuedTrial]:
-        """Return a study's waiting and running trials, held until the transaction ends: nobody claims them meanwhile."""
+        """Return a study's waiting and running trials, held until the transaction ends: nobody claims one meanwhile."""
         statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
         statement = statement.order_by(trial.c.id).with_for_update(key_share=True, of=trial)
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]

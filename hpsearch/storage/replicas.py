@@ -10,9 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.storage.tables import replica
 
-
-# Any number will do, as long as nothing else locks it: the first letters of the product's name.
-_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(0x68707365)")
+# Any number will do, as long as nothing else locks it: "hpse" in ASCII.
+_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(1752200037)")
 
 
 class ReplicaRepository:

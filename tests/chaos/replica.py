@@ -90,7 +90,7 @@ class Replica:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise AssertionError("the server did not start: " + self.log.read_text(errors="replace")[-3000:])
+        raise AssertionError("the server did not start: " + self.log.read_text(errors="replace")[-1200:])
 
     @property
     def is_alive(self) -> bool:

@@ -95,7 +95,7 @@ class QueueMachine(RuleBasedStateMachine):
         for name in ("a", "b", "c"):
             self.ids[name] = fleet.register(self.ctx, ADMIN, RegisterRequest(name=name)).worker_id
             self.oracle.workers.append(Worker(name))
-        self.make(6, {}, lost_reply=False)
+        self.make(0, {}, lost_reply=False)
 
     @rule(what=_MANAGED, pick=_PICK, number=st.integers(0, 11), budget=_BUDGETS, lost_reply=_LOST_REPLY)
     def manage(self, what: str, pick: int, number: int, budget: dict[str, Any], lost_reply: bool) -> None:
@@ -120,7 +120,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def make(self, number: int, budget: dict[str, Any], *, lost_reply: bool) -> None:
         """Create a study: a random one, a part of a grid, or a whole one, with few or many trials open at once."""
-        kind, limit, max_trials = _KINDS[number % 3], (None, 2, 1)[number // 3 % 3], 2 + number // 3
+        kind, limit, max_trials = _KINDS[number % 3], (None, None, 2, 1)[number // 3], 8 - number // 2
         plain: dict[str, Any] = {"budget": budget if kind == "whole" else {"max_trials": max_trials, **budget}}
         plain |= {} if limit is None else {"parallelism": limit}
         if kind != "random":
@@ -362,6 +362,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.oracle.now += seconds
         if look:
             assert reap(self.ctx) == self.oracle.reap()
+            for study in self.oracle.studies:
+                self.refill(study)
         self.check()
 
     @rule(seconds=st.sampled_from([0, 30, 200]))

@@ -10,6 +10,7 @@ from hpsearch.domain.trial import Measurement, Outcome
 
 LEASE_S: Final = 60.0
 REAPER_S: Final = 5.0
+MAX_SILENCE_S: Final = 17.0
 MAX_EPOCHS: Final = 5
 _FINISHED: Final = ("COMPLETE", "PRUNED", "INFEASIBLE", "FAILED")
 _OPEN: Final = ("WAITING", "RUNNING")
@@ -347,10 +348,12 @@ class Oracle:
         return len(lapsed)
 
     def outage(self, seconds: float) -> None:
-        """All servers were away: leases and pauses go on from where they were."""
+        """All servers were away: leases, pauses and quarantines go on from where they were."""
         self.now += seconds
-        if seconds <= 4.0:
+        if seconds <= MAX_SILENCE_S:
             return
+        for worker in self.workers:
+            worker.until += seconds if worker.until else 0.0
         for trial in self.trials:
             if trial.state == "RUNNING":
                 trial.lease_end += seconds

@@ -43,7 +43,7 @@ class Place:
                 if table.name not in _KEPT:
                     tx.connection.execute(table.delete())
         self.clock.at, self.clock.elapsed_s = START, 0.0
-        self.maintenance._compensate()
+        self.maintenance._beat()
 
     @property
     def now(self) -> float:
@@ -61,7 +61,7 @@ class Place:
         self.ctx.close()
         self.clock.advance(seconds)
         self._open()
-        self.maintenance._compensate()
+        self.maintenance._beat()
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is stored of studies and trials, by public id, as `tests.proofs.oracle` tells it."""

@@ -6,6 +6,7 @@ zero (sigmoid) is masked. So every gradient of a padded weight is exactly zero t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,12 +21,27 @@ from workers.training.network import BATCH_NORM_MOMENTUM
 # Keras's default.
 BATCH_NORM_EPSILON: Final = 1e-3
 
+_SQRT_HALF: Final = math.sqrt(0.5)
+_SQRT_OF_TWO_PI: Final = math.sqrt(2.0 * math.pi)
+
+
+@tf.custom_gradient
+def _gelu(x: Any) -> Any:
+    """Return the exact GELU; its gradient is written so that a compiler can round it in one way only."""
+    below = 0.5 * (1.0 + tf.math.erf(x * _SQRT_HALF))
+
+    def gradient(upstream: Any) -> Any:
+        return upstream * (below + x * (tf.exp(-0.5 * tf.square(x)) / _SQRT_OF_TWO_PI))
+
+    return x * below, gradient
+
+
 _ACTIVATIONS: Final[dict[str, Any]] = {
     "relu": tf.nn.relu,
     "tanh": tf.nn.tanh,
     "sigmoid": tf.nn.sigmoid,
     "elu": tf.nn.elu,
-    "gelu": tf.nn.gelu,
+    "gelu": _gelu,
     "silu": tf.nn.silu,
     "selu": tf.nn.selu,
 }

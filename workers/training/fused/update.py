@@ -48,11 +48,14 @@ def updated(
             m = m + (rule["gradient_in"] * gradient - rule["moment_out"] * m)
             first.append(m)
             step = moment_scale * m + step
+        squares = rule["inside"]
         if key.traits.second:
             v = moments.second[position]
             v = v + (rule["square_in"] * tf.square(gradient) - rule["square_out"] * v)
             second.append(v)
-            step = step / (tf.sqrt(v + rule["inside"]) + rule["outside"])
+            squares = v + squares
+        # Divided even where that is by 1, so that a member's last bits do not depend on its neighbours' optimisers.
+        step = step / (tf.sqrt(squares) + rule["outside"])
         new_weights.append((weight - weight * rule["shrink"] if decays else weight) - step)
     return new_weights, Moments(first, second)
 
