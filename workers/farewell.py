@@ -55,9 +55,7 @@ def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, journ
         log.warning("the server could not be told: others get these trials once the leases have lapsed", trials=titles)
 
 
-def _flush(
-    link: Link, ledger: Ledger, journal: Journal, assignments: Sequence[Assignment], deadline_s: float
-) -> None:
+def _flush(link: Link, ledger: Ledger, journal: Journal, assignments: Sequence[Assignment], deadline_s: float) -> None:
     if not assignments:
         return
     request = ReportRequest(reports=tuple(_last_word(assignment) for assignment in assignments[:MAX_REPORTS]))

@@ -137,7 +137,7 @@ def real_training(scene: Scene) -> Judge:
     blows = ["trainer"] * scene.size(5) + ["supervisor"] * scene.size(2)
     scene.rng.shuffle(blows)
     n_struck = 0
-    for n_struck, blow in enumerate(blows, 1):  # noqa: B007 - how many there were counts
+    for n_struck, blow in enumerate(blows, 1):
         scene.wait_for_trials(study, n_struck, timeout_s=90)
         scene.wait_for(study, lambda seen: seen.counts["RUNNING"] > 0 or seen.ended_at is not None, "running trial", 60)
         if scene.is_over(study):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.errors import ConflictError, InvalidStudyError
@@ -26,6 +26,7 @@ from tests.proofs.oracle import Entry, Oracle, Refused, Study, Trial, Worker
 from tests.proofs.place import Place
 from tests.service.fleet_stub import ADMIN, definition, grid
 
+_WHICH: Final = st.sampled_from(["running", "running", "running", "lapsed", "any"])
 _PICK: Final = st.integers(0, 99)
 _LOST_REPLY: Final = st.sampled_from([False, False, False, True])
 _GRID_POINTS: Final = [(layers, rate) for layers in (1, 2) for rate in (1e-3, 1e-2, 1e-1)]
@@ -277,20 +278,30 @@ class QueueMachine(RuleBasedStateMachine):
             if entry.trial_id not in self.deleted
         ]
 
-    def handle(self, pick: int, *, running: bool) -> tuple[Worker, Trial, int] | None:
-        found = [h for h in self.handles if not running or (h[1].state, h[1].attempt) == ("RUNNING", h[2])]
+    def handle(self, pick: int, which: str) -> tuple[Worker, Trial, int] | None:
+        """Return an attempt that somebody has or had; one that is running is claimed first where there is none."""
+
+        def fits(handle: tuple[Worker, Trial, int]) -> bool:
+            _, trial, attempt = handle
+            current = trial.attempt == attempt
+            return current and (trial.revivable if which == "lapsed" else trial.state == "RUNNING")
+
+        found = [handle for handle in self.handles if fits(handle)]
+        if not found and which == "running":
+            self.claim(who=pick, n=1 + pick % 3, lost_reply=False)
+            found = [handle for handle in self.handles if fits(handle)]
+        found = found or self.handles
         return found[-1 - pick % len(found)] if found else None
 
-    @precondition(lambda self: self.handles)
     @rule(
         pick=_PICK,
         how=_HOW,
-        running=st.sampled_from([True, True, False]),
+        which=_WHICH,
         with_epoch=st.booleans(),
         lost_reply=_LOST_REPLY,
     )
-    def finish(self, pick: int, how: str, running: bool, with_epoch: bool, lost_reply: bool) -> None:
-        handle = self.handle(pick, running=running)
+    def finish(self, pick: int, how: str, which: str, with_epoch: bool, lost_reply: bool) -> None:
+        handle = self.handle(pick, which)
         if handle is None:
             return
         worker, trial, attempt = handle
@@ -300,15 +311,14 @@ class QueueMachine(RuleBasedStateMachine):
             lambda: self.report(worker, Entry(trial, attempt, measurements, _OUTCOMES[how])),
         )
 
-    @precondition(lambda self: self.handles)
     @rule(
         pick=_PICK,
-        running=st.sampled_from([True, True, False]),
+        which=_WHICH,
         epochs=st.sampled_from(["none", "next", "two", "same", "other", "gap", "lower", "falling", "beyond"]),
         lost_reply=_LOST_REPLY,
     )
-    def beat(self, pick: int, running: bool, epochs: str, lost_reply: bool) -> None:
-        handle = self.handle(pick, running=running)
+    def beat(self, pick: int, which: str, epochs: str, lost_reply: bool) -> None:
+        handle = self.handle(pick, which)
         if handle is None:
             return
         worker, trial, attempt = handle
@@ -326,7 +336,6 @@ class QueueMachine(RuleBasedStateMachine):
         }[epochs]
         self.twice(lost_reply, lambda: self.report(worker, Entry(trial, attempt, measurements)))
 
-    @precondition(lambda self: self.handles)
     @rule(
         what=st.sampled_from(["claim again", "end again", "foreign", "guess", "pack"]),
         pick=_PICK,
@@ -334,7 +343,10 @@ class QueueMachine(RuleBasedStateMachine):
         how=_HOW,
     )
     def trouble(self, what: str, pick: int, other: int, how: str) -> None:
-        worker, trial, attempt = self.handles[-1 - pick % len(self.handles)]
+        handle = self.handle(pick, "any")
+        if handle is None:
+            return
+        worker, trial, attempt = handle
         ending = trial.endings.get(attempt)
         outcome = None if other % 3 == 0 else _OUTCOMES[how]
         if what == "claim again":
@@ -356,18 +368,19 @@ class QueueMachine(RuleBasedStateMachine):
 
     # Time
 
-    @rule(seconds=st.sampled_from([0, 8, 61, 61, 61, 400]), look=st.sampled_from([True, True, False]))
-    def pass_time(self, seconds: float, look: bool) -> None:
-        self.place.pass_time(seconds)
-        self.oracle.now += seconds
-        if look:
+    @rule(
+        what=st.sampled_from(["pass", "look", "look", "look", "restart"]), seconds=st.sampled_from([0, 8, 61, 61, 200])
+    )
+    def wait(self, what: str, seconds: float) -> None:
+        """Let time pass: with nobody looking, with a reaper and a filler, or with all servers away."""
+        if what == "restart":
+            self.place.outage(seconds)
+            self.oracle.outage(seconds)
+        else:
+            self.place.pass_time(seconds)
+            self.oracle.now += seconds
+        if what == "look":
             assert reap(self.ctx) == self.oracle.reap()
             for study in self.oracle.studies:
                 self.refill(study)
-        self.check()
-
-    @rule(seconds=st.sampled_from([0, 30, 200]))
-    def restart(self, seconds: float) -> None:
-        self.place.outage(seconds)
-        self.oracle.outage(seconds)
         self.check()

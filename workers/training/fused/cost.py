@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +19,6 @@ MIN_SLOTS: Final = 4
 MAX_SLOTS: Final = 1024
 # A network this large fills the device alone, and slots without a member would cost as much.
 _LARGE: Final = 2_000_000
-# A larger pack has to be worth it.
-_WORTH: Final = 0.95
 
 
 @dataclass(frozen=True)
@@ -75,23 +75,30 @@ def epoch_s(machine: Machine, shape: Shape, n_slots: int) -> float:
     return machine.call_s + shape.n_steps * machine.step_s + n_slots * shape.operations * slowed / machine.rate
 
 
-def best_slots(machine: Machine, shape: Shape, n_members: int) -> int:
-    """Return how many slots a pack of a shape should have: a power of two.
+def best_slots(
+    machine: Machine, shape: Shape, *, n_members: int, n_epochs: float, compiled: Container[int], most: int = MAX_SLOTS
+) -> int:
+    """Return how many slots a pack of a shape should have, a power of two: the size that is done first.
 
-    No more than there are members to fill them, nor than fit into half of the memory, nor so many that members are
-    trained more slowly than in a smaller pack; and where there are several lanes, enough packs for all of them.
+    Small packs waste time between steps, large ones leave the caches or stay half empty, each new size is compiled.
 
     Args:
         machine: The device.
         shape: Of the members.
         n_members: Waiting for a pack of this shape, at least 1.
+        n_epochs: That a member is expected to train.
+        compiled: Sizes for which a program is at hand.
+        most: Not more slots than this.
     """
-    least = least_slots(shape)
-    best, best_cost = least, epoch_s(machine, shape, least) / least
-    n_slots = least * 2
-    while n_slots <= MAX_SLOTS and n_slots <= n_members and n_slots * shape.slot_bytes <= machine.memory_bytes // 2:
-        cost = epoch_s(machine, shape, n_slots) / n_slots
-        if cost < best_cost * _WORTH:
-            best, best_cost = n_slots, cost
+    n_slots = least_slots(shape)
+    best, best_s = n_slots, math.inf
+    while n_slots <= max(most, best):
+        n_packs = -(-n_members // n_slots)
+        total_s = n_packs * n_epochs * epoch_s(machine, shape, n_slots)
+        total_s += 0.0 if n_slots in compiled else machine.compile_s
+        if total_s < best_s:
+            best, best_s = n_slots, total_s
+        if n_packs == 1 or 2 * n_slots * shape.slot_bytes > machine.memory_bytes // 2:
+            break
         n_slots *= 2
     return best

@@ -142,7 +142,7 @@ def train(
         row_weights: (B,) 1 for rows of the batch, 0 for padding behind the last of them.
         steps: (K,) uint32, the members' own steps, from 1.
     """
-    x, averages = rows, []
+    x, averages = rows, list[Any]()
     if key.traits.input_dropout:
         x = _dropped(x, facts.mask_seeds[0], steps, facts.thresholds[0], facts.input_keep_scale)
     for number, layer in enumerate(layers[:-1]):

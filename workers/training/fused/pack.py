@@ -104,6 +104,15 @@ class Pack:
         self.n_epochs += 1
         return Epoch(train_loss, is_finite, raw, time.perf_counter() - started_s)
 
+    def timed(self, program: Program) -> float:
+        """Return the seconds an epoch of the members takes another program, once it is compiled; nothing is kept."""
+        plan = self._plan()
+        for _ in range(2):
+            started_s = time.perf_counter()
+            _, verdict = program(self.data.tensors, self._state, plan)
+            verdict.raw.numpy()
+        return time.perf_counter() - started_s
+
     def conclude(self, epoch: Epoch) -> None:
         """Tell each member what the epoch came to."""
         occupied = sorted(self.members)
@@ -120,9 +129,8 @@ class Pack:
         To be called between the epoch the member ended with and the next.
         """
         state, config = self._state, self.members[slot].config
-        now = self.members[slot].is_at_its_best
-        tensors = [*state.weights, *state.averages] if now else state.best
-        return lambda: slots.keras_weights(self.key, config, tensors, slot)
+        best = not self.members[slot].is_at_its_best
+        return lambda: slots.keras_weights(self.key, config, state, slot, best=best)
 
     def tensors(self) -> Mapping[str, list[npt.NDArray[Any]]]:
         """Return copies of weights, averages and moments, for tests and for whoever looks inside."""
@@ -141,8 +149,8 @@ class Pack:
         pack = Pack(program, self.data, slots.moved(self._state, old, program.key.n_slots))
         for new, slot in enumerate(old):
             pack.members[new] = self.members[slot]
-            pack._steps[new] = self._steps[slot]  # noqa: SLF001 - a pack of the same class
-            pack._keep[new] = self._keep[slot]  # noqa: SLF001 - a pack of the same class
+            pack._steps[new] = self._steps[slot]
+            pack._keep[new] = self._keep[slot]
         pack.n_epochs = self.n_epochs
         return pack
 

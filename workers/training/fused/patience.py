@@ -44,14 +44,15 @@ class Stopping:
 
     def epoch(self, number: int, value: float) -> None:
         """Take the objective of an epoch, numbered from 1."""
-        self.is_best = self._best is None or self._is_better(self._type(value - self._delta), self._type(self._best))
+        self.is_best = self._best is None or self._is_better(value - self._delta, self._best)
         self._waited += 1
         if self.is_best:
             self._best, self.best_epoch, self._waited = value, number, 0
         self.is_over = not self.is_best and self._waited >= self._patience and number > 1
 
     def _is_better(self, left: float, right: float) -> bool:
-        return left > right if self._sign > 0 else left < right
+        held = self._type(left), self._type(right)
+        return bool(held[0] > held[1] if self._sign > 0 else held[0] < held[1])
 
 
 class Rate:

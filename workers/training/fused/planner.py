@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from workers.training.fused.cost import MAX_SLOTS, Shape, best_slots, epoch_s, least_slots
 from workers.training.fused.fold_data import FoldData
 from workers.training.fused.machine import Machine
 from workers.training.fused.member import Member
+from workers.training.fused.pack import Pack
 from workers.training.fused.program import Program
 from workers.training.fused.traits import Mode, ProgramKey, Traits, padded_width
 from workers.training.fused.trial_run import TrialRun
@@ -17,7 +19,9 @@ from workers.training.network import DType
 from workers.training.rows import StudyRows
 
 # Programs kept in a process; a search space rarely needs more than thirty.
-_MAX_PROGRAMS = 128
+_MAX_PROGRAMS: Final = 128
+# An epoch this many times slower than expected is looked into; other people's load on the machine explains less.
+_SUSPICIOUS: Final = 12.0
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,11 @@ class Planner:
     ) -> None:
         self.machine = machine
         self._dtype: DType = dtype
-        self._mode: Mode = mode
+        self.mode: Mode = mode
         self._explain = explain
         self._n_slots = n_slots
         self._programs: dict[ProgramKey, Program] = {}
+        self._is_mode_checked = False
 
     @property
     def appetite(self) -> int:
@@ -109,18 +114,31 @@ class Planner:
         )
         return Queue(data, shape, Traits.of(member.config))
 
-    def slots(self, queue: Queue) -> int:
+    def slots(self, bucket: Bucket, queue: Queue) -> int:
         """Return how many slots the next pack of a queue should have."""
         if self._n_slots is not None:
             return self._n_slots
-        fitting = best_slots(self.machine, queue.shape, len(queue.waiting))
-        return max(least_slots(queue.shape), min(fitting, queue.max_slots))
+        run, member = queue.waiting[0]
+        like = self._key(bucket, queue, run, 0)
+        return best_slots(
+            self.machine,
+            queue.shape,
+            n_members=len(queue.waiting),
+            # Where trials stop early, half of the epochs is a fair guess.
+            n_epochs=member.schedule.max_epochs / (1 if member.schedule.early_stopping is None else 2),
+            compiled={key.n_slots for key in self._programs if replace(key, n_slots=0) == like},
+            most=queue.max_slots,
+        )
 
-    def program(self, bucket: Bucket, queue: Queue, task: TrialRun, n_slots: int) -> Program:
-        """Return the program for a pack of a bucket, compiled before if any was like it."""
+    def program(self, bucket: Bucket, queue: Queue) -> Program:
+        """Return the program for the next pack of a queue, compiled before if any was like it."""
+        run, _ = queue.waiting[0]
+        return self.program_of(self._key(bucket, queue, run, self.slots(bucket, queue)))
+
+    def _key(self, bucket: Bucket, queue: Queue, run: TrialRun, n_slots: int) -> ProgramKey:
         n_train, n_held_out = queue.data.padded_rows
-        key = ProgramKey(
-            task=task.task.study.task,
+        return ProgramKey(
+            task=run.task.study.task,
             n_inputs=queue.data.n_inputs,
             n_outputs=queue.data.n_outputs,
             n_train=n_train,
@@ -131,9 +149,8 @@ class Planner:
             n_slots=n_slots,
             traits=queue.traits,
             dtype=self._dtype,
-            mode=self._mode,
+            mode=self.mode,
         )
-        return self.program_of(key)
 
     def program_of(self, key: ProgramKey) -> Program:
         """Return the program of a key, made if there is none yet; the one unused longest makes room."""
@@ -142,6 +159,30 @@ class Planner:
         if len(self._programs) > _MAX_PROGRAMS:
             self._programs.pop(next(iter(self._programs)))
         return program
+
+    def check_mode(self, pack: Pack, shape: Shape, took_s: float) -> None:
+        """Compare the ways of running a program, if an epoch took suspiciously long, and use the faster from now on.
+
+        Most programs run two to three times as fast compiled; but some operation that a version of XLA compiles badly
+        can make one a hundred times slower, and then every program is concerned. Asked once in a process.
+
+        Args:
+            pack: Between two epochs, its program compiled.
+            shape: Of its members.
+            took_s: Its last epoch.
+        """
+        expected_s = epoch_s(self.machine, shape, pack.key.n_slots)
+        if self._is_mode_checked or took_s < _SUSPICIOUS * expected_s:
+            return
+        self._is_mode_checked = True
+        other: Mode = "graph" if self.mode == "xla" else "xla"
+        seconds = {mode: pack.timed(Program(replace(pack.key, mode=mode))) for mode in (self.mode, other)}
+        self.mode = min(seconds, key=lambda mode: seconds[mode])
+        self._explain(
+            f"an epoch took {took_s:.3f} s, {expected_s:.3f} s were expected; measured: "
+            + ", ".join(f"{mode} {second:.3f} s" for mode, second in seconds.items())
+            + f"; new packs use {self.mode}"
+        )
 
     def smaller(self, program: Program, shape: Shape, n_members: int, n_epochs_left: float) -> Program | None:
         """Return the program of a smaller pack if moving to it pays; None if it does not.
@@ -164,16 +205,18 @@ class Planner:
         price_s = 0.05 if key in self._programs else 1.5 * self.machine.compile_s
         return self.program_of(key) if saved_s > price_s else None
 
-    def work_s(self, queue: Queue) -> float:
+    def work_s(self, bucket: Bucket, queue: Queue) -> float:
         """Return the seconds one lane needs for an epoch of all that wait in a queue, for ordering."""
-        n_slots = self.slots(queue)
+        n_slots = self.slots(bucket, queue)
         n_packs = -(-len(queue.waiting) // n_slots)
         return n_packs * epoch_s(self.machine, queue.shape, n_slots)
 
     def explain_queues(self, queues: Iterable[tuple[Bucket, Queue]]) -> None:
         """Say how the members at hand are divided."""
         for bucket, queue in queues:
-            n_slots = self.slots(queue)
+            if not queue.waiting:
+                continue
+            n_slots = self.slots(bucket, queue)
             seconds = epoch_s(self.machine, queue.shape, n_slots)
             fold = f", fold {bucket.fold + 1}" if bucket.study.n_folds > 1 else ""
             self._explain(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Packs beyond one a lane: while one is judged, the others compute.
 _SPARE_PACKS = 2
 _ASK_EVERY_S = 0.2
+# The first epoch compiles, the second may still be warming up.
+_CHECKED_EPOCH = 3
 
 
 class Session:
@@ -147,12 +149,10 @@ class Session:
     def _open(self) -> None:
         """Open packs for those that wait: one for each bucket at least, more while lanes would be idle."""
         waiting = [(bucket, queue) for bucket, queue in self._queues.items() if queue.waiting]
-        waiting.sort(key=lambda pair: self._planner.work_s(pair[1]), reverse=True)
+        waiting.sort(key=lambda pair: self._planner.work_s(*pair), reverse=True)
         for bucket, queue in waiting:
             while queue.waiting and self._may_open(bucket, queue):
-                n_slots = self._planner.slots(queue)
-                program = self._planner.program(bucket, queue, queue.waiting[0][0], n_slots)
-                pack = Pack(program, queue.data)
+                pack = Pack(self._planner.program(bucket, queue), queue.data)
                 self._admit(pack, queue)
                 if not pack.members:
                     break
@@ -165,14 +165,15 @@ class Session:
         if open_here and len(self._packs) >= self._engine.machine.n_lanes + _SPARE_PACKS:
             return False
         held = sum(self._bytes(pack, place) for pack, place in self._packs.items())
-        wanted = self._planner.slots(queue) * queue.shape.slot_bytes
+        wanted = self._planner.slots(bucket, queue) * queue.shape.slot_bytes
         return not self._packs or held + wanted <= self._engine.machine.memory_bytes
 
     def _bytes(self, pack: Pack, bucket: Bucket) -> int:
         return pack.key.n_slots * self._queues[bucket].shape.slot_bytes
 
     def _wait(self) -> None:
-        done, _ = wait([*self._running, *self._keras], return_when=FIRST_COMPLETED)
+        futures: list[Future[Any]] = [*self._running, *self._keras]
+        done, _ = wait(futures, return_when=FIRST_COMPLETED)
         self._share_time()
         for future in done:
             if future in self._running:
@@ -197,6 +198,8 @@ class Session:
             return
         if pack.n_epochs == 1:
             self._explain_first(pack, epoch)
+        elif pack.n_epochs == _CHECKED_EPOCH:
+            self._planner.check_mode(pack, self._queues[self._packs[pack]].shape, epoch.took_s)
         pack.conclude(epoch)
         ended: list[tuple[TrialRun, Callable[[], Any]]] = []
         for slot, member in sorted(pack.members.items()):

@@ -29,7 +29,7 @@ def empty_state(key: ProgramKey) -> State:
         averages=zeros(averages),
         first=zeros(weights, wanted=key.traits.first),
         second=zeros(weights, wanted=key.traits.second),
-        best=zeros([*weights, *averages]),
+        best=zeros([(sum(n_in * n_out for n_in, n_out in (*weights, *averages)),)]),
     )
 
 
@@ -96,31 +96,34 @@ def _fresh(key: ProgramKey, config: MlpConfig, kernels: Arrays) -> tuple[Arrays,
     return weights, averages, first, second
 
 
-def keras_weights(key: ProgramKey, config: MlpConfig, tensors: Sequence[Any], slot: int) -> Arrays:
+def keras_weights(key: ProgramKey, config: MlpConfig, state: State, slot: int, *, best: bool) -> Arrays:
     """Return one member's weights in the order `keras.Model.set_weights` wants, without padding.
 
     Args:
         key: Of the program.
         config: The member's network.
-        tensors: `State.best`, or weights and averages.
+        state: Of the pack.
         slot: The member's.
+        best: Those of the best epoch before the last one, instead of those after it.
     """
+    shapes = [*weight_shapes(key), *average_shapes(key)]
+    if best:
+        ends = np.cumsum([n_in * n_out for n_in, n_out in shapes])[:-1]
+        parts = np.split(np.asarray(state.best[0][slot]), ends)
+        arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    else:
+        arrays = [np.asarray(tensor[slot]) for tensor in (*state.weights, *state.averages)]
     per_layer = 4 if key.traits.batch_norm else 2
     n_weights = len(weight_shapes(key))
     widths = (key.n_inputs, *config.units, key.n_outputs)
-    arrays: Arrays = []
+    found: Arrays = []
     for number, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
-        position = number * per_layer
-        arrays.append(_read(tensors[position], slot, n_in, n_out))
-        arrays.append(_read(tensors[position + 1], slot, 1, n_out)[0])
+        place = number * per_layer
+        found += [arrays[place][:n_in, :n_out], arrays[place + 1][0, :n_out]]
         if config.batch_norm and number < key.depth:
-            rest = (position + 2, position + 3, n_weights + 2 * number, n_weights + 2 * number + 1)
-            arrays += [_read(tensors[place], slot, 1, n_out)[0] for place in rest]
-    return arrays
-
-
-def _read(tensor: Any, slot: int, n_in: int, n_out: int) -> npt.NDArray[Any]:
-    return np.asarray(tensor[slot, :n_in, :n_out])
+            rest = (place + 2, place + 3, n_weights + 2 * number, n_weights + 2 * number + 1)
+            found += [arrays[other][0, :n_out] for other in rest]
+    return found
 
 
 def moved(state: State, slots: Sequence[int], n_slots: int) -> State:

@@ -138,7 +138,8 @@ class Truth:
         for place in np.argwhere(((keys[..., 1:] ^ keys[..., :-1]) == 1).any(axis=-1)):
             ranks[tuple(place)] = _tied_ranks(keys[tuple(place)])
         areas: Array = (ranks - n_positive * (n_positive + 1) / 2.0) / n_pairs
-        return areas.mean(axis=1)
+        mean: Array = areas.mean(axis=1)
+        return mean
 
 
 def _tied_ranks(keys: npt.NDArray[np.int64]) -> float:
