@@ -97,12 +97,13 @@ class PostgresServer:
     """One server in a temporary directory of its own, on a free port of 127.0.0.1.
 
     Attributes:
-        origin: Where its binaries come from.
+        options: Its settings, by name.
         port: Kept over restarts.
     """
 
     binaries: Binaries = field(default_factory=find_binaries)
     user: tuple[int, int] | None = field(default_factory=ordinary_user)
+    options: dict[str, str] = field(default_factory=lambda: dict(_OPTIONS))
     home: Path = field(init=False)
     port: int = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -179,7 +180,7 @@ class PostgresServer:
         Raises:
             NoPostgresError: It ended, or did not answer within a minute; the message holds the end of its log.
         """
-        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self.options.items() for part in ("-c", f"{name}={value}")]
         command = [
             str(self.binaries.folder / "postgres"),
             "-D",

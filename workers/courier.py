@@ -34,7 +34,8 @@ class Courier(Loop):
         self._thresholds = thresholds
         self._log = log
         self._on_the_way: set[Assignment] = set()
-        self._parcels: queue.SimpleQueue[tuple[Assignment, Outcome, Path]] = queue.SimpleQueue()
+        # Not a SimpleQueue: interrupted by a signal, its get(timeout=…) can wait for ever (seen with CPython 3.11.7).
+        self._parcels: queue.Queue[tuple[Assignment, Outcome, Path]] = queue.Queue()
 
     def deliver(self, assignment: Assignment, outcome: Outcome, model: Path | None) -> None:
         """See to it that an outcome is reported, after its model has arrived if it has one that is wanted."""

@@ -1,4 +1,4 @@
-"""Journal: what this worker reported and what the server answered, to prove later that nothing acknowledged was lost."""
+"""Journal: what this worker reported and what was answered, to prove that nothing acknowledged was lost."""
 
 from __future__ import annotations
 

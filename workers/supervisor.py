@@ -71,7 +71,8 @@ class Supervisor:
         self._thresholds = thresholds
         self._courier = courier
         self._log = log
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        # Not a SimpleQueue: interrupted by a signal, its get(timeout=…) can wait for ever (seen with CPython 3.11.7).
+        self._inbox: queue.Queue[Callable[[], None]] = queue.Queue()
         self._trainers: list[Trainer | None] = [None] * len(self._seats)
         self._restart_s = [0.0] * len(self._seats)
         self._ready_tasks: deque[Train] = deque()

@@ -14,7 +14,7 @@ _MIN_FREE_BYTES: Final = 64 * 2**20
 
 
 def ready(ctx: Context) -> dict[str, bool]:
-    """Return what the service needs, each with whether it is there: the database answers, the disk takes writes."""
+    """Return what the service needs, each with whether it is there: the database answers, the disks take writes."""
     return {"database": _database(ctx), "disk": _disk(ctx)}
 
 
@@ -28,5 +28,6 @@ def _database(ctx: Context) -> bool:
 def _disk(ctx: Context) -> bool:
     folder = ctx.settings.data_dir
     with suppress(OSError):
-        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _MIN_FREE_BYTES
+        has_room = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _MIN_FREE_BYTES
+        return has_room and ctx.store.takes_data
     return False

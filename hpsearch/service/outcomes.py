@@ -204,8 +204,12 @@ def _try_elsewhere(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outc
 
 
 def _cancel(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
+    if not cancel_trial(tx, study, trial, why=f"the study is {study.state}"):
+        return False
+    _end_attempt(tx, trial, outcome, state=TrialState.CANCELLED.value)
+    tx.trials.change(trial.id, _paid(trial, outcome))
     tx.studies.add_to_counters(study.id, {"device_seconds": outcome.device_seconds})
-    return cancel_trial(tx, study, trial, why=f"the study is {study.state}")
+    return True
 
 
 def _gives_up(study: StudyRecord) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
 from hpsearch.domain.metrics import METRICS
+from hpsearch.errors import NotFoundError
 from hpsearch.service import fleet, outcomes
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
@@ -80,7 +82,8 @@ def _lock(tx: Transaction, reports: Sequence[TrialReport]) -> dict[str, QueuedTr
     if ending:
         seen = tx.queue.look_up(uids)
         for study_id in sorted({trial.study_id for trial in seen.values() if trial.uid in ending}):
-            tx.studies.lock(study_id)
+            with suppress(NotFoundError):  # deleted meanwhile, and its trials with it
+                tx.studies.lock(study_id)
         if tx.is_alone:
             return seen
     return tx.queue.look_up(uids, lock=True)
@@ -104,7 +107,7 @@ def _judge(
     if current and trial.worker_id != worker.id:
         tx.events.add("report.forbidden", study_id=trial.study_id, trial_uid=trial.uid, data={"worker_id": worker.uid})
         return _result(entry, "forbidden", f"attempt {entry.attempt} of this trial belongs to another worker")
-    if current and (trial.state == TrialState.RUNNING or _revive(tx, trial)):
+    if current and (trial.state == TrialState.RUNNING or _was_given_up(tx, trial)):
         wrong = _wrong(tx, trial, entry)
         return None if wrong is None else _result(entry, "invalid", wrong, "continue")
     return _judge_ended(tx, worker, trial, entry)
@@ -132,19 +135,21 @@ def _log_answer(tx: Transaction, trial: QueuedTrial, worker: WorkerRecord, entry
     tx.events.add(f"report.{why}", study_id=trial.study_id, trial_uid=trial.uid, data=data)
 
 
-def _revive(tx: Transaction, trial: QueuedTrial) -> bool:
-    """Take a lapsed lease back: the reaper gave the trial up, but nobody took it meanwhile."""
+def _was_given_up(tx: Transaction, trial: QueuedTrial) -> bool:
+    """Return whether the reaper gave the trial's attempt up and nobody took the trial meanwhile."""
     if trial.state != TrialState.WAITING:
         return False
     ending = tx.attempts.ending(trial.id, trial.attempt)
-    if ending is None or ending[1] != "LOST" or ending[2] is not None:
-        return False
+    return ending is not None and ending[1] == "LOST" and ending[2] is None
+
+
+def _revive(tx: Transaction, trial: QueuedTrial) -> None:
+    """Take a lapsed lease back; it has no end until it is renewed, in the same transaction."""
     back = {"infra_attempts": max(0, trial.infra_attempts - 1), "held": False}
     if not tx.queue.move(trial.id, trial.attempt, TrialEvent.REVIVE, back):
-        return False
+        return
     tx.attempts.end(trial.id, trial.attempt, {"state": None, "cause": None, "ended_at": None, "detail": None})
     tx.events.add("trial.revived", study_id=trial.study_id, trial_uid=trial.uid, data={"attempt": trial.attempt})
-    return True
 
 
 def _wrong(tx: Transaction, trial: QueuedTrial, entry: TrialReport) -> str | None:
@@ -181,6 +186,8 @@ def _apply_all(
             _log_answer(tx, item.trial, worker, item.report, "result_conflict")
             results[position] = _result(item.report, "result_conflict", conflict, "continue")
             continue
+        if item.trial.state == TrialState.WAITING:
+            _revive(tx, item.trial)
         new = [m for m in item.report.measurements if m.epoch > item.trial.last_epoch]
         fresh += [(item.trial.id, item.trial.attempt, m.epoch, m.metrics) for m in new]
         leases[item.trial.id, item.trial.attempt] = new[-1].epoch if new else 0

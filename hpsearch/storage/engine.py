@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 from hpsearch.errors import InvalidInputError, UnavailableError
 
 _SQLITE_BUSY_MS: Final = 10_000
+_PG_DISK_FULL: Final = "53100"
 _PG_OPTIONS: Final = (
     "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
 )
@@ -86,6 +87,16 @@ def open_engines(url: URL, *, pool_size: int = 12) -> tuple[Engine, Engine]:
         connect_args={"options": _PG_OPTIONS, "connect_timeout": 5},
     )
     return engine, engine
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Return whether a failure, or what it came from, is that the disk of the database takes no more data."""
+    while error is not None:
+        original = getattr(error, "orig", None)
+        if getattr(original, "sqlstate", None) == _PG_DISK_FULL or "disk is full" in str(original):
+            return True
+        error = error.__cause__
+    return False
 
 
 @contextmanager

@@ -272,19 +272,21 @@ class Queue:
         return self._connection.execute(statement).first() is not None
 
     def shift_leases(self, seconds: float) -> int:
-        """Move the end of every running lease, waiting time and quarantine by some seconds; return how many leases."""
-        self._connection.execute(
-            update(worker)
-            .where(worker.c.quarantined_until.is_not(None))
-            .values(quarantined_until=worker.c.quarantined_until + seconds)
-        )
-        self._connection.execute(
-            update(trial)
-            .where(literal_column("trial.state = 'WAITING'"))
-            .values(available_at=trial.c.available_at + seconds)
-        )
-        statement = update(trial).where(literal_column("trial.state = 'RUNNING'"))
-        return self._connection.execute(statement.values(lease_expires_at=trial.c.lease_expires_at + seconds)).rowcount
+        """Move the end of every running lease, waiting time and quarantine by some seconds; return how many leases.
+
+        When the clock was set back, what has been written since is already in its new time and stays.
+        """
+        moved = 0
+        for column, condition in (
+            (worker.c.quarantined_until, worker.c.quarantined_until.is_not(None)),
+            (trial.c.available_at, literal_column("trial.state = 'WAITING'")),
+            (trial.c.lease_expires_at, literal_column("trial.state = 'RUNNING'")),
+        ):
+            statement = update(column.table).where(condition).values({column: column + seconds})
+            if seconds < 0:
+                statement = statement.where(column > self._now - seconds / 2)
+            moved = self._connection.execute(statement).rowcount
+        return moved
 
     def hold(self, study_id: int, *, held: bool) -> None:
         """Keep a study's waiting trials from being claimed, or let them go."""

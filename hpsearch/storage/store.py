@@ -6,14 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy import Connection, text
 
 from hpsearch.clock import Clock, ManualClock, SystemClock
+from hpsearch.errors import UnavailableError
 from hpsearch.storage.attempts import AttemptRepository
 from hpsearch.storage.datasets import DatasetRepository
-from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
+from hpsearch.storage.engine import as_unavailable, is_disk_full, open_engines, parse_url
 from hpsearch.storage.events import EventRepository
 from hpsearch.storage.group_writer import GroupWriter
 from hpsearch.storage.lease_clock import LeaseClock
@@ -25,6 +26,10 @@ from hpsearch.storage.studies import StudyRepository
 from hpsearch.storage.tokens import TokenRepository
 from hpsearch.storage.trials import TrialRepository
 from hpsearch.storage.workers import WorkerRepository
+
+# Nobody can ask a PostgreSQL server how much room it has. After a refused write it counts as full for so long: longer
+# than the service's own threads wait before they try again.
+_FULL_FOR_S: Final = 10.0
 
 
 class Transaction:
@@ -75,6 +80,7 @@ class Store:
         # On SQLite this process is the only writer, so its own steady clock serves for leases: anchored once to the
         # wall, it does not follow later jumps of the wall clock.
         self._anchor = time.time() - time.monotonic()
+        self._full_s: float | None = None
 
     def _lease_clock(self) -> LeaseClock:
         if isinstance(self.clock, ManualClock):
@@ -96,8 +102,18 @@ class Store:
 
         On SQLite the writers take turns in order of arrival, and those that wait at once share a commit.
         """
-        with as_unavailable(), self._group.transaction() if self._group else self._writer.begin() as connection:
-            yield self._transaction(connection)
+        try:
+            with as_unavailable(), self._group.transaction() if self._group else self._writer.begin() as connection:
+                yield self._transaction(connection)
+        except UnavailableError as error:
+            if is_disk_full(error):
+                self._full_s = time.monotonic()
+            raise
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether no write was refused lately because the disk of the database is full."""
+        return self._full_s is None or time.monotonic() - self._full_s > _FULL_FOR_S
 
     def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -15,13 +15,14 @@ _RESULTS = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
 
 def nothing_acknowledged_is_lost(facts: Facts) -> Iterator[Violation]:
     """I4: every acknowledged completion and epoch is in the database, bit-equal; nothing refused is."""
+    taken = {_mark(entry) for entry in facts.journal if entry.acknowledged and entry.outcome is not None}
     for entry in facts.journal:
         trial = facts.by_uid.get(entry.trial_id)
         if trial is None:
             if entry.acknowledged:
                 yield Violation("I4", f"trial {entry.trial_id} is gone, though a report of it was acknowledged")
             continue
-        for wrong in (*_ending(facts, trial, entry), *_epochs(facts, trial, entry)):
+        for wrong in (*_ending(facts, trial, entry, taken), *_epochs(facts, trial, entry)):
             yield Violation("I4", f"{name(trial)}, attempt {entry.attempt}: {wrong}")
 
 
@@ -29,7 +30,11 @@ def _attempt(facts: Facts, trial: TrialFacts, number: int) -> AttemptFacts | Non
     return next((one for one in facts.attempts.get(trial.id, ()) if one.attempt == number), None)
 
 
-def _ending(facts: Facts, trial: TrialFacts, entry: JournalEntry) -> Iterator[str]:
+def _mark(entry: JournalEntry) -> tuple[str, int, str]:
+    return entry.trial_id, entry.attempt, "" if entry.outcome is None else digest_of(entry.outcome)
+
+
+def _ending(facts: Facts, trial: TrialFacts, entry: JournalEntry, taken: set[tuple[str, int, str]]) -> Iterator[str]:
     if entry.outcome is None:
         return
     attempt = _attempt(facts, trial, entry.attempt)
@@ -37,7 +42,7 @@ def _ending(facts: Facts, trial: TrialFacts, entry: JournalEntry) -> Iterator[st
     kept = attempt is not None and attempt.outcome_digest == digest
     if entry.acknowledged and not kept:
         yield f"its {entry.outcome.state} was acknowledged, but the attempt does not hold it"
-    elif not entry.acknowledged and entry.status != "forbidden" and kept:
+    elif not entry.acknowledged and kept and _mark(entry) not in taken:
         yield f"its {entry.outcome.state} was answered {entry.status}, but the attempt holds it"
     if not (entry.acknowledged and attempt is not None):
         return

@@ -49,8 +49,9 @@ def _one(name: str, kind: Kind, seed: int, server: PostgresServer | None, option
 def _show(name: str, kind: str, seed: int, report: Report) -> None:
     figures = ", ".join(f"{value} {what}" for what, value in report.figures.items())
     verdict = "ok    " if report.passed else "FAILED"
-    print(f"{name:<4} {kind:<11} seed {seed:<6} {verdict} {report.seconds:6.1f} s  {len(report.violations)} violations  "
-          f"{figures}; the machine stood still for {report.stalled_s:.2f} s at most", flush=True)  # fmt: skip
+    run = f"{name:<4} {kind:<11} seed {seed:<6} {verdict} {report.seconds:6.1f} s"
+    stalled = f"the machine stood still for {report.stalled_s:.2f} s at most"
+    print(f"{run}  {len(report.violations)} violations  {figures}; {stalled}", flush=True)
     for sentence in (*report.complaints, *report.violations[:20]):
         print(f"    {sentence}")
     if not report.passed:

@@ -8,6 +8,7 @@ from typing import Final
 
 import httpx2
 
+from tests.chaos.enqueuers import Enqueuers
 from tests.chaos.places import fill, grow
 from tests.chaos.scene import Judge, Scene
 from tests.chaos.studies import grid, search
@@ -19,25 +20,34 @@ SMALL_MB: Final = 192
 
 def restarted_database(scene: Scene) -> Judge:
     """C3: PostgreSQL is stopped at once, in the midst of commits, and started again."""
-    n, n_restarts = scene.size(300, least=24), scene.size(6, least=2)
-    scene.serve()
+    n, n_restarts = scene.size(300, least=80), scene.size(6, least=2)
+    replica = scene.serve()
     study = scene.create(grid(n, seed=scene.seed))
-    # Beside the workers, clients that ask without pause: only who waits for a commit can lose its answer.
-    crowded = scene.create(search(100_000, seed=scene.seed, name="crowded", parallelism=64))
-    askers = scene.ask(6)
+    # Beside the workers, clients that write without pause: only who waits for a commit can lose its answer.
+    crowded = scene.create(search(500_000, seed=scene.seed, name="crowded", parallelism=1))
+    with scene.client() as client:
+        client.studies.pause(crowded)
+    enqueuers = Enqueuers(replica.url, scene.token, crowded, scene.seed)
+    enqueuers.start(10)
     scene.hire(scene.size(8, least=4), trial_s=0.7)
     scene.wait_for_trials(study, 1)
     n_done = scene.while_running(study, scene.place.restart, every_s=4.0, times=n_restarts)
+    scene.complaints += enqueuers.stop()
     scene.finish(study, n)
-    scene.complaints += askers.stop()
     with scene.client() as client:
-        client.studies.stop(crowded)
+        n_enqueued = client.studies.get(crowded).budget.n_created - 1
+        client.studies.cancel(crowded)
+    scene.enqueued |= set(enqueuers.made.values())
+    n_made = len(set(enqueuers.made.values()))
+    scene.expect(n_made == len(enqueuers.made) == n_enqueued, f"each of {n_made} points is enqueued once: {n_enqueued}")
 
     def judge(timeline: Timeline) -> None:
-        replayed = timeline.events["report.replayed"]
-        scene.figures |= {"restarts": n_done, "unknown commits": askers.n_unknown, "of them committed": replayed}
-        scene.expect(n_done >= n_restarts // 2, f"at least half of {n_restarts} restarts happen")
-        scene.expect(replayed >= 1, "at least one commit of unknown outcome had happened and is replayed")
+        n_replayed = timeline.events["report.replayed"] + enqueuers.n_committed
+        n_refused = replica.answers()[503]
+        scene.figures |= {"restarts": n_done, "unknown commits": enqueuers.n_unknown, "of them committed": n_replayed}
+        scene.expect(n_done >= n_restarts // 2, f"at least half of {n_restarts} restarts happen, found {n_done}")
+        scene.expect(n_refused > 0, "requests are refused with 503 while the database is away")
+        scene.expect(n_replayed >= 1, "at least one commit of unknown outcome had happened and is replayed")
 
     return judge
 

@@ -61,6 +61,8 @@ def own_postgres() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server at a port that nobody takes while it is down."""
     server = PostgresServer()
     server.port = free_port()
+    # As its users run it: a commit waits for the disk, and may be lost on the way back.
+    server.options |= {"fsync": "on", "full_page_writes": "on"}
     try:
         server.start()
         yield server

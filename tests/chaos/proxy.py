@@ -143,7 +143,9 @@ class FaultProxy:
                 )
         raise _BrokenError
 
-    async def _unless_gone(self, reader: asyncio.StreamReader, answering: Coroutine[Any, Any, Message]) -> Message | None:
+    async def _unless_gone(
+        self, reader: asyncio.StreamReader, answering: Coroutine[Any, Any, Message]
+    ) -> Message | None:
         """Return the answer; None as soon as the worker has hung up, whose request then ends as well."""
         answer = asyncio.ensure_future(answering)
         # A worker says nothing more before it is answered: what is read here can only be its departure.

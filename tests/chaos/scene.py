@@ -50,6 +50,7 @@ class Scene:
         complaints: What was expected and did not happen; a run without any has passed.
         figures: What was counted and measured, for the table.
         disk: The small disk the database lies on; None for the disk of the folder.
+        enqueued: Public ids of trials whose points were asked for, and follow from no seed.
         objective: Whether results are the stub's, so that each can be recomputed.
     """
 
@@ -61,6 +62,7 @@ class Scene:
     complaints: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     disk: Path | None = None
+    enqueued: set[str] = field(default_factory=set)
     objective: bool = True
     replicas: list[Replica] = field(default_factory=list)
     fleets: list[Fleet] = field(default_factory=list)
@@ -91,9 +93,7 @@ class Scene:
         """The local admin token."""
         return (self.data_dir / "token").read_text(encoding="utf-8").strip()
 
-    def hire(
-        self, n: int, *, url: str | None = None, trial_s: float = 0.3, epochs: int = 3, **more: Any
-    ) -> Fleet:
+    def hire(self, n: int, *, url: str | None = None, trial_s: float = 0.3, epochs: int = 3, **more: Any) -> Fleet:
         """Start workers whose trials take ``trial_s`` seconds each."""
         stub = {
             "HPSEARCH_STUB_ENGINE": "1",
@@ -119,7 +119,10 @@ class Scene:
     @contextmanager
     def proxied(self) -> Iterator[FaultProxy]:
         """Yield a proxy before all servers."""
-        ports: Callable[[], list[int]] = lambda: [replica.port for replica in self.replicas]
+
+        def ports() -> list[int]:
+            return [replica.port for replica in self.replicas]
+
         with FaultProxy(ports, random.Random(self.rng.random())) as proxy:
             yield proxy
 

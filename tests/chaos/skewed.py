@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,10 +25,8 @@ def skew(offset: Path) -> None:
 
     def seconds() -> float:
         nonlocal last
-        try:
+        with suppress(ValueError):  # it is being written just now
             last = float(json.loads(offset.read_text(encoding="utf-8")))
-        except ValueError:
-            pass  # it is being written just now
         return last
 
     time.time = lambda: true_time() + seconds()

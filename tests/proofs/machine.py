@@ -121,7 +121,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     def make(self, number: int, budget: dict[str, Any], *, lost_reply: bool) -> None:
         """Create a study: a random one, a part of a grid, or a whole one, with few or many trials open at once."""
-        kind, limit, max_trials = _KINDS[number % 3], (None, None, 2, 1)[number // 3], 8 - number // 2
+        kind, limit = _KINDS[number % 3], (None, None, 2, 1)[number // 3]
+        max_trials = {"random": 8 - number // 2, "part": 5 - number // 4, "whole": 6}[kind]
         plain: dict[str, Any] = {"budget": budget if kind == "whole" else {"max_trials": max_trials, **budget}}
         plain |= {} if limit is None else {"parallelism": limit}
         if kind != "random":
@@ -136,7 +137,7 @@ class QueueMachine(RuleBasedStateMachine):
         study = Study(
             uid=made.pop(),
             created_at=self.oracle.now,
-            max_trials=max_trials if kind != "whole" else 6,
+            max_trials=max_trials,
             asked=kind != "whole",
             limit=limit or 256,
             max_failed=budget.get("max_failed", 20),

@@ -1,1 +1,1 @@
-"""Many trials of one study trained as one stacked TensorFlow program: as many answers as `reference` in far less time."""
+"""Many trials trained as one stacked TensorFlow program: the answers of `reference` in far less time."""

@@ -1,7 +1,7 @@
 """Products and sums over the rows of a batch whose last bits do not depend on how many members there are.
 
-XLA splits a plain `reduce_sum` differently for packs of different sizes; a product with a row of ones is computed member
-by member, always the same way. So every sum that reaches the weights is such a product.
+XLA splits a plain `reduce_sum` differently for packs of different sizes; a product with a row of ones is computed
+member by member, always the same way. So every sum that reaches the weights is such a product.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def row_sum(row_weights: Any, x: Any) -> Any:
     return tf.matmul(tf.broadcast_to(row_weights[None, None], (x.shape[0], 1, x.shape[1])), x)
 
 
-def batch_normalised(
-    x: Any, gamma: Any, beta: Any, row_weights: Any, *, epsilon: float
-) -> tuple[Any, Any, Any]:
+def batch_normalised(x: Any, gamma: Any, beta: Any, row_weights: Any, *, epsilon: float) -> tuple[Any, Any, Any]:
     """Return the normalised rows of each member, and the batch's mean and variance, (K, 1, n) each.
 
     Rows of weight 0 count for nothing. No gradient flows through the returned mean and variance.

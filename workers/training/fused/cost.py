@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from workers.training.fused.machine import Machine
@@ -42,7 +43,7 @@ class Shape:
     @property
     def n_weights(self) -> int:
         """Kernels and biases, padding included."""
-        return sum((n_in + 1) * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
+        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
 
     @property
     def n_steps(self) -> int:

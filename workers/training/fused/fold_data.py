@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from hpsearch.domain.metrics import Task
 from workers.training.fused.stacked_scores import Truth
 from workers.training.rows import StudyRows
 from workers.training.task import TrialTask
@@ -56,11 +57,19 @@ class FoldStore:
             folds = self._folds.setdefault(study, {})
             place = (fold, task.study.metric)
             if place not in folds:
-                folds[place] = _put(task, study, fold)
+                folds[place] = device_fold(task.study.task, task.study.metric, study, fold)
             return folds[place]
 
 
-def _put(task: TrialTask, study: StudyRows, fold: int) -> FoldData:
+def device_fold(task: Task, metric: str, study: StudyRows, fold: int) -> FoldData:
+    """Return a fold's rows, put on the device.
+
+    Args:
+        task: Of the study.
+        metric: The objective.
+        study: Whose rows.
+        fold: From 0.
+    """
     prepared = study.fold(fold)
     held_out = prepared.held_out
     if held_out is None:
@@ -70,12 +79,12 @@ def _put(task: TrialTask, study: StudyRows, fold: int) -> FoldData:
     spare = 0 if study.n_folds == 1 else 1
     preparation = prepared.preparation
     truth = Truth(
-        task.study.task,
+        task,
         held_out.truth,
         n_classes=max(2, preparation.n_outputs),
         target_mean=preparation.target_mean,
         target_scale=preparation.target_scale,
-        objective=task.study.metric,
+        objective=metric,
     )
     n_rows, n_held_out = len(prepared.train.rows), len(held_out.rows)
     n_all = n_rows + n_held_out

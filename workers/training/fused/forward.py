@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import tensorflow as tf
 
 from workers.training.fused import masks
@@ -21,17 +22,19 @@ from workers.training.network import BATCH_NORM_MOMENTUM
 # Keras's default.
 BATCH_NORM_EPSILON: Final = 1e-3
 
-_SQRT_HALF: Final = math.sqrt(0.5)
-_SQRT_OF_TWO_PI: Final = math.sqrt(2.0 * math.pi)
+# As float32 holds it, also in float64: so does `tf.nn.gelu`.
+_SQRT_HALF: Final = float(np.float32(math.sqrt(0.5)))
+_DENSITY: Final = _SQRT_HALF / math.sqrt(math.pi)
 
 
 @tf.custom_gradient
 def _gelu(x: Any) -> Any:
     """Return the exact GELU; its gradient is written so that a compiler can round it in one way only."""
-    below = 0.5 * (1.0 + tf.math.erf(x * _SQRT_HALF))
+    scaled = x * _SQRT_HALF
+    below = 0.5 * tf.math.erfc(-scaled)
 
     def gradient(upstream: Any) -> Any:
-        return upstream * (below + x * (tf.exp(-0.5 * tf.square(x)) / _SQRT_OF_TWO_PI))
+        return upstream * (below + x * (tf.exp(-tf.square(scaled)) * _DENSITY))
 
     return x * below, gradient
 
@@ -157,9 +160,7 @@ def train(
 
 
 def _batch_normalised(x: Any, layer: Layer, on: Any, row_weights: Any) -> tuple[Any, tuple[Any, Any]]:
-    normal, mean, variance = batch_normalised(
-        x, layer.gamma, layer.beta, row_weights, epsilon=BATCH_NORM_EPSILON
-    )
+    normal, mean, variance = batch_normalised(x, layer.gamma, layer.beta, row_weights, epsilon=BATCH_NORM_EPSILON)
     moved = (
         tf.where(on, layer.mean * BATCH_NORM_MOMENTUM + mean * (1.0 - BATCH_NORM_MOMENTUM), layer.mean),
         tf.where(on, layer.variance * BATCH_NORM_MOMENTUM + variance * (1.0 - BATCH_NORM_MOMENTUM), layer.variance),

@@ -1,7 +1,8 @@
-"""The initial weights of a network: exactly those that `network.build_network` would start from, without building it."""
+"""The initial weights of a network: exactly those `network.build_network` starts from, without building it."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import keras
@@ -41,5 +42,5 @@ def initial_kernels(config: MlpConfig, *, n_inputs: int, n_outputs: int, seed: i
     with tf.device("CPU:0"):
         return [
             np.asarray(initializer(seed=derive_seed(seed, "kernel", number))(shape, dtype=dtype))
-            for number, shape in enumerate(zip(widths, widths[1:], strict=False), start=1)
+            for number, shape in enumerate(pairwise(widths), start=1)
         ]

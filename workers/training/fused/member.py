@@ -143,6 +143,6 @@ def describe(members: list[Member]) -> dict[str, Any]:
     """Return the range of widths and the optimisers among members, for the log."""
     widths = sorted({max(member.config.units, default=0) for member in members})
     return {
-        "widths": f"{widths[0]}–{widths[-1]}" if len(widths) > 1 else str(widths[0]),
+        "widths": f"{widths[0]} to {widths[-1]}" if len(widths) > 1 else str(widths[0]),
         "optimizers": ", ".join(sorted({member.config.optimizer for member in members})),
     }

@@ -132,6 +132,16 @@ class Pack:
         best = not self.members[slot].is_at_its_best
         return lambda: slots.keras_weights(self.key, config, state, slot, best=best)
 
+    @property
+    def device_weights(self) -> list[Any]:
+        """Trained weights, on the device."""
+        return self._state.weights
+
+    @property
+    def device_averages(self) -> list[Any]:
+        """Moving averages, on the device."""
+        return self._state.averages
+
     def tensors(self) -> Mapping[str, list[npt.NDArray[Any]]]:
         """Return copies of weights, averages and moments, for tests and for whoever looks inside."""
         names = ("weights", "averages", "first", "second", "best")
@@ -155,15 +165,13 @@ class Pack:
         return pack
 
     def _plan(self) -> Plan:
-        if self._facts is None:
-            self._facts = self._members_facts()
         return Plan(
             order=tf.constant(self._order()),
             n_rows=self._n_rows,
             keep=tf.constant(self._keep),
             steps=tf.constant(self._steps),
             rules=tf.constant(self._rules()),
-            facts=self._facts,
+            facts=self.facts(),
         )
 
     def _order(self) -> npt.NDArray[np.int32]:
@@ -180,6 +188,12 @@ class Pack:
             for slot in range(self.key.n_slots)
         ]
         return np.array(columns, self.key.dtype).reshape(self.key.n_slots, len(NAMES)).T.copy()
+
+    def facts(self) -> Facts:
+        """Return what distinguishes the members."""
+        if self._facts is None:
+            self._facts = self._members_facts()
+        return self._facts
 
     def _members_facts(self) -> Facts:
         key = self.key

@@ -220,7 +220,7 @@ class Planner:
             seconds = epoch_s(self.machine, queue.shape, n_slots)
             fold = f", fold {bucket.fold + 1}" if bucket.study.n_folds > 1 else ""
             self._explain(
-                f"{len(queue.waiting)} trials of {bucket.depth} hidden layers padded to {bucket.width} units, batches of "
-                f"{bucket.batch_size}{fold}: packs of {n_slots}, estimated {seconds * 1e3:.0f} ms an epoch, "
+                f"{len(queue.waiting)} trials of {bucket.depth} hidden layers padded to {bucket.width} units, batches "
+                f"of {bucket.batch_size}{fold}: packs of {n_slots}, estimated {seconds * 1e3:.0f} ms an epoch, "
                 f"{n_slots * queue.shape.slot_bytes / 2**20:.0f} MiB"
             )

@@ -183,10 +183,10 @@ def _plain(plan: Plan) -> tuple[Any, ...]:
 
 def _are_finite(key: ProgramKey, weights: list[Any]) -> Any:
     """Return whether all weights of a member are finite, (K,): 0 times anything else is NaN."""
-    nothing = [
-        tf.matmul(tf.zeros((key.n_slots, 1, weight.shape[1]), key.dtype), weight) if weight.shape[1] > 1 else 0.0 * weight
-        for weight in weights
-    ]
+    kernels = [weight for weight in weights if weight.shape[1] > 1]
+    others = [weight for weight in weights if weight.shape[1] == 1]
+    nothing = [tf.matmul(tf.zeros((key.n_slots, 1, kernel.shape[1]), key.dtype), kernel) for kernel in kernels]
+    nothing += [0.0 * other for other in others]
     return tf.reduce_all(tf.concat(nothing, axis=2) == 0.0, axis=(1, 2))
 
 

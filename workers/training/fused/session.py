@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.trial import Outcome
 from workers.training.engine import Sink
-from workers.training.export import export
 from workers.training.failures import outcome_of
+from workers.training.fused.keras_lane import KerasLane
 from workers.training.fused.member import Member, describe
 from workers.training.fused.pack import Epoch, Pack
 from workers.training.fused.planner import Bucket, Queue
-from workers.training.fused.sinks import LockedSink, SkippingSink
+from workers.training.fused.sinks import LockedSink
+from workers.training.fused.slots import Arrays
 from workers.training.fused.traits import Traits
 from workers.training.fused.trial_run import TrialRun
 from workers.training.task import TrialTask
@@ -31,6 +30,10 @@ _SPARE_PACKS = 2
 _ASK_EVERY_S = 0.2
 # The first epoch compiles, the second may still be warming up.
 _CHECKED_EPOCH = 3
+
+
+# A trial that has ended, and what gives its best weights.
+Ended = tuple[TrialRun, Callable[[], Arrays]]
 
 
 class Session:
@@ -52,7 +55,7 @@ class Session:
         self._packs: dict[Pack, Bucket] = {}
         self._runs: dict[Member, TrialRun] = {}
         self._running: dict[Future[Epoch], Pack] = {}
-        self._keras: set[Future[None]] = set()
+        self._keras = KerasLane(engine.reference, self._sink)
         self._asked_s = 0.0
         self._clock_s = time.perf_counter()
 
@@ -61,19 +64,19 @@ class Session:
         machine = self._engine.machine
         with (
             ThreadPoolExecutor(machine.n_lanes, thread_name_prefix="pack") as pool,
-            ThreadPoolExecutor(1, thread_name_prefix="keras") as keras_lane,
+            self._keras,
         ):
-            self._keras_lane = keras_lane
             self._take(tasks)
             self._planner.explain_queues(self._queues.items())
             while True:
                 self._ask()
                 self._refill()
+                self._close()
                 self._open()
                 for pack in self._packs:
                     if pack not in self._running.values():
                         self._running[pool.submit(pack.run)] = pack
-                if not self._running and not self._keras:
+                if not self._running and not self._keras.futures:
                     return
                 self._wait()
 
@@ -95,7 +98,7 @@ class Session:
             reason = _reason_for_reference(task)
             if reason is not None:
                 self._engine.explain(f"trial {task.trial.number} is trained by plain Keras: {reason}")
-                self._by_reference(task)
+                self._keras.train(task)
                 continue
             try:
                 self._enqueue(task)
@@ -113,15 +116,6 @@ class Session:
             queue = self._queues[bucket]
             queue.traits |= Traits.of(member.config)
             queue.waiting.append((run, member))
-
-    def _by_reference(self, task: TrialTask, told: int = 0) -> None:
-        def train() -> None:
-            sink = SkippingSink(self._sink, told)
-            self._engine.reference.train([task], sink)
-            if not sink.is_finished:
-                self._sink.take(-1)
-
-        self._keras.add(self._keras_lane.submit(train))
 
     # Packs.
 
@@ -145,6 +139,11 @@ class Session:
             fresh.append(member)
         if fresh:
             pack.admit(fresh)
+
+    def _close(self) -> None:
+        """Let go of packs without members."""
+        for pack in [pack for pack in self._packs if not pack.members]:
+            del self._packs[pack]
 
     def _open(self) -> None:
         """Open packs for those that wait: one for each bucket at least, more while lanes would be idle."""
@@ -172,15 +171,14 @@ class Session:
         return pack.key.n_slots * self._queues[bucket].shape.slot_bytes
 
     def _wait(self) -> None:
-        futures: list[Future[Any]] = [*self._running, *self._keras]
+        futures: list[Future[Any]] = [*self._running, *self._keras.futures]
         done, _ = wait(futures, return_when=FIRST_COMPLETED)
         self._share_time()
         for future in done:
             if future in self._running:
                 self._conclude(self._running.pop(future), future)
             else:
-                self._keras.discard(future)
-                future.result()
+                self._keras.done(future)
 
     def _share_time(self) -> None:
         """Share the time since the last call among the packs that ran, and each pack's among its members."""
@@ -201,7 +199,7 @@ class Session:
         elif pack.n_epochs == _CHECKED_EPOCH:
             self._planner.check_mode(pack, self._queues[self._packs[pack]].shape, epoch.took_s)
         pack.conclude(epoch)
-        ended: list[tuple[TrialRun, Callable[[], Any]]] = []
+        ended: list[Ended] = []
         for slot, member in sorted(pack.members.items()):
             run = self._runs[member]
             was_over = run.is_over
@@ -217,13 +215,10 @@ class Session:
         self._tidy(pack)
 
     def _tidy(self, pack: Pack) -> None:
-        """Close a pack without members, shrink one with few, once nobody waits for its slots."""
+        """Shrink a pack with few members once nobody waits for its slots."""
         bucket = self._packs[pack]
         queue = self._queues[bucket]
-        if any(run.needs(member) for run, member in queue.waiting):
-            return
-        if not pack.members:
-            del self._packs[pack]
+        if not pack.members or any(run.needs(member) for run, member in queue.waiting):
             return
         left = max(member.schedule.max_epochs - len(member.history) for member in pack.members.values()) / 2
         smaller = self._planner.smaller(pack.program, queue.shape, len(pack.members), left)
@@ -263,35 +258,21 @@ class Session:
                 queue.waiting.append((run, member))
             else:
                 run.is_dropped = True
-                self._by_reference(run.task, run.n_told)
+                self._keras.train(run.task, n_told=run.n_told)
 
-    # Ends.
-
-    def _finish(self, ended: list[tuple[TrialRun, Callable[[], Any]]]) -> None:
+    def _finish(self, ended: list[Ended]) -> None:
         """Report trials that have ended, the best first: what they leave behind may spare the others theirs."""
-        ordered = sorted(ended, key=lambda pair: _rank(pair[0]))
-        for run, weights in ordered:
-            task, outcome = run.task, run.outcome
-            if outcome is None:
+        for run, weights in sorted(ended, key=lambda pair: _rank(pair[0])):
+            if run.outcome is None:
                 self._sink.take(-1)
                 continue
-            outcome = outcome.model_copy(update={"device_seconds": run.device_s})
+            outcome = run.outcome.model_copy(update={"device_seconds": run.device_s})
             value = outcome.value if outcome.state == "COMPLETE" else None
-            if task.model_path is None or value is None or not self._sink.keeps_model(task, value):
-                self._sink.finished(task, outcome, None)
+            path = run.task.model_path
+            if path is None or value is None or not self._sink.keeps_model(run.task, value):
+                self._sink.finished(run.task, outcome, None)
             else:
-                self._keras.add(self._keras_lane.submit(self._export, run, outcome, weights, task.model_path))
-
-    def _export(self, run: TrialRun, outcome: Outcome, weights: Callable[[], Any], path: Path) -> None:
-        started_s = time.perf_counter()
-        model: Path | None = None
-        try:
-            exported = export(run.task, run.study.table, run.source(weights), outcome, path)
-            outcome, model = exported.outcome, exported.path
-        except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
-            outcome = outcome_of(error)
-        spent_s = run.device_s + time.perf_counter() - started_s
-        self._sink.finished(run.task, outcome.model_copy(update={"device_seconds": spent_s}), model)
+                self._keras.export(run, outcome, weights, path)
 
 
 def _rank(run: TrialRun) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def empty_state(key: ProgramKey) -> State:
 def weight_shapes(key: ProgramKey) -> list[tuple[int, int]]:
     """Return the shapes of one member's trained weights, padded, in the order of `State.weights`."""
     shapes = []
-    for number, (n_in, n_out) in enumerate(zip(key.widths, key.widths[1:], strict=False)):
+    for number, (n_in, n_out) in enumerate(pairwise(key.widths)):
         shapes += [(n_in, n_out), (1, n_out)]
         if key.traits.batch_norm and number < key.depth:
             shapes += [(1, n_out), (1, n_out)]
@@ -67,8 +68,7 @@ def filled(key: ProgramKey, state: State, members: Mapping[int, tuple[MlpConfig,
     def put(tensors: list[Any], part: int) -> list[Any]:
         columns = [np.stack([parts[part][position] for parts in fresh]) for position in range(len(tensors))]
         return [
-            tf.tensor_scatter_nd_update(tensor, index, column)
-            for tensor, column in zip(tensors, columns, strict=True)
+            tf.tensor_scatter_nd_update(tensor, index, column) for tensor, column in zip(tensors, columns, strict=True)
         ]
 
     return State(put(state.weights, 0), put(state.averages, 1), put(state.first, 2), put(state.second, 3), state.best)
@@ -117,7 +117,7 @@ def keras_weights(key: ProgramKey, config: MlpConfig, state: State, slot: int, *
     n_weights = len(weight_shapes(key))
     widths = (key.n_inputs, *config.units, key.n_outputs)
     found: Arrays = []
-    for number, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (n_in, n_out) in enumerate(pairwise(widths)):
         place = number * per_layer
         found += [arrays[place][:n_in, :n_out], arrays[place + 1][0, :n_out]]
         if config.batch_norm and number < key.depth:

@@ -91,7 +91,7 @@ class Truth:
             small = np.exp(-np.abs(logit))
             second = np.where(logit >= 0, 1.0, small) / (1.0 + small)
             return np.stack([1.0 - second, second], axis=1)
-        # The largest is found fastest class by class; the sum must run over classes as in the reference, to the last bit.
+        # The largest is found fastest class by class; the sum runs over classes as in the reference, to the last bit.
         largest = np.ascontiguousarray(raw.transpose(0, 2, 1)).max(axis=1)
         exponentials = np.exp(raw - largest[:, :, None])
         exponentials /= exponentials.sum(axis=2, keepdims=True)

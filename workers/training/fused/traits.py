@@ -14,6 +14,8 @@ Mode = Literal["xla", "graph"]
 # Narrower networks are padded to this: on a CPU 16 units cost nearly as much as 64, and each width is one more program
 # to compile. Powers of two and of at least 64 also give bit for bit the same numbers whatever the padding (measured).
 MIN_WIDTH: Final = 64
+# Beyond this there is also a width half way to the next: more padding would cost more than one more program.
+_FINER_ABOVE: Final = 256
 
 _FIRST_MOMENT: Final = frozenset({"momentum", "nesterov", "adam", "adamw"})
 _SECOND_MOMENT: Final = frozenset({"adagrad", "rmsprop", "adam", "adamw"})
@@ -31,7 +33,7 @@ def padded_width(units: tuple[int, ...]) -> int:
     while width < min(widest, MAX_UNITS):
         width *= 2
     between = width * 3 // 4
-    return between if width > 256 and widest <= between else width
+    return between if width > _FINER_ABOVE and widest <= between else width
 
 
 @dataclass(frozen=True)
