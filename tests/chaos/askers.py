@@ -17,10 +17,10 @@ from typing import TypeVar
 from hpsearch.client import Client
 from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.errors import ConflictError, HpsearchError, InvalidStudyError, UnavailableError
-from hpsearch.testing.journal import JournalEntry, write
 from hpsearch.wire.claims import ClaimedTrial, ClaimRequest
 from hpsearch.wire.reports import ReportReply, ReportRequest, TrialReport
 from hpsearch.wire.workers import RegisterRequest
+from tests.invariants.journal import JournalEntry, write
 from workers.testing.stub_engine import stub_value
 
 Result = TypeVar("Result")

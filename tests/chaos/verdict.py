@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from hpsearch.storage.store import Store
-from hpsearch.testing import invariants, journal
 from tests.chaos.scene import Scene
+from tests.invariants import invariants, journal
 from workers.testing.stub_engine import stub_value
 
 

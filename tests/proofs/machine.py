@@ -15,12 +15,12 @@ from hpsearch.errors import ConflictError, InvalidStudyError
 from hpsearch.service import claims, fleet, reports, results, steering, studies
 from hpsearch.service.filling import fill
 from hpsearch.service.reaper import reap
-from hpsearch.testing import invariants
-from hpsearch.testing.journal import JournalEntry
 from hpsearch.wire.claims import ClaimRequest
 from hpsearch.wire.reports import ReportRequest, TrialReport
 from hpsearch.wire.studies import EnqueueRequest, ExtendRequest
 from hpsearch.wire.workers import RegisterRequest
+from tests.invariants import invariants
+from tests.invariants.journal import JournalEntry
 from tests.proofs import oracle
 from tests.proofs.oracle import Entry, Oracle, Refused, Study, Trial, Worker
 from tests.proofs.place import Place

@@ -10,8 +10,8 @@ from hpsearch.clock import ManualClock
 from hpsearch.service.context import Context
 from hpsearch.service.maintenance import Maintenance
 from hpsearch.settings import Settings
-from hpsearch.storage.audit import Audit
 from hpsearch.storage.tables import metadata
+from tests.invariants.audit import Audit
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _KEPT: Final = ("dataset", "token")

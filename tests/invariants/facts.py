@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hpsearch.storage.audit import AttemptFacts, Audit, EventFacts, ResultFacts, Span, TrialFacts
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Store
-from hpsearch.testing.journal import JournalEntry
+from tests.invariants.audit import AttemptFacts, Audit, EventFacts, ResultFacts, Span, TrialFacts
+from tests.invariants.journal import JournalEntry
 
 
 @dataclass(frozen=True)

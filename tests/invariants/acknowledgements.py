@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from hpsearch.domain.trial import Outcome
 from hpsearch.service.outcomes import digest_of
-from hpsearch.storage.audit import AttemptFacts, TrialFacts
-from hpsearch.testing.facts import Facts, Violation, name
-from hpsearch.testing.journal import JournalEntry
+from tests.invariants.audit import AttemptFacts, TrialFacts
+from tests.invariants.facts import Facts, Violation, name
+from tests.invariants.journal import JournalEntry
 
 _RESULTS = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
 

@@ -11,9 +11,9 @@ from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.service.definitions import definition_of, grid_of, resolved_of, shape_of
 from hpsearch.service.ids import derived_seed
-from hpsearch.storage.audit import TrialFacts
 from hpsearch.storage.records import StudyRecord
-from hpsearch.testing.facts import Facts, Violation, name
+from tests.invariants.audit import TrialFacts
+from tests.invariants.facts import Facts, Violation, name
 
 
 def _search(facts: Facts, study: StudyRecord) -> list[TrialFacts]:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 
 from hpsearch.domain.lifecycle import TrialState
-from hpsearch.storage.audit import TrialFacts
 from hpsearch.storage.records import StudyRecord
-from hpsearch.testing.facts import Facts, Violation, name
+from tests.invariants.audit import TrialFacts
+from tests.invariants.facts import Facts, Violation, name
 
 
 def best_is_best(facts: Facts) -> Iterator[Violation]:

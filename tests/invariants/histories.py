@@ -15,9 +15,9 @@ from hpsearch.domain.lifecycle import (
     TrialEvent,
     TrialState,
 )
-from hpsearch.storage.audit import EventFacts, TrialFacts
 from hpsearch.storage.records import StudyRecord
-from hpsearch.testing.facts import Facts, Violation, name
+from tests.invariants.audit import EventFacts, TrialFacts
+from tests.invariants.facts import Facts, Violation, name
 
 _TRIAL: Final = {
     "trial.claimed": TrialEvent.CLAIM,

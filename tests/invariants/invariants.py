@@ -25,15 +25,15 @@ from typing import Final
 
 from hpsearch.domain.lifecycle import FINISHED, OPEN, STUDY_FINAL, EndReason, StudyState, TrialState
 from hpsearch.domain.trial import Params
-from hpsearch.storage.audit import TrialFacts
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Store
-from hpsearch.testing.acknowledgements import nothing_acknowledged_is_lost, one_acknowledged_result_each
-from hpsearch.testing.facts import Facts, Violation, gather, name
-from hpsearch.testing.histories import only_known_moves
-from hpsearch.testing.journal import JournalEntry
-from hpsearch.testing.numbers import best_is_best, numbers_are_finite
-from hpsearch.testing.points import grid_points_once, points_follow_from_the_seed
+from tests.invariants.acknowledgements import nothing_acknowledged_is_lost, one_acknowledged_result_each
+from tests.invariants.audit import TrialFacts
+from tests.invariants.facts import Facts, Violation, gather, name
+from tests.invariants.histories import only_known_moves
+from tests.invariants.journal import JournalEntry
+from tests.invariants.numbers import best_is_best, numbers_are_finite
+from tests.invariants.points import grid_points_once, points_follow_from_the_seed
 
 __all__ = ["Violation", "check"]
 
