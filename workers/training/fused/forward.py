@@ -161,9 +161,11 @@ def train(
 
 def _batch_normalised(x: Any, layer: Layer, on: Any, row_weights: Any) -> tuple[Any, tuple[Any, Any]]:
     normal, mean, variance = batch_normalised(x, layer.gamma, layer.beta, row_weights, epsilon=BATCH_NORM_EPSILON)
+    # Keras writes two products; see `rules` why there is only one here.
+    pull = 1.0 - BATCH_NORM_MOMENTUM
     moved = (
-        tf.where(on, layer.mean * BATCH_NORM_MOMENTUM + mean * (1.0 - BATCH_NORM_MOMENTUM), layer.mean),
-        tf.where(on, layer.variance * BATCH_NORM_MOMENTUM + variance * (1.0 - BATCH_NORM_MOMENTUM), layer.variance),
+        tf.where(on, layer.mean + (mean - layer.mean) * pull, layer.mean),
+        tf.where(on, layer.variance + (variance - layer.variance) * pull, layer.variance),
     )
     return tf.where(on, normal, x), moved
 

@@ -1,11 +1,14 @@
 """The seven optimisers as one update formula: each is a column of coefficients.
 
-    m' = m + (gradient_in * g - moment_out * m)
-    v' = v + (square_in * g² - square_out * v)
-    w' = w * (1 - shrink) - (moment_scale * m' + gradient_scale * g) / (sqrt(v' + inside) + outside)
+    m' = m + pull * (aim * g - m)
+    v' = v + square_pull * (g² - (v if square_fades))
+    w' = w - shrink * w - scale * (m' + look_ahead * (m' - m) if by_moment else g) / (sqrt(v' + inside) + outside)
 
-where `moment_scale` of adam and adamw is `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t. Constants are Keras's,
-and so is their rounding: where Keras casts a Python number to the type of a weight, float32 lies between (`_single`).
+where `scale` of adam and adamw is `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t. Constants are Keras's, and so
+is their rounding: where Keras casts a Python number to the type of a weight, float32 lies between (`_single`).
+
+No sum has two products: a compiler could contract either of them with the addition, and would choose otherwise in packs
+of another size, so that a member's last bits depended on its neighbours.
 """
 
 from __future__ import annotations
@@ -30,13 +33,14 @@ class Rule:
     """Coefficients of one member in one epoch.
 
     Attributes:
-        gradient_in: Of the gradient in the first moment.
-        moment_out: Share of the first moment forgotten each step.
-        square_in: Of the squared gradient in the second moment.
-        square_out: Share of the second moment forgotten each step.
-        moment_scale: Of the first moment in the step, but for bias correction.
+        pull: Share of the way the first moment goes to its aim each step.
+        aim: Where the first moment would settle, per gradient.
+        look_ahead: Nesterov's share of the moment's change.
+        by_moment: 1 if steps are made of the first moment, 0 if of the gradient.
+        square_pull: Share of the way the second moment goes each step.
+        square_fades: 1 if the second moment forgets, 0 if it only adds up.
+        scale: Of the step, but for bias correction.
         corrected_scale: The same, times the bias correction.
-        gradient_scale: Of the gradient itself in the step.
         inside: Added to the second moment under the root.
         outside: Added to the root.
         beta_1: Of the bias correction; 0 switches it off.
@@ -45,13 +49,14 @@ class Rule:
         l2: Factor of the squared kernels in the loss.
     """
 
-    gradient_in: float = 0.0
-    moment_out: float = 0.0
-    square_in: float = 0.0
-    square_out: float = 0.0
-    moment_scale: float = 0.0
+    pull: float = 0.0
+    aim: float = 0.0
+    look_ahead: float = 0.0
+    by_moment: float = 0.0
+    square_pull: float = 0.0
+    square_fades: float = 0.0
+    scale: float = 0.0
     corrected_scale: float = 0.0
-    gradient_scale: float = 0.0
     inside: float = 1.0
     outside: float = 0.0
     beta_1: float = 0.0
@@ -81,27 +86,27 @@ def rule_of(config: MlpConfig, rate: float) -> Rule:
     momentum = _single(config.momentum)
     match config.optimizer:
         case "sgd":
-            return Rule(gradient_scale=rate, l2=l2)
-        case "momentum":
-            return Rule(gradient_in=-rate, moment_out=1 - momentum, moment_scale=-1.0, l2=l2)
-        case "nesterov":
+            return Rule(scale=rate, l2=l2)
+        case "momentum" | "nesterov":
             return Rule(
-                gradient_in=-rate,
-                moment_out=1 - momentum,
-                moment_scale=-momentum,
-                gradient_scale=rate,
+                pull=1 - momentum,
+                aim=-rate / (1 - momentum),
+                look_ahead=momentum if config.optimizer == "nesterov" else 0.0,
+                by_moment=1.0,
+                scale=-1.0,
                 l2=l2,
             )
         case "adagrad":
-            return Rule(square_in=1.0, gradient_scale=rate, inside=_EPSILON, l2=l2)
+            return Rule(square_pull=1.0, scale=rate, inside=_EPSILON, l2=l2)
         case "rmsprop":
-            return Rule(square_in=1 - _RHO, square_out=1 - _RHO, gradient_scale=rate, inside=_EPSILON, l2=l2)
+            return Rule(square_pull=1 - _RHO, square_fades=1.0, scale=rate, inside=_EPSILON, l2=l2)
         case "adam" | "adamw":
             return Rule(
-                gradient_in=1 - _BETA_1,
-                moment_out=1 - _BETA_1,
-                square_in=1 - _BETA_2,
-                square_out=1 - _BETA_2,
+                pull=1 - _BETA_1,
+                aim=1.0,
+                by_moment=1.0,
+                square_pull=1 - _BETA_2,
+                square_fades=1.0,
                 corrected_scale=rate,
                 inside=0.0,
                 outside=_EPSILON,

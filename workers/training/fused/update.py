@@ -36,26 +36,27 @@ def updated(
     rule = {name: rules[position][:, None, None] for position, name in enumerate(NAMES)}
     t = steps[:, None, None]
     correction = tf.sqrt(1.0 - tf.pow(rule["beta_2"], t)) / (1.0 - tf.pow(rule["beta_1"], t))
-    moment_scale = rule["moment_scale"] + rule["corrected_scale"] * correction
+    scale = rule["scale"] + rule["corrected_scale"] * correction
     kernels = _kernels(key)
-    new_weights, first, second = [], [], []
+    new_weights, first, second = [], list[Any](), list[Any]()
     for position, (weight, raw) in enumerate(zip(weights, gradients, strict=True)):
         decays = position in kernels
         gradient = raw + 2.0 * rule["l2"] * weight if decays and key.traits.l2 else raw
-        step = rule["gradient_scale"] * gradient
+        step = gradient
         if key.traits.first:
-            m = moments.first[position]
-            m = m + (rule["gradient_in"] * gradient - rule["moment_out"] * m)
+            before = moments.first[position]
+            m = before + rule["pull"] * (rule["aim"] * gradient - before)
             first.append(m)
-            step = moment_scale * m + step
+            step = tf.where(rule["by_moment"] > 0, m + rule["look_ahead"] * (m - before), gradient)
         squares = rule["inside"]
         if key.traits.second:
             v = moments.second[position]
-            v = v + (rule["square_in"] * tf.square(gradient) - rule["square_out"] * v)
+            faded = tf.where(rule["square_fades"] > 0, v, tf.zeros_like(v))
+            v = v + rule["square_pull"] * (tf.square(gradient) - faded)
             second.append(v)
             squares = v + squares
         # Divided even where that is by 1, so that a member's last bits do not depend on its neighbours' optimisers.
-        step = step / (tf.sqrt(squares) + rule["outside"])
+        step = scale * step / (tf.sqrt(squares) + rule["outside"])
         new_weights.append((weight - weight * rule["shrink"] if decays else weight) - step)
     return new_weights, Moments(first, second)
 

@@ -1,0 +1,289 @@
+"""Training the same trials twice, fused and by plain Keras, and how far the two are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import sklearn.datasets
+
+from hpsearch.data.table import Table
+from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
+from hpsearch.domain.metrics import DEFAULT_METRIC, Direction, Task, direction_of
+from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.study import Split
+from hpsearch.domain.training import Training
+from hpsearch.domain.trial import Params
+from workers.training.fit import Recipe, fit
+from workers.training.fused.fold_data import FoldData, device_fold
+from workers.training.fused.member import Member
+from workers.training.fused.pack import Pack
+from workers.training.fused.program import Program
+from workers.training.fused.slots import Arrays
+from workers.training.fused.stacked_scores import Metrics
+from workers.training.fused.traits import Mode, ProgramKey, Traits, padded_width
+from workers.training.network import DType
+from workers.training.rows import StudyRows, as_float32
+from workers.training.schedule import Schedule
+from workers.training.watch import Watch
+
+_LOADERS: dict[str, Any] = {
+    "iris": sklearn.datasets.load_iris,
+    "digits": sklearn.datasets.load_digits,
+    "breast_cancer": sklearn.datasets.load_breast_cancer,
+    "diabetes": sklearn.datasets.load_diabetes,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One trial to train both ways.
+
+    Attributes:
+        params: Its parameters.
+        seed: Its seed.
+        training: Limits and schedules.
+    """
+
+    params: Params
+    seed: int = 1
+    training: Training = field(default_factory=lambda: Training(max_epochs=3, early_stopping=None))
+
+    @property
+    def config(self) -> MlpConfig:
+        """The network."""
+        return MlpConfig.from_params(self.params)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What training a case came to.
+
+    Attributes:
+        history: Metrics of each epoch.
+        best_epoch: From 1.
+        stop_reason: Why it ended.
+        weights: Of the best epoch, in Keras's order.
+    """
+
+    history: tuple[Metrics, ...]
+    best_epoch: int
+    stop_reason: str | None
+    weights: Arrays
+
+
+class Bench:
+    """A small data set on which both ways can be compared, without a server.
+
+    Args:
+        name: `iris`, `digits` (multiclass), `breast_cancer` (binary) or `diabetes` (regression).
+        dtype: Of weights and computation.
+    """
+
+    def __init__(self, name: str, dtype: DType = "float64") -> None:
+        table = _table(name)
+        self.task: Task = table.profile.task
+        self.dtype: DType = dtype
+        self.metric = DEFAULT_METRIC[self.task]
+        self.rows = StudyRows(as_float32(table), self.task, Split(), dtype)
+        self.data: FoldData = device_fold(self.task, self.metric, self.rows, 0)
+        self._programs: dict[ProgramKey, Program] = {}
+
+    @property
+    def direction(self) -> Direction:
+        """Of the objective."""
+        return direction_of(self.metric)
+
+    def member(self, case: Case) -> Member:
+        """Return a case as a member of a pack."""
+        return Member(
+            case.config,
+            Schedule.of(case.config, case.training),
+            metric=self.metric,
+            direction=self.direction,
+            trial_seed=case.seed,
+            data_order_seed=0,
+            fold=0,
+            dtype=self.dtype,
+        )
+
+    def pack(self, cases: Sequence[Case], n_slots: int, *, mode: Mode = "xla", traits: Traits | None = None) -> Pack:
+        """Return a pack that holds cases of one depth, padded width and batch size, before its first epoch.
+
+        Args:
+            cases: At most `n_slots`.
+            n_slots: Of the pack.
+            mode: How its program runs.
+            traits: Of the program; what the cases need, if left out.
+        """
+        configs = [case.config for case in cases]
+        shared = {(len(config.units), padded_width(config.units), config.batch_size) for config in configs}
+        ((depth, width, batch_size),) = shared
+        for config in configs:
+            needed = Traits.of(config)
+            traits = needed if traits is None else traits | needed
+        if traits is None:
+            msg = "a pack needs a case"
+            raise ValueError(msg)
+        n_train, n_held_out = self.data.padded_rows
+        key = ProgramKey(
+            task=self.task,
+            n_inputs=self.data.n_inputs,
+            n_outputs=self.data.n_outputs,
+            n_train=n_train,
+            n_held_out=n_held_out,
+            depth=depth,
+            width=width,
+            batch_size=min(batch_size, n_train),
+            n_slots=n_slots,
+            traits=traits,
+            dtype=self.dtype,
+            mode=mode,
+        )
+        pack = Pack(self._programs.setdefault(key, Program(key)), self.data)
+        pack.admit([self.member(case) for case in cases])
+        return pack
+
+    def fused(self, cases: Sequence[Case], n_slots: int = 8, *, mode: Mode = "xla") -> list[Curve]:
+        """Return the curves of cases trained in one pack, those beyond the slots refilling freed ones."""
+        pack = self.pack(cases[:n_slots], n_slots, mode=mode, traits=union(cases))
+        members = [pack.members[slot] for slot in sorted(pack.members)]
+        later = [self.member(case) for case in cases[n_slots:]]
+        members += later
+        weights: dict[Member, Arrays] = {}
+        while pack.members:
+            pack.conclude(pack.run())
+            for slot, member in sorted(pack.members.items()):
+                if member.is_over:
+                    weights[member] = pack.best_weights(slot)()
+                    pack.release(slot)
+            if later and pack.n_free:
+                fresh, later = later[: pack.n_free], later[pack.n_free :]
+                pack.admit(fresh)
+        return [
+            Curve(tuple(member.history), member.best_epoch, member.stop_reason, weights[member]) for member in members
+        ]
+
+    def fused_by_bucket(self, cases: Sequence[Case], n_slots: int = 8) -> list[Curve]:
+        """Return the curves of any cases, those that can share a pack trained in one."""
+        buckets: dict[tuple[int, int, int], list[int]] = {}
+        for place, case in enumerate(cases):
+            config = case.config
+            buckets.setdefault((len(config.units), padded_width(config.units), config.batch_size), []).append(place)
+        curves: dict[int, Curve] = {}
+        for places in buckets.values():
+            curves |= zip(places, self.fused([cases[place] for place in places], n_slots), strict=True)
+        return [curves[place] for place in range(len(cases))]
+
+    def program_like(self, pack: Pack, n_slots: int) -> Program:
+        """Return the program of a pack of another size."""
+        key = replace(pack.key, n_slots=n_slots)
+        return self._programs.setdefault(key, Program(key))
+
+    def reference(self, case: Case) -> Curve:
+        """Return the curve of a case trained by plain Keras."""
+        recipe = Recipe(case.config, self.task, self.metric, self.direction, case.seed, self.dtype)
+        watch = Watch(
+            report=lambda _: None,
+            should_stop=lambda: False,
+            epochs_before=0,
+            fold=None,
+            trial_seed=case.seed,
+            data_order_seed=0,
+        )
+        with keras_floats(self.dtype):
+            fitted = fit(recipe, Schedule.of(case.config, case.training), self.rows.fold(0), watch)
+            weights = [np.asarray(weight) for weight in fitted.network.get_weights()]
+        return Curve(fitted.history, fitted.best_epoch, fitted.stop_reason, weights)
+
+
+@contextmanager
+def keras_floats(dtype: DType) -> Iterator[None]:
+    """Make Keras keep learning rates and optimiser slots in the type; put its own setting back afterwards."""
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+
+
+def union(cases: Sequence[Case]) -> Traits:
+    """Return what a program for all cases needs."""
+    traits = Traits.of(cases[0].config)
+    for case in cases[1:]:
+        traits |= Traits.of(case.config)
+    return traits
+
+
+def apart(left: Curve, right: Curve) -> dict[str, float]:
+    """Return the largest difference of weights, of losses and of other metrics; infinite where the epochs differ."""
+    same = (
+        len(left.history) == len(right.history)
+        and left.best_epoch == right.best_epoch
+        and left.stop_reason == right.stop_reason
+    )
+    if not same:
+        return dict.fromkeys(("weights", "loss", "metrics"), float("inf"))
+    return {
+        "weights": max(
+            float(np.abs(one - other).max())
+            for one, other in zip(_telling(left.weights), _telling(right.weights), strict=True)
+        ),
+        "loss": _largest(left, right, ("loss", "train_loss")),
+        "metrics": _largest(left, right, tuple(set(left.history[0]) - {"loss", "train_loss"})),
+    }
+
+
+def _telling(weights: Arrays) -> Arrays:
+    """Return the weights but for biases that batch normalisation takes away again.
+
+    Nothing depends on such a bias, its gradient is rounding noise, and adam makes steps of that. What counts is the
+    moving mean less the bias.
+    """
+    telling: Arrays = []
+    for place, weight in enumerate(weights):
+        is_layer = weight.ndim > 1
+        if is_layer and all(other.ndim == 1 for other in weights[place + 1 : place + 6]) and len(weights) > place + 6:
+            bias, gamma, beta, mean, variance = weights[place + 1 : place + 6]
+            telling += [weight, gamma, beta, mean - bias, variance]
+        elif is_layer:
+            telling += weights[place : place + 2]
+    return telling
+
+
+def _largest(left: Curve, right: Curve, names: tuple[str, ...]) -> float:
+    worst = 0.0
+    for one, other in zip(left.history, right.history, strict=True):
+        for name in names:
+            first, second = one[name], other[name]
+            if first is None or second is None:
+                worst = max(worst, 0.0 if first is second else float("inf"))
+            else:
+                worst = max(worst, abs(first - second) / max(1.0, abs(first)))
+    return worst
+
+
+def _table(name: str) -> Table:
+    loaded = _LOADERS[name]()
+    inputs: npt.NDArray[np.float64] = loaded.data
+    target = np.asarray(loaded.target)
+    classes = () if name == "diabetes" else tuple(str(label) for label in loaded.target_names)
+    task: Task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"  # noqa: PLR2004
+    names = [f"x{number}" for number in range(inputs.shape[1])]
+    profile = DatasetProfile(
+        n_rows=len(inputs),
+        columns=tuple(Column(name=column, kind=ColumnKind.REAL) for column in names),
+        target="target",
+        task=task,
+        classes=classes,
+        class_counts=tuple(int(count) for count in np.bincount(target)) if classes else (),
+    )
+    columns = {column: inputs[:, number] for number, column in enumerate(names)}
+    kind = np.float64 if task == "regression" else np.int64
+    return Table(profile, columns, target.astype(kind), len(inputs), name)
