@@ -80,6 +80,15 @@ imports: $(STAMP)  ## Check which room imports which.
 benchmarks: $(STAMP)  ## Measure requests per second on both databases.
 	$(BIN)/python benchmarks/http.py $(ARGS)
 
+.PHONY: chaos
+chaos: $(STAMP)  ## Kill everything, thirteen ways, on both databases (ARGS="--seeds 20", or "C1 --seed 7").
+	$(BIN)/python -m tests.chaos $(if $(filter C%,$(ARGS)),,all) $(ARGS)
+
+.PHONY: soak
+soak: $(STAMP)  ## 20,000 trials on PostgreSQL and 10,000 on SQLite while everything is killed; takes an hour.
+	$(BIN)/python -m tests.chaos.soak --database postgresql $(ARGS)
+	$(BIN)/python -m tests.chaos.soak --database sqlite --trials 10000 $(ARGS)
+
 .PHONY: wheel
 wheel: $(STAMP)  ## Build the wheel and the source distribution into dist/.
 	$(BIN)/python -m uv build --no-build-isolation --python $(BIN)/python --out-dir dist

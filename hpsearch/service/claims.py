@@ -28,7 +28,9 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         ctx.signals.wish(request.max_trials)
         return ClaimReply(lease_s=ctx.settings.lease_s)
     with ctx.store.write() as tx:
-        worker = fleet.identify(tx, caller, worker_id)
+        # Rows are locked in the order study, trial, worker everywhere else. Only a claim may begin with its worker,
+        # because it waits for nothing more; so the same claim again waits here until the first is committed.
+        worker = fleet.identify(tx, caller, worker_id, lock=True)
         rows, known = tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)
         room = 0
         if not known and worker.state == fleet.ACTIVE and not tx.workers.quarantined(worker):
@@ -47,7 +49,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
                 ]
             )
         reply = _reply(ctx, tx, rows)
-        tx.workers.seen(worker)  # last: rows are locked in the order study, trial, worker everywhere
+        tx.workers.seen(worker)
     if len(rows) < room:
         ctx.signals.wish(room - len(rows))
     if rows and not known:

@@ -34,14 +34,14 @@ def register(ctx: Context, caller: Caller, request: RegisterRequest) -> Register
     return RegisterReply(worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s)
 
 
-def identify(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
-    """Return the worker a request speaks for.
+def identify(tx: Transaction, caller: Caller, worker_id: str, *, lock: bool = False) -> WorkerRecord:
+    """Return the worker a request speaks for, held until the transaction ends if so wanted.
 
     Raises:
         NotFoundError: It was never registered here.
         ForbiddenError: It was registered with another token.
     """
-    worker = tx.workers.get(worker_id)
+    worker = tx.workers.get(worker_id, lock=lock)
     if worker.token_uid != caller.token_id and not caller.is_admin:
         msg = f"worker {worker_id} was registered with another token; register a worker of your own"
         raise ForbiddenError(msg, code="worker.foreign")

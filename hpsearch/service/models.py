@@ -11,7 +11,7 @@ from hpsearch.service import fleet
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.datasets import StoredFile
 from hpsearch.service.definitions import definition_of
-from hpsearch.storage.records import ModelRecord, StudyRecord
+from hpsearch.storage.records import ModelRecord, QueuedTrial, StudyRecord
 from hpsearch.storage.store import Transaction
 
 
@@ -23,24 +23,33 @@ def put(ctx: Context, caller: Caller, worker_id: str, trial_id: str, attempt: in
         ForbiddenError: The attempt belongs to another worker.
         StaleAttemptError: The attempt is not the current one.
     """
-    with ctx.store.write() as tx:
-        worker = fleet.identify(tx, caller, worker_id)
-        trial = tx.queue.look_up([trial_id]).get(trial_id)
-        if trial is None:
-            msg = f"there is no trial {trial_id!r}"
-            raise NotFoundError(msg, code="trial.not_found")
-        # A lapsed attempt nobody else took may still deliver: its report will revive it.
-        if trial.attempt != attempt or trial.state not in (TrialState.RUNNING, TrialState.WAITING):
-            msg = f"attempt {attempt} is not running: the trial is {trial.state} at attempt {trial.attempt}"
-            raise StaleAttemptError(msg)
-        if trial.worker_id != worker.id:
-            msg = f"attempt {attempt} of trial {trial_id} belongs to another worker"
-            raise ForbiddenError(msg, code="trial.foreign")
+    with ctx.store.read() as tx:
+        _check_current(tx, caller, worker_id, trial_id, attempt)
     blob = ctx.blobs.put_file(path)
-    record = ModelRecord(trial.id, attempt, blob.digest, blob.size_bytes)
     with ctx.store.write() as tx:
+        # Once more, and held: the trial may have ended or gone while the file was written.
+        trial = _check_current(tx, caller, worker_id, trial_id, attempt, lock=True)
+        record = ModelRecord(trial.id, attempt, blob.digest, blob.size_bytes)
         tx.models.put(record, tx.at)
     return record
+
+
+def _check_current(
+    tx: Transaction, caller: Caller, worker_id: str, trial_id: str, attempt: int, *, lock: bool = False
+) -> QueuedTrial:
+    worker = fleet.identify(tx, caller, worker_id)
+    trial = tx.queue.look_up([trial_id], lock=lock).get(trial_id)
+    if trial is None:
+        msg = f"there is no trial {trial_id!r}"
+        raise NotFoundError(msg, code="trial.not_found")
+    # A lapsed attempt nobody else took may still deliver: its report will revive it.
+    if trial.attempt != attempt or trial.state not in (TrialState.RUNNING, TrialState.WAITING):
+        msg = f"attempt {attempt} is not running: the trial is {trial.state} at attempt {trial.attempt}"
+        raise StaleAttemptError(msg)
+    if trial.worker_id != worker.id:
+        msg = f"attempt {attempt} of trial {trial_id} belongs to another worker"
+        raise ForbiddenError(msg, code="trial.foreign")
+    return trial
 
 
 def of_study(ctx: Context, study_id: str) -> StoredFile:
@@ -109,7 +118,7 @@ def drop_beaten(ctx: Context, study_id: int) -> int:
         if study is None:
             return 0
         kept = max(1, definition_of(study).confirm.top_k)
-        safe = {*tx.trials.best_ids(study_id, kept), *(trial.id for trial in tx.queue.open_of(study_id))}
+        safe = {*tx.trials.best_ids(study_id, kept), *(one.id for one in tx.queue.open_of(study_id, lock=False))}
         if study.best_trial_id is not None:
             safe.add(study.best_trial_id)
         refits = {trial.trial_id for trial in tx.trials.of_kind(study_id, TrialKind.REFIT)}

@@ -91,8 +91,8 @@ def is_due(tx: Transaction, study: StudyRecord) -> bool:
 
 
 def _drop_waiting_search(tx: Transaction, study: StudyRecord) -> None:
-    for trial in tx.queue.open_of(study.id):
-        if trial.state == TrialState.WAITING and trial.kind == TrialKind.SEARCH:
+    for trial in tx.queue.free_of(study.id):
+        if trial.kind == TrialKind.SEARCH:
             cancel_trial(tx, study, trial, why=study.end_reason or "the search is over")
 
 

@@ -268,21 +268,26 @@ def enqueue(
     """
     mark = fingerprint([study_id, request.model_dump(mode="json")])
     with ctx.store.write() as tx:
+        study = tx.studies.lock_uid(study_id)  # first: the same request at the same time waits here
         if idempotency_key is not None:
             known = tx.studies.remembered_request(token_uid=caller.token_id, key=idempotency_key)
-            if known is not None and known[0] != mark:
-                msg = f"Idempotency-Key {idempotency_key!r} was used with another body; choose a new key"
-                raise InvalidInputError(msg, code="idempotency_key.reused")
-            if known is not None:
+            if known is not None and known[0] == mark:
                 return tx.trials.get(known[1])
-        study = tx.studies.lock_uid(study_id)
+            if known is not None:
+                raise _reused(idempotency_key)
         trial = tx.trials.by_id(_enqueue_locked(tx, study, request))
-        if idempotency_key is not None:
-            tx.studies.remember_request(
-                token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=trial.trial_id, at=tx.at
-            )
+        log(tx, "trial.enqueued", study, trial.trial_id, number=trial.number)
+        if idempotency_key is not None and not tx.studies.remember_request(
+            token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=trial.trial_id, at=tx.at
+        ):
+            raise _reused(idempotency_key)
     _wake(ctx, study_id)
     return trial
+
+
+def _reused(key: str) -> InvalidInputError:
+    msg = f"Idempotency-Key {key!r} was used with another body; choose a new key"
+    return InvalidInputError(msg, code="idempotency_key.reused")
 
 
 def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest) -> int:

@@ -42,17 +42,16 @@ def create(
             if known is not None:
                 return view(tx, known)
     resolution = resolve(ctx, definition)
+    uid = new_uid()
     with ctx.store.write() as tx:
-        if idempotency_key is not None:
+        # First of all: the same request at the same time waits here, and then finds what this one made.
+        if idempotency_key is not None and not tx.studies.remember_request(
+            token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=uid, at=tx.at
+        ):
             known = _made_before(tx, caller, idempotency_key, mark)
             if known is not None:
                 return view(tx, known)
-        study = _insert(tx, caller, definition, resolution, mark)
-        if idempotency_key is not None:
-            tx.studies.remember_request(
-                token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=study.uid, at=tx.at
-            )
-        created = view(tx, study)
+        created = view(tx, _insert(tx, caller, definition, resolution, uid=uid, mark=mark))
     ctx.signals.fill_needed.set()
     ctx.signals.work()
     return created
@@ -69,9 +68,8 @@ def _made_before(tx: Transaction, caller: Caller, key: str, mark: str) -> StudyR
 
 
 def _insert(
-    tx: Transaction, caller: Caller, definition: StudyDefinition, resolution: Resolution, mark: str
+    tx: Transaction, caller: Caller, definition: StudyDefinition, resolution: Resolution, *, uid: str, mark: str
 ) -> StudyRecord:
-    uid = new_uid()
     study_id = tx.studies.add(
         {
             "uid": uid,

@@ -133,6 +133,9 @@ class GroupWriter:
             group.error = error
         finally:
             try:
+                if group.error is not None:
+                    # A commit that failed may leave its transaction open: the next group must not inherit it.
+                    group.connection.invalidate()
                 group.connection.close()
             finally:
                 group.ended.set()

@@ -276,22 +276,30 @@ class Queue:
 
         When the clock was set back, what has been written since is already in its new time and stays.
         """
-        moved = 0
+        self._take(literal_column("trial.state IN ('WAITING', 'RUNNING')"))
+        moved: list[int] = []
         for column, condition in (
-            (worker.c.quarantined_until, worker.c.quarantined_until.is_not(None)),
-            (trial.c.available_at, literal_column("trial.state = 'WAITING'")),
             (trial.c.lease_expires_at, literal_column("trial.state = 'RUNNING'")),
+            (trial.c.available_at, literal_column("trial.state = 'WAITING'")),
+            (worker.c.quarantined_until, worker.c.quarantined_until.is_not(None)),
         ):
             statement = update(column.table).where(condition).values({column: column + seconds})
             if seconds < 0:
                 statement = statement.where(column > self._now - seconds / 2)
-            moved = self._connection.execute(statement).rowcount
-        return moved
+            moved.append(self._connection.execute(statement).rowcount)
+        return moved[0]
+
+    def _take(self, condition: ColumnElement[bool]) -> None:
+        """Lock trials in order of their ids, before a statement that would take them in any order."""
+        if self._connection.dialect.name == "postgresql":
+            statement = select(trial.c.id).where(condition).order_by(trial.c.id)
+            self._connection.execute(statement.with_for_update(key_share=True)).all()
 
     def hold(self, study_id: int, *, held: bool) -> None:
         """Keep a study's waiting trials from being claimed, or let them go."""
-        statement = update(trial).where(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"))
-        self._connection.execute(statement.values(held=held))
+        mine = and_(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"))
+        self._take(mine)
+        self._connection.execute(update(trial).where(mine).values(held=held))
 
     def hurry(self, trial_id: int) -> bool:
         """Put a waiting trial before all others of its priority; return whether it was waiting."""
@@ -300,15 +308,31 @@ class Queue:
 
     def prioritise(self, study_id: int, priority: int) -> None:
         """Give a study's open trials another priority."""
-        statement = update(trial).where(
-            trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')")
-        )
-        self._connection.execute(statement.values(precedence=-priority))
+        mine = and_(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
+        self._take(mine)
+        self._connection.execute(update(trial).where(mine).values(precedence=-priority))
 
-    def open_of(self, study_id: int) -> list[QueuedTrial]:
-        """Return a study's waiting and running trials, held until the transaction ends: nobody claims one meanwhile."""
+    def open_of(self, study_id: int, *, lock: bool = True) -> list[QueuedTrial]:
+        """Return a study's waiting and running trials.
+
+        Args:
+            study_id: Internal id.
+            lock: Hold them until the transaction ends, so that nobody claims or takes one back meanwhile.
+        """
         statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
-        statement = statement.order_by(trial.c.id).with_for_update(key_share=True, of=trial)
+        statement = statement.order_by(trial.c.id)
+        if lock:
+            statement = statement.with_for_update(key_share=True, of=trial)
+        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
+
+    def free_of(self, study_id: int) -> list[QueuedTrial]:
+        """Return a study's waiting trials, held until the transaction ends.
+
+        Rows that another transaction holds are passed over: they are being claimed or taken back. So this may be asked
+        while other trials are held already, and waits for nobody.
+        """
+        statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"))
+        statement = statement.order_by(trial.c.id).with_for_update(skip_locked=True, key_share=True, of=trial)
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
 
     def running_of_worker(self, worker_id: int) -> list[QueuedTrial]:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
@@ -146,6 +147,9 @@ class StudyRepository:
 
     def delete(self, study_id: int) -> None:
         """Delete a study with its trials, results, measurements and events."""
+        mine = select(trial.c.id).where(trial.c.study_id == study_id)
+        # In order of ids, as a late report takes them.
+        self._connection.execute(mine.order_by(trial.c.id).with_for_update()).all()
         self._connection.execute(delete(event).where(event.c.study_id == study_id))
         self._connection.execute(delete(trial).where(trial.c.study_id == study_id))
         self._connection.execute(delete(study).where(study.c.id == study_id))
@@ -155,13 +159,17 @@ class StudyRepository:
         statement = select(func.count()).select_from(study.join(dataset)).where(dataset.c.uid == dataset_uid)
         return int(self._connection.execute(statement).scalar_one())
 
-    def remember_request(self, *, token_uid: str, key: str, fingerprint: str, object_uid: str, at: datetime) -> None:
-        """Keep what a creation with an Idempotency-Key made."""
-        self._connection.execute(
-            insert(idempotency).values(
-                token_uid=token_uid, key=key, fingerprint=fingerprint, object_uid=object_uid, created_at=at
-            )
-        )
+    def remember_request(self, *, token_uid: str, key: str, fingerprint: str, object_uid: str, at: datetime) -> bool:
+        """Keep what a creation with an Idempotency-Key makes; return False when the key is taken.
+
+        Waits for another creation with the same key that has not been committed yet.
+        """
+        insert_ = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
+        values = {
+            "token_uid": token_uid, "key": key, "fingerprint": fingerprint, "object_uid": object_uid, "created_at": at,
+        }  # fmt: skip
+        statement = insert_(idempotency).values(values).on_conflict_do_nothing().returning(idempotency.c.key)
+        return self._connection.execute(statement).first() is not None
 
     def remembered_request(self, *, token_uid: str, key: str) -> tuple[str, str] | None:
         """Return the fingerprint and the object of an earlier creation with this key, or None."""

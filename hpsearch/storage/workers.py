@@ -15,6 +15,7 @@ from hpsearch.storage.tables import trial, worker
 
 _COLUMNS = columns_of(WorkerRecord, worker)
 _GET: Final = select(*_COLUMNS).where(worker.c.uid == bindparam("wanted"))
+_LOCK: Final = _GET.with_for_update(key_share=True)
 _SUCCESS: Final = (
     update(worker)
     .where(worker.c.id == bindparam("by_worker"))
@@ -44,13 +45,13 @@ class WorkerRepository:
             insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **values})
         )
 
-    def get(self, uid: str) -> WorkerRecord:
-        """Return one worker.
+    def get(self, uid: str, *, lock: bool = False) -> WorkerRecord:
+        """Return one worker, held until the transaction ends if so wanted.
 
         Raises:
             NotFoundError: There is none of that id.
         """
-        row = self._connection.execute(_GET, {"wanted": uid}).first()
+        row = self._connection.execute(_LOCK if lock else _GET, {"wanted": uid}).first()
         if row is None:
             msg = f"there is no worker {uid!r}; register again"
             raise NotFoundError(msg, code="worker.not_found")

@@ -21,7 +21,7 @@ from tests.postgres import PostgresServer
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Runs chaos scenarios by hand.")
     parser.add_argument("scenarios", nargs="+", help="C1 to C13, or all")
     parser.add_argument("--seed", type=int, help="of the first run; drawn if left out with a single run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each scenario, with rising seeds")
@@ -49,9 +49,9 @@ def _one(name: str, kind: Kind, seed: int, server: PostgresServer | None, option
 def _show(name: str, kind: str, seed: int, report: Report) -> None:
     figures = ", ".join(f"{value} {what}" for what, value in report.figures.items())
     verdict = "ok    " if report.passed else "FAILED"
-    run = f"{name:<4} {kind:<11} seed {seed:<6} {verdict} {report.seconds:6.1f} s"
-    stalled = f"the machine stood still for {report.stalled_s:.2f} s at most"
-    print(f"{run}  {len(report.violations)} violations  {figures}; {stalled}", flush=True)
+    counted = f"{len(report.violations)} violations, {figures}"
+    print(f"{name:<4} {kind:<11} seed {seed:<6} {verdict} {report.seconds:6.1f} s  {counted}; "
+          f"the machine stood still for {report.stalled_s:.2f} s at most", flush=True)  # fmt: skip
     for sentence in (*report.complaints, *report.violations[:20]):
         print(f"    {sentence}")
     if not report.passed:

@@ -37,7 +37,7 @@ class Askers:
         token: Theirs.
         seed: Decides how much each asks for.
         enqueue_to: Study to which each also enqueues points now and then; None for none.
-        enqueued: Public ids of the trials made of those points.
+        n_enqueued: Points that were taken.
         n_unknown: Requests sent again because their outcome was unknown.
         counts: Of answers to reports, by status.
     """
@@ -47,7 +47,7 @@ class Askers:
     token: str
     seed: int
     enqueue_to: str | None = None
-    enqueued: set[str] = field(default_factory=set)
+    n_enqueued: int = 0
     n_unknown: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -109,9 +109,9 @@ class Askers:
         with suppress(ConflictError, InvalidStudyError):
             key = uuid.uuid4().hex
             study_id = str(self.enqueue_to)
-            made = self._surely(lambda: client.studies.enqueue(study_id, trial.params, idempotency_key=key))
+            self._surely(lambda: client.studies.enqueue(study_id, trial.params, idempotency_key=key))
             with self._guard:
-                self.enqueued.add(made.trial_id)
+                self.n_enqueued += 1
 
     def _surely(self, call: Callable[[], Result]) -> Result:
         """Send the identical request until it is answered."""

@@ -1,4 +1,4 @@
-"""Enqueuing clients: they give a paused study points without end, so that a dying database takes commits along."""
+"""Enqueuing clients: they write to a paused study without pause, so that a database that dies has commits in hand."""
 
 from __future__ import annotations
 

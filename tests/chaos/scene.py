@@ -50,7 +50,6 @@ class Scene:
         complaints: What was expected and did not happen; a run without any has passed.
         figures: What was counted and measured, for the table.
         disk: The small disk the database lies on; None for the disk of the folder.
-        enqueued: Public ids of trials whose points were asked for, and follow from no seed.
         objective: Whether results are the stub's, so that each can be recomputed.
     """
 
@@ -62,7 +61,6 @@ class Scene:
     complaints: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     disk: Path | None = None
-    enqueued: set[str] = field(default_factory=set)
     objective: bool = True
     replicas: list[Replica] = field(default_factory=list)
     fleets: list[Fleet] = field(default_factory=list)
@@ -119,12 +117,11 @@ class Scene:
     @contextmanager
     def proxied(self) -> Iterator[FaultProxy]:
         """Yield a proxy before all servers."""
-
-        def ports() -> list[int]:
-            return [replica.port for replica in self.replicas]
-
-        with FaultProxy(ports, random.Random(self.rng.random())) as proxy:
+        with FaultProxy(self._ports, random.Random(self.rng.random())) as proxy:
             yield proxy
+
+    def _ports(self) -> list[int]:
+        return [replica.port for replica in self.replicas]
 
     def client(self) -> Client:
         """Return a client of the first server, patient enough for its restarts."""

@@ -24,14 +24,10 @@ _SHIFTABLE_CLOCK: Final = (
     "CREATE SCHEMA chaos",
     "CREATE TABLE chaos.shift (seconds double precision NOT NULL)",
     "INSERT INTO chaos.shift VALUES (0)",
-    (
-        "CREATE FUNCTION chaos.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
-        "'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT seconds FROM chaos.shift))'"
-    ),
-    (
-        "DO $$ BEGIN EXECUTE format("
-        "'ALTER DATABASE %I SET search_path = chaos, pg_catalog, public', current_database()); END $$"
-    ),
+    """CREATE FUNCTION chaos.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT seconds FROM chaos.shift))'""",
+    """DO $$ BEGIN EXECUTE format(
+    'ALTER DATABASE %I SET search_path = chaos, pg_catalog, public', current_database()); END $$""",
 )
 
 
@@ -39,8 +35,8 @@ def killed_server(scene: Scene) -> Judge:
     """C2: the server is killed every five seconds and started again."""
     n, n_kills = scene.size(300, least=24), scene.size(6, least=2)
     replica = scene.serve()
-    study = scene.create(grid(n, seed=scene.seed))
     scene.hire(scene.size(8, least=4), trial_s=0.8)
+    study = scene.create(grid(n, seed=scene.seed))
     scene.wait_for_trials(study, 1)
 
     def strike() -> None:
@@ -59,10 +55,10 @@ def killed_server(scene: Scene) -> Judge:
 
 def outage(scene: Scene) -> Judge:
     """C12: all servers are away for three leases."""
-    n, n_workers = scene.size(100, least=10), scene.size(8, least=4)
+    n, n_workers = scene.size(100, least=8), scene.size(8, least=4)
     scene.serve(2 if scene.place.kind == "postgresql" and scene.scale >= 1 else 1)
-    study = scene.create(grid(n, seed=scene.seed))
     scene.hire(n_workers, trial_s=1.5)
+    study = scene.create(grid(n, seed=scene.seed))
     scene.wait_for(study, lambda seen: seen.counts["RUNNING"] == n_workers, "trial on every worker", 60)
     with scene.client() as client:
         running = {trial.trial_id for trial in client.studies.all_trials(study, state="RUNNING")}
@@ -110,7 +106,7 @@ def jumping_clocks(scene: Scene) -> Judge:
             break
         offset.write_text(json.dumps(seconds))
         if scene.place.kind == "postgresql":
-            scene.place.execute(f"UPDATE chaos.shift SET seconds = {float(seconds)}")  # noqa: S608 - a number of ours
+            scene.place.execute(f"UPDATE chaos.shift SET seconds = {seconds}")  # noqa: S608 - a number of this file
         n_jumps += 1
         time.sleep(max(1.0, 2.5 * min(1.0, scene.scale)))
         if scene.place.kind == "sqlite" and n_jumps == 1:

@@ -20,8 +20,8 @@ def killed_workers(scene: Scene) -> Judge:
     """C1: a random worker is killed every half second."""
     n, n_kills = scene.size(300, least=24), scene.size(60, least=6)
     scene.serve()
-    study = scene.create(grid(n, seed=scene.seed))
     fleet = scene.hire(scene.size(8, least=4), trial_s=0.5)
+    study = scene.create(grid(n, seed=scene.seed))
     scene.wait_for_trials(study, 1)
 
     def strike() -> None:
@@ -54,8 +54,8 @@ def frozen_workers(scene: Scene) -> Judge:
     n, n_freezes = scene.size(200, least=24), scene.size(20, least=4)
     n_workers = scene.size(8, least=4)
     scene.serve()
-    study = scene.create(grid(n, seed=scene.seed))
     fleet = scene.hire(n_workers, trial_s=0.8)
+    study = scene.create(grid(n, seed=scene.seed))
     scene.wait_for(study, lambda seen: seen.counts["RUNNING"] == n_workers, "trial on every worker", 60)
     frozen: deque[tuple[float, Member]] = deque()
     for _ in range(n_freezes):
@@ -98,9 +98,9 @@ def poison(scene: Scene) -> Judge:
     kinds = ("kill", "slay") if scene.scale >= 1 else ("kill",)
     poisons = dict(zip(kinds, scene.rng.sample(list(rates), len(kinds)), strict=True))
     scene.serve()
-    study = scene.create(definition)
     faults = ",".join(f"{kind}:learning_rate={rate}" for kind, rate in poisons.items())
     fleet = scene.hire(4, trial_s=0.2, environment={"HPSEARCH_STUB_FAULTS": faults}, mortal=True)
+    study = scene.create(definition)
     deadline_s = time.monotonic() + 90 * scene.patience
     while not scene.is_over(study) and time.monotonic() < deadline_s:
         fleet.replace_dead()

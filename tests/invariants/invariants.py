@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from hpsearch.domain.lifecycle import FINISHED, OPEN, STUDY_FINAL, EndReason, StudyState, TrialState
@@ -52,7 +52,6 @@ def check(
     *,
     journal: Iterable[JournalEntry] = (),
     objective: Callable[[Params], float] | None = None,
-    enqueued: Collection[str] = (),
     all_ended: bool = False,
 ) -> list[Violation]:
     """Return every broken invariant, read in one transaction; the list is empty when all hold.
@@ -61,7 +60,6 @@ def check(
         store: The database.
         journal: What workers were told, for I4 and I11.
         objective: The exact value of a trial, for I5.
-        enqueued: Public ids of trials whose points a person chose, which follow from no seed.
         all_ended: Every study must have ended, for I10.
     """
     facts = gather(store, journal)
@@ -79,7 +77,7 @@ def check(
         *one_acknowledged_result_each(facts),
         *best_is_best(facts),
         *numbers_are_finite(facts),
-        *points_follow_from_the_seed(facts, set(enqueued)),
+        *points_follow_from_the_seed(facts),
         *(Violation("I14", fault) for fault in facts.faults),
     ]
     return sorted(found, key=lambda violation: int(violation.invariant[1:]))

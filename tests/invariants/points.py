@@ -42,23 +42,28 @@ def grid_points_once(facts: Facts) -> Iterator[Violation]:
             yield Violation("I2", f"study {study.id}: {grid.size - len(times)} grid points were never tried")
 
 
-def points_follow_from_the_seed(facts: Facts, enqueued: set[str]) -> Iterator[Violation]:
+def points_follow_from_the_seed(facts: Facts) -> Iterator[Violation]:
     """I13: seeds, random points and the order of a grid are those of an undisturbed run."""
     for study in facts.studies.values():
         search = _search(facts, study)
+        asked = {trial.uid for trial in search if _was_asked_for(facts, trial)}
         seed = definition_of(study).algorithm.seed
         for trial in search:
             if trial.seed != derived_seed(seed, "search", trial.search_index):
                 yield Violation("I13", f"{name(trial)}: its seed does not follow from the study's")
         expected = _expected_points(study, len(search))
-        if definition_of(study).algorithm.kind == "grid" and enqueued:
+        if definition_of(study).algorithm.kind == "grid" and asked:
             continue  # a point somebody asked for leaves the order early
         for trial in search:
             index = trial.search_index
-            if expected is None or trial.uid in enqueued or index is None or index >= len(expected):
+            if expected is None or trial.uid in asked or index is None or index >= len(expected):
                 continue
             if trial.params != expected[index]:
                 yield Violation("I13", f"{name(trial)}: {trial.params} instead of {expected[index]}")
+
+
+def _was_asked_for(facts: Facts, trial: TrialFacts) -> bool:
+    return any(event.kind == "trial.enqueued" for event in facts.trial_events.get(trial.uid, ()))
 
 
 def _expected_points(study: StudyRecord, n: int) -> list[Params] | None:

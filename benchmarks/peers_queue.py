@@ -1,0 +1,273 @@
+"""Exact budgets under concurrency and kills: Optuna's own storage beside ours, on the same machine in the same run.
+
+    python -m benchmarks.peers_queue [--runs 3] [--pace 1.0] [--database sqlite|postgresql] [--rows grid,kills]
+
+Three situations, each over SQLite and PostgreSQL: a grid of 100 points and a budget of 100 trials with 8 worker
+processes, and the same grid with 6 workers, one of them killed every 2 s and replaced, 29 times at most. Optuna runs as
+its documentation says: RDBStorage, GridSampler or MaxTrialsCallback, and for the kills its heartbeat with
+RetryHeartbeatStaleTrialCallback. Ours is the real server with real workers whose training is a pause just as long.
+`--pace 0.25` makes trials and pauses between kills four times as short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from hpsearch.domain.lifecycle import STUDY_FINAL
+from tests.chaos.places import Place, fresh, own_postgres
+from tests.chaos.scene import Scene
+from tests.chaos.studies import grid, search
+from tests.postgres import PostgresServer
+
+Row = Literal["grid", "budget", "kills"]
+N: Final = 100
+ROWS: Final[dict[Row, str]] = {
+    "grid": "100-point grid, 8 worker processes, no faults",
+    "budget": "budget 100, 8 worker processes",
+    "kills": "100-point grid, 6 workers, SIGKILL one every 2 s",
+}
+_WORKERS: Final[dict[Row, int]] = {"grid": 8, "budget": 8, "kills": 6}
+# Long enough at pace 1 that 29 kills, one every 2 s, fall into the search.
+_TRIAL_S: Final[dict[Row, float]] = {"grid": 0.3, "budget": 0.3, "kills": 2.5}
+_KILL_EVERY_S: Final = 2.0
+_N_KILLS: Final = 29
+_LIMIT_S: Final = 600.0
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended.
+
+    Attributes:
+        complete: Trials that completed.
+        running: Trials that stay RUNNING for ever.
+        points: Different grid points that completed; None for a search without a grid.
+        kills: Workers killed.
+        seconds: From the first worker's readiness to the end.
+    """
+
+    complete: int
+    running: int
+    points: int | None
+    kills: int
+    seconds: float
+
+
+def optuna_worker(url: str, name: str, row: Row, trial_s: float, signs: Any) -> None:
+    """Work on an Optuna study until Optuna says that it is done."""
+    warnings.simplefilter("ignore")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # The seed must be the same everywhere: it shuffles the grid, whose points the workers share by position.
+    sampler: Any = optuna.samplers.GridSampler({"x": list(range(N))}, seed=0)
+    callbacks: list[Any] = []
+    if row == "budget":
+        sampler = optuna.samplers.RandomSampler()
+        callbacks = [optuna.study.MaxTrialsCallback(N, states=(optuna.trial.TrialState.COMPLETE,))]
+    study = optuna.load_study(study_name=name, storage=_optuna_storage(url, row), sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_int("x", 0, N - 1)
+        time.sleep(trial_s)
+        return float(x)
+
+    ready, go = signs
+    ready.release()
+    go.wait()
+    study.optimize(objective, callbacks=callbacks)
+
+
+def _optuna_storage(url: str, row: Row) -> Any:
+    import optuna
+
+    if row != "kills":
+        return optuna.storages.RDBStorage(url)
+    return optuna.storages.RDBStorage(
+        url,
+        heartbeat_interval=1,
+        grace_period=3,
+        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=5),
+    )
+
+
+def run_optuna(url: str, row: Row, pace: float, rng: random.Random) -> Outcome:
+    """Run one situation with Optuna and count."""
+    warnings.simplefilter("ignore")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    name, trial_s = uuid.uuid4().hex, _TRIAL_S[row] * pace
+    storage = _optuna_storage(url, row)
+    study = optuna.create_study(study_name=name, storage=storage)
+    ready, go = _SPAWN.Semaphore(0), _SPAWN.Event()
+    processes: list[BaseProcess] = []
+
+    def hire() -> None:
+        processes.append(_SPAWN.Process(target=optuna_worker, args=(url, name, row, trial_s, (ready, go)), daemon=True))
+        processes[-1].start()
+
+    for _ in range(_WORKERS[row]):
+        hire()
+    for _ in processes:
+        assert ready.acquire(timeout=120), "a worker does not start"
+    go.set()
+    began_s = time.monotonic()
+
+    def strike() -> bool:
+        alive = [process for process in processes if process.is_alive()]
+        done = sum(t.state == optuna.trial.TrialState.COMPLETE for t in study.get_trials(deepcopy=False))
+        if not alive or done >= N:
+            return False
+        os.kill(rng.choice(alive).pid or 0, signal.SIGKILL)
+        hire()
+        return True
+
+    kills = _strike_often(strike, pace) if row == "kills" else 0
+    for process in processes:
+        process.join(_LIMIT_S)
+        if process.is_alive():
+            process.kill()
+    seconds = time.monotonic() - began_s
+    trials = study.get_trials(deepcopy=False)
+    complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    running = sum(trial.state == optuna.trial.TrialState.RUNNING for trial in trials)
+    storage.engine.dispose()
+    points = None if row == "budget" else len({trial.params["x"] for trial in complete})
+    return Outcome(len(complete), running, points, kills, seconds)
+
+
+def _strike_often(strike: Callable[[], bool], pace: float) -> int:
+    n = 0
+    due_s = time.monotonic()
+    while n < _N_KILLS:
+        due_s += _KILL_EVERY_S * pace
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        if not strike():
+            break
+        n += 1
+    return n
+
+
+def run_ours(scene: Scene, row: Row, pace: float, number: int) -> Outcome:
+    """Run one situation with a server and workers of our own and count."""
+    name = f"{row} {number}"
+    definition = search(N, seed=number, name=name) if row == "budget" else grid(N, seed=number, name=name)
+    fleet = scene.hire(_WORKERS[row], trial_s=_TRIAL_S[row] * pace)
+    while "trainer ready" not in fleet.said(fleet.members[-1]):
+        time.sleep(0.05)
+    began_s = time.monotonic()
+    study = scene.create(definition)
+
+    def strike() -> bool:
+        if scene.is_over(study):
+            return False
+        fleet.kill(fleet.choose())
+        fleet.hire()
+        return True
+
+    kills = _strike_often(strike, pace) if row == "kills" else 0
+    while not scene.is_over(study) and time.monotonic() - began_s < _LIMIT_S:
+        time.sleep(0.05)
+    seconds = time.monotonic() - began_s
+    time.sleep(2.0)  # whoever would still add a trial has the time for it
+    with scene.client() as client:
+        view = client.studies.get(study)
+        complete = list(client.studies.all_trials(study, state="COMPLETE"))
+    assert view.state in STUDY_FINAL, f"the study has not ended within {_LIMIT_S:g} s"
+    fleet.retire()
+    points = None if row == "budget" else len({tuple(sorted(trial.params.items())) for trial in complete})
+    return Outcome(view.counts["COMPLETE"], view.counts["RUNNING"], points, kills, seconds)
+
+
+@contextmanager
+def _ours(place: Place) -> Iterator[Scene]:
+    folder = Path(tempfile.mkdtemp(prefix="hpsearch-peers-"))
+    scene = Scene(0, place, folder)
+    try:
+        scene.serve()
+        yield scene
+        scene.end()
+    finally:
+        scene.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show(name: str, database: str, arm: str, outcomes: list[Outcome]) -> None:
+    def listed(values: Sequence[int | None]) -> str:
+        if None in values:
+            return "-"
+        if len(values) > 5 and len(set(values)) == 1:
+            return f"{values[0]} each of {len(values)} times"
+        return ", ".join(map(str, values))
+
+    exact = sum(one.complete == N and one.running == 0 for one in outcomes)
+    kills = f"  kills {listed([one.kills for one in outcomes])}" if any(one.kills for one in outcomes) else ""
+    seconds = sum(one.seconds for one in outcomes) / len(outcomes)
+    print(f"| {name} | {database} | {arm} | {listed([one.complete for one in outcomes])} | "
+          f"{listed([one.running for one in outcomes])} | {listed([one.points for one in outcomes])} | "
+          f"{exact} of {len(outcomes)} | {seconds:.1f} |{kills}", flush=True)  # fmt: skip
+
+
+def measure(database: str, server: PostgresServer | None, rows: list[Row], options: argparse.Namespace) -> None:
+    """Print the rows of one database."""
+    import optuna
+
+    rng = random.Random(options.seed)
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="hpsearch-optuna-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        theirs = f"sqlite:///{folder / 'optuna.sqlite3'}"
+        place = Place("sqlite")
+        if server is not None:
+            theirs = str(stack.enter_context(fresh(server)).url).replace("postgresql://", "postgresql+psycopg://")
+            place = stack.enter_context(fresh(server))
+        scene = stack.enter_context(_ours(place))
+        for row in rows:
+            peers = [run_optuna(theirs, row, options.pace, rng) for _ in range(options.runs)]
+            _show(ROWS[row], database, f"Optuna {optuna.__version__}", peers)
+            ours = [run_ours(scene, row, options.pace, i) for i in range(options.own_runs or options.runs)]
+            _show(ROWS[row], database, "hpsearch", ours)
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers_queue", description="Optuna's queue beside ours.")
+    parser.add_argument("--runs", type=int, default=3, help="of each situation, with each system")
+    parser.add_argument("--own-runs", type=int, default=None, help="of each situation with ours, if others are wanted")
+    parser.add_argument("--pace", type=float, default=1.0, help="multiplies trial times and the pauses between kills")
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--rows", default="grid,budget,kills", help=f"some of {', '.join(ROWS)}, with commas")
+    parser.add_argument("--seed", type=int, default=0, help="chooses whom to kill")
+    options = parser.parse_args()
+    rows: list[Row] = [row for row in ROWS if row in options.rows.split(",")]
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, pace {options.pace:g}")
+    print("| situation | database | system | COMPLETE | RUNNING for ever | different points | exact | seconds |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    if options.database in ("sqlite", "both"):
+        measure("SQLite", None, rows, options)
+    if options.database in ("postgresql", "both"):
+        with own_postgres() as server:
+            measure("PostgreSQL", server, rows, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

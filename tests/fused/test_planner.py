@@ -1,0 +1,114 @@
+"""Which members share a pack and how large it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hpsearch.domain.mlp import MlpConfig
+from workers.training.fused.cost import Shape, best_slots, epoch_s, least_slots
+from workers.training.fused.traits import Traits, padded_width
+
+
+def _shape(width: int = 64, n_rows: int = 1_000, depth: int = 2) -> Shape:
+    return Shape(widths=(64, *[width] * depth, 10), n_rows=n_rows, n_held_out=300, batch_size=64)
+
+
+@pytest.mark.parametrize(
+    ("units", "width"),
+    [
+        ((), 0),
+        ((1,), 64),
+        ((64, 3), 64),
+        ((10, 65), 128),
+        ((200,), 256),
+        ((257,), 384),
+        ((384,), 384),
+        ((385,), 512),
+        ((513, 700), 768),
+        ((65_536,), 65_536),
+    ],
+)
+def test_networks_are_padded_to_few_widths(units: tuple[int, ...], width: int) -> None:
+    assert padded_width(units) == width
+
+
+def test_a_program_has_what_some_member_needs() -> None:
+    plain = Traits.of(MlpConfig(units=(4,), optimizer="sgd"))
+    rich = Traits.of(MlpConfig(units=(4,), activation="tanh", dropout=0.1, optimizer="adam", weight_decay=0.1))
+    both = plain | rich
+    assert both.activations == ("relu", "tanh")
+    assert both.covers(plain)
+    assert both.covers(rich)
+    assert not plain.covers(rich)
+    assert not rich.covers(plain)
+    assert Traits.of(MlpConfig(units=(4,), optimizer="adamw", weight_decay=0.1)).l2 is False
+    assert Traits.of(MlpConfig(units=(), batch_norm=True, dropout=0.5)).batch_norm is False
+
+
+def test_an_epoch_costs_what_it_does_more_of(machine: Any) -> None:
+    assert epoch_s(machine, _shape(), 8) > epoch_s(machine, _shape(), 4)
+    assert epoch_s(machine, _shape(256), 8) > epoch_s(machine, _shape(64), 8)
+    assert epoch_s(machine, _shape(n_rows=2_000), 8) > epoch_s(machine, _shape(), 8)
+    # Eight small networks cost little more than four: the gain of packing.
+    assert epoch_s(machine, _shape(), 8) < 2 * epoch_s(machine, _shape(), 4)
+
+
+def test_few_members_get_a_small_pack(machine: Any) -> None:
+    assert best_slots(machine, _shape(), n_members=1, n_epochs=20, compiled=()) == least_slots(_shape()) == 4
+    assert best_slots(machine, _shape(), n_members=5, n_epochs=20, compiled=()) <= 8
+
+
+def test_small_networks_get_larger_packs_than_wide_ones(machine: Any) -> None:
+    small, wide = (best_slots(machine, _shape(width), n_members=500, n_epochs=20, compiled=()) for width in (64, 1_024))
+    assert small > wide
+
+
+def test_a_device_with_much_overhead_gets_large_packs(machine: Any) -> None:
+    gpu = replace(machine, kind="gpu", rate=2e13, step_s=3e-4, cache_bytes=0, memory_bytes=2**36)
+    assert best_slots(gpu, _shape(), n_members=500, n_epochs=20, compiled=()) == 512
+
+
+def test_memory_limits_a_pack(machine: Any) -> None:
+    tight = replace(machine, memory_bytes=16 * _shape(256).slot_bytes, step_s=1.0)
+    assert best_slots(tight, _shape(256), n_members=500, n_epochs=20, compiled=()) == 8
+
+
+def test_a_size_that_is_compiled_already_is_preferred(machine: Any) -> None:
+    fresh = best_slots(machine, _shape(), n_members=40, n_epochs=1, compiled=())
+    for size in (8, 16, 32):
+        assert best_slots(machine, _shape(), n_members=40, n_epochs=1, compiled=(size,)) == size
+    # But not at any price.
+    assert best_slots(machine, _shape(), n_members=40, n_epochs=1_000, compiled=(4,)) == (
+        best_slots(machine, _shape(), n_members=40, n_epochs=1_000, compiled=())
+    )
+    assert fresh in (4, 8, 16, 32, 64)
+
+
+def test_a_very_large_network_may_be_alone() -> None:
+    assert least_slots(_shape(2_048)) == 1
+
+
+def test_the_mode_is_measured_when_an_epoch_is_suspiciously_slow(machine: Any) -> None:
+    from workers.training.fused.planner import Planner
+    from workers.training.fused.verify.bench import Bench, Case
+
+    said: list[str] = []
+    planner = Planner(machine, "float32", "graph", said.append)
+    bench = Bench("iris", "float32")
+    pack = bench.pack([Case({"layers": 1, "units": 5, "batch_size": 4})], 4, mode="graph")
+    pack.conclude(pack.run())
+    before = pack.tensors()
+    shape = Shape(widths=(4, 64, 3), n_rows=90, n_held_out=30, batch_size=4)
+    planner.check_mode(pack, shape, epoch_s(machine, shape, 4))
+    assert not said
+    planner.check_mode(pack, shape, 1_000.0)
+    assert len(said) == 1
+    assert "xla" in said[0]
+    assert planner.mode in ("xla", "graph")
+    after = pack.tensors()
+    assert all((one == other).all() for one, other in zip(before["weights"], after["weights"], strict=True))
+    planner.check_mode(pack, shape, 1_000.0)
+    assert len(said) == 1
