@@ -3,7 +3,7 @@
     python -m benchmarks.http [--seconds 20] [--clients 8] [--database sqlite|postgresql|both]
 
 The server is the real one (`hpsearch serve`): tokens checked, event log on, SQLite with synchronous=FULL, PostgreSQL
-with its defaults. The clients are processes with plain http.client connections that are kept open, so that the figures
+with its defaults: every commit waits for the disk. The clients are processes with plain http.client connections that are kept open, so that the figures
 are the server's and not the client library's; both share the machine's cores. PostgreSQL is the one the tests use.
 """
 
@@ -178,8 +178,8 @@ def main() -> None:
     if options.database in ("postgresql", "both"):
         from tests.postgres import temporary_server
 
-        with temporary_server() as postgres, served(postgres.url()) as (url, token):
-            report("PostgreSQL", *measure(url, token, clients=options.clients, seconds=options.seconds))
+        with temporary_server(durable=True) as postgres, served(postgres.url()) as (url, token):
+            report("PostgreSQL (fsync)", *measure(url, token, clients=options.clients, seconds=options.seconds))
 
 
 if __name__ == "__main__":

@@ -219,9 +219,13 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def temporary_server() -> Iterator[PostgresServer]:
-    """Run a server of one's own, for tests that stop and start it."""
-    server = PostgresServer()
+def temporary_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """Run a server of one's own, for tests that stop and start it.
+
+    Args:
+        durable: Every commit waits for the disk, as PostgreSQL does by default; for measurements.
+    """
+    server = PostgresServer(options=_OPTIONS | ({"fsync": "on", "full_page_writes": "on"} if durable else {}))
     try:
         server.start()
         yield server

@@ -8,8 +8,8 @@ from typing import Final
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.service import fleet
 from hpsearch.service.context import Caller, Context
-from hpsearch.service.definitions import definition_of, resolved_of
-from hpsearch.storage.records import ClaimedRow, StudyRecord
+from hpsearch.service.definitions import facts_of
+from hpsearch.storage.records import ClaimedRow, StudyHeading
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
 
@@ -73,16 +73,16 @@ def _nothing_to_give(ctx: Context, caller: Caller, worker_id: str, request: Clai
 
 
 def _reply(ctx: Context, tx: Transaction, rows: Sequence[ClaimedRow]) -> ClaimReply:
-    studies = tx.studies.by_ids(sorted({row.study_id for row in rows})) if rows else {}
+    studies = tx.studies.headings(sorted({row.study_id for row in rows})) if rows else {}
     return ClaimReply(
         trials=tuple(_trial(row, studies[row.study_id]) for row in rows),
-        studies={study.uid: brief_of(study) for study in studies.values()},
+        studies={study.uid: _brief(tx, study) for study in studies.values()},
         lease_s=ctx.settings.lease_s,
         model_thresholds={s.uid: s.model_threshold for s in studies.values() if s.model_threshold is not None},
     )
 
 
-def _trial(row: ClaimedRow, study: StudyRecord) -> ClaimedTrial:
+def _trial(row: ClaimedRow, study: StudyHeading) -> ClaimedTrial:
     return ClaimedTrial(
         trial_id=row.uid,
         study_id=study.uid,
@@ -97,9 +97,9 @@ def _trial(row: ClaimedRow, study: StudyRecord) -> ClaimedTrial:
     )
 
 
-def brief_of(study: StudyRecord) -> StudyBrief:
+def _brief(tx: Transaction, study: StudyHeading) -> StudyBrief:
     """Return what a worker must know of a study."""
-    definition, resolved = definition_of(study), resolved_of(study)
+    definition, resolved = facts_of(tx, study.id, study.uid)
     return StudyBrief(
         study_id=study.uid,
         name=study.name,

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
-
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.request import Shape
+from hpsearch.service.recent import Recent
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-class Recent(Generic[Key, Value]):
-    """The most recently used values of a function, safe for threads."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._guard = threading.Lock()
-        self._values: OrderedDict[Key, Value] = OrderedDict()
-
-    def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """Return the kept value, or make and keep it; two threads may make it at once, and agree."""
-        with self._guard:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = make()
-        with self._guard:
-            self._values[key] = value
-            if len(self._values) > self._size:
-                self._values.popitem(last=False)
-        return value
-
 
 _definitions: Recent[str, StudyDefinition] = Recent(256)
 _resolved: Recent[str, ResolvedStudy] = Recent(256)

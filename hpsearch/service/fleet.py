@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Final
 
 from hpsearch.errors import ForbiddenError
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.ids import new_uid
+from hpsearch.service.recent import Recent
 from hpsearch.storage.records import WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page
@@ -16,6 +18,8 @@ from hpsearch.wire.workers import Device, RegisterReply, RegisterRequest, Worker
 ACTIVE: Final = "ACTIVE"
 DRAINING: Final = "DRAINING"
 DISABLED: Final = "DISABLED"
+
+_reporting: Recent[str, WorkerRecord] = Recent(4096)
 
 
 def register(ctx: Context, caller: Caller, request: RegisterRequest) -> RegisterReply:
@@ -41,9 +45,28 @@ def identify(tx: Transaction, caller: Caller, worker_id: str, *, lock: bool = Fa
         NotFoundError: It was never registered here.
         ForbiddenError: It was registered with another token.
     """
-    worker = tx.workers.get(worker_id, lock=lock)
+    return _own(caller, tx.workers.get(worker_id, lock=lock))
+
+
+def recognise(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
+    """Return the worker that reports, as `identify` does, but perhaps as it was at its last noted sign of life.
+
+    What it is and whose never changes, and a worker reports many times between two signs of life that are noted.
+
+    Raises:
+        NotFoundError: It was never registered here.
+        ForbiddenError: It was registered with another token.
+    """
+    known = _reporting.get(worker_id, lambda: tx.workers.get(worker_id))
+    if tx.workers.is_silent(known):
+        known = tx.workers.get(worker_id)
+        _reporting.put(worker_id, dataclasses.replace(known, last_seen_at=tx.at))
+    return _own(caller, known)
+
+
+def _own(caller: Caller, worker: WorkerRecord) -> WorkerRecord:
     if worker.token_uid != caller.token_id and not caller.is_admin:
-        msg = f"worker {worker_id} was registered with another token; register a worker of your own"
+        msg = f"worker {worker.uid} was registered with another token; register a worker of your own"
         raise ForbiddenError(msg, code="worker.foreign")
     return worker
 

@@ -21,6 +21,9 @@ _log = structlog.get_logger(__name__)
 
 _MAX_BEAT_S: Final = 2.0
 _FILL_S: Final = 0.5
+# Between two rounds of the filler: many results that arrive together are answered by one.
+_FILL_PAUSE_S: Final = 0.05
+_WATCH_S: Final = 0.5
 _SWEEP_S: Final = 60.0
 _TEMPORARY_S: Final = 3600.0
 # A gap between wall and steady time larger than this is a jump of the clock, not drift.
@@ -44,7 +47,7 @@ class Maintenance:
         # A worker that could not renew for a quarter of its lease still has time enough.
         self._max_silence_s = self._beat_s + ctx.settings.lease_s / 4
         self._threads: list[threading.Thread] = []
-        self._last_sweep = time.monotonic()
+        self._last_watch_s = self._last_sweep_s = time.monotonic()
         self._drift: float | None = None
 
     def start(self) -> None:
@@ -55,7 +58,7 @@ class Maintenance:
         jobs: tuple[tuple[str, Callable[[], None], float], ...] = (
             ("beat", self._beat, self._beat_s),
             ("reaper", self._reap, self._ctx.settings.reaper_s),
-            ("filler", self._fill, 0.0),
+            ("filler", self._fill, _FILL_PAUSE_S),
         )
         for name, job, period_s in jobs:
             thread = threading.Thread(target=self._repeat, args=(job, period_s), name=f"hpsearch-{name}", daemon=True)
@@ -121,9 +124,12 @@ class Maintenance:
             if self._stopping.is_set():
                 return
             fill(ctx, study_id)
-        self._watch_limits(study_ids)
-        if time.monotonic() - self._last_sweep > _SWEEP_S:
-            self._last_sweep = time.monotonic()
+        now_s = time.monotonic()
+        if now_s - self._last_watch_s > _WATCH_S:
+            self._last_watch_s = now_s
+            self._watch_limits(study_ids)
+        if now_s - self._last_sweep_s > _SWEEP_S:
+            self._last_sweep_s = now_s
             ctx.blobs.sweep_temporary(_TEMPORARY_S)
             for study_id in study_ids:
                 models.drop_beaten(ctx, study_id)

@@ -40,7 +40,7 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
         ForbiddenError: It was registered with another token.
     """
     with ctx.store.write() as tx:
-        worker = fleet.identify(tx, caller, worker_id)
+        worker = fleet.recognise(tx, caller, worker_id)
         trials = _lock(tx, request.reports)
         results: dict[int, ReportResult] = {}
         live: dict[int, _Item] = {}
@@ -80,13 +80,10 @@ def _lock(tx: Transaction, reports: Sequence[TrialReport]) -> dict[str, QueuedTr
     uids = sorted({entry.trial_id for entry in reports})
     ending = {entry.trial_id for entry in reports if entry.outcome is not None}
     if ending:
-        seen = tx.queue.look_up(uids)
-        for study_id in sorted({trial.study_id for trial in seen.values() if trial.uid in ending}):
+        for study_id in tx.queue.studies_of(sorted(ending)):
             with suppress(NotFoundError):  # deleted meanwhile, and its trials with it
                 tx.studies.lock(study_id)
-        if tx.is_alone:
-            return seen
-    return tx.queue.look_up(uids, lock=True)
+    return tx.queue.look_up(uids, lock=not tx.is_alone)
 
 
 def _result(
@@ -180,6 +177,7 @@ def _apply_all(
     results: dict[int, ReportResult] = {}
     fresh: list[tuple[int, int, int, dict[str, float | None]]] = []
     leases: dict[tuple[int, int], int] = {}
+    ending: set[int] = set()
     for position, item in live.items():
         conflict = _repeats_differ(tx, item)
         if conflict is not None:
@@ -190,8 +188,11 @@ def _apply_all(
             _revive(tx, item.trial)
         new = [m for m in item.report.measurements if m.epoch > item.trial.last_epoch]
         fresh += [(item.trial.id, item.trial.attempt, m.epoch, m.metrics) for m in new]
-        leases[item.trial.id, item.trial.attempt] = new[-1].epoch if new else 0
-    renewed = tx.queue.renew(leases, worker_id=worker.id, lease_s=ctx.settings.lease_s)
+        if item.report.outcome is not None and not new:
+            ending.add(item.trial.id)  # its row is held, and has no lease to renew in a moment
+        else:
+            leases[item.trial.id, item.trial.attempt] = new[-1].epoch if new else 0
+    renewed = ending | tx.queue.renew(leases, worker_id=worker.id, lease_s=ctx.settings.lease_s)
     tx.attempts.add_measurements([row for row in fresh if row[0] in renewed])
     for position, item in live.items():
         if position in results:

@@ -16,7 +16,7 @@ from hpsearch.sampling.request import Shape, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.service import datasets
 from hpsearch.service.context import Context
-from hpsearch.service.definitions import Recent
+from hpsearch.service.recent import Recent
 from hpsearch.storage.records import DatasetRecord
 
 _NOT_YET = ("median", "asha", "hyperband")

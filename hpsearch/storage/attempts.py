@@ -10,14 +10,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.trial import Attempt
 from hpsearch.storage.paging import check_limit, decode_token, encode_token
+from hpsearch.storage.parameters import one_or_many
 from hpsearch.storage.tables import attempt, measurement, worker
 
 _END: Final = update(attempt).where(
     attempt.c.trial_id == bindparam("ended_id"), attempt.c.attempt == bindparam("ended_attempt")
 )
 _ADD_MEASUREMENTS: Final = {
-    "sqlite": sqlite.insert(measurement).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(measurement).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(measurement).inline().on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(measurement).inline().on_conflict_do_nothing(),
 }
 
 
@@ -69,7 +70,7 @@ class AttemptRepository:
             return
         statement = _ADD_MEASUREMENTS[self._connection.dialect.name]
         names = ("trial_id", "attempt", "epoch", "metrics")
-        self._connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+        self._connection.execute(statement, one_or_many([dict(zip(names, row, strict=True)) for row in rows]))
 
     def stored_measurements(
         self, trial_id: int, number: int, epochs: Sequence[int]

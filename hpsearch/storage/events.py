@@ -22,10 +22,11 @@ from sqlalchemy import (
     true,
 )
 
+from hpsearch.storage.parameters import one_or_many
 from hpsearch.storage.tables import event
 
-_ADD: Final = insert(event)
-_ADD_POSTGRES: Final = insert(event).values(xact=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
+_ADD: Final = insert(event).inline()
+_ADD_POSTGRES: Final = _ADD.values(xact=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
 # The oldest transaction that is still open in this database, or the next one if there is none. The snapshot's own xmin
 # would do too, but counts the transactions of all databases of the server: a long one elsewhere would hold all events
 # back. `backend_xid` has 32 bits and is lifted to 64 by its distance to the next transaction.
@@ -64,10 +65,12 @@ class EventRepository:
         fixed: dict[str, Any] = {"at": self._at} if self._postgres else {"at": self._at, "xact": 0}
         self._connection.execute(
             _ADD_POSTGRES if self._postgres else _ADD,
-            [
-                {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data), **fixed}
-                for kind, study_id, uid, data in rows
-            ],
+            one_or_many(
+                [
+                    {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data), **fixed}
+                    for kind, study_id, uid, data in rows
+                ]
+            ),
         )
 
     def since(self, study_id: int, *, xact: int, event_id: int, limit: int) -> Sequence[Row[Any]]:

@@ -54,6 +54,16 @@ class StudyRecord:
 
 
 @dataclass(frozen=True)
+class StudyHeading:
+    """The part of a study that changes and that a claim tells its worker."""
+
+    id: int
+    uid: str
+    name: str
+    model_threshold: float | None
+
+
+@dataclass(frozen=True)
 class QueuedTrial:
     """The part of a trial the queue decides by."""
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
-from hpsearch.storage.records import StudyRecord, columns_of, to_record
+from hpsearch.storage.records import StudyHeading, StudyRecord, columns_of, to_record
 from hpsearch.storage.tables import dataset, event, idempotency, study, trial
 
 _COLUMNS = columns_of(StudyRecord, study)
@@ -25,16 +25,17 @@ def _missing(uid: str) -> NotFoundError:
 
 
 _BY_IDS: Final = select(*_COLUMNS).where(study.c.id.in_(bindparam("wanted", expanding=True)))
+_HEADINGS: Final = select(*columns_of(StudyHeading, study)).where(study.c.id.in_(bindparam("wanted", expanding=True)))
 _LOCK: Final = select(*_COLUMNS).where(study.c.id == bindparam("wanted")).with_for_update(key_share=True)
 _LOCK_UID: Final = select(*_COLUMNS).where(study.c.uid == bindparam("wanted")).with_for_update(key_share=True)
 
 
 @cache
-def _add_statement(counters: tuple[str, ...], columns: tuple[str, ...]) -> ReturningUpdate[Any]:
+def _add_statement(counters: tuple[str, ...], columns: tuple[str, ...]) -> Update:
     values: dict[str, Any] = {name: study.c[name] + bindparam(f"add_{name}") for name in counters}
     values |= {name: bindparam(f"set_{name}", type_=study.c[name].type) for name in columns}
     values["version"] = study.c.version + 1
-    return update(study).where(study.c.id == bindparam("wanted")).values(values).returning(*_COLUMNS)
+    return update(study).where(study.c.id == bindparam("wanted")).values(values)
 
 
 class StudyRepository:
@@ -42,6 +43,8 @@ class StudyRepository:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # A row this transaction has locked changes by its own hand only.
+        self._locked: dict[int, StudyRecord] = {}
 
     def add(self, values: Mapping[str, Any]) -> int:
         """Insert a study with counters at zero and return its internal id."""
@@ -69,23 +72,30 @@ class StudyRepository:
         rows = self._connection.execute(_BY_IDS, {"wanted": list(ids)})
         return {row.id: to_record(StudyRecord, row) for row in rows}
 
+    def headings(self, ids: Sequence[int]) -> dict[int, StudyHeading]:
+        """Return the little that a claim tells of studies, by their internal ids."""
+        rows = self._connection.execute(_HEADINGS, {"wanted": list(ids)})
+        return {row.id: to_record(StudyHeading, row) for row in rows}
+
     def lock(self, study_id: int) -> StudyRecord:
         """Hold the study's row until the transaction ends and return it as it is now.
 
         Raises:
             NotFoundError: It was deleted meanwhile.
         """
-        row = self._connection.execute(_LOCK, {"wanted": study_id}).first()
-        if row is None:
-            raise _missing(str(study_id))
-        return to_record(StudyRecord, row)
+        return self._locked.get(study_id) or self._keep(_LOCK, study_id)
 
     def lock_uid(self, uid: str) -> StudyRecord:
         """Like `lock`, by public id."""
-        row = self._connection.execute(_LOCK_UID, {"wanted": uid}).first()
+        return self._keep(_LOCK_UID, uid)
+
+    def _keep(self, statement: Select[Any], wanted: int | str) -> StudyRecord:
+        row = self._connection.execute(statement, {"wanted": wanted}).first()
         if row is None:
-            raise _missing(uid)
-        return to_record(StudyRecord, row)
+            raise _missing(str(wanted))
+        record = to_record(StudyRecord, row)
+        self._locked[record.id] = record
+        return record
 
     def open_ids(self) -> list[int]:
         """Return the ids of the studies that have not ended, oldest first."""
@@ -97,12 +107,14 @@ class StudyRepository:
 
     def change(self, study_id: int, values: Mapping[str, Any]) -> None:
         """Set columns and raise the version, which every view of the study is tagged with."""
+        self._locked.pop(study_id, None)
         self._connection.execute(
             update(study).where(study.c.id == study_id).values({**values, "version": study.c.version + 1})
         )
 
     def move(self, study_id: int, event: StudyEvent, to: StudyState, values: Mapping[str, Any]) -> bool:
         """Make one transition of the table if the study is in a state that allows it; return whether it was."""
+        self._locked.pop(study_id, None)
         allowed = [state.value for state in study_sources(event)]
         statement = (
             update(study)
@@ -115,12 +127,15 @@ class StudyRepository:
         self, study_id: int, deltas: Mapping[str, float], values: Mapping[str, Any] | None = None
     ) -> StudyRecord:
         """Add to counter columns, set others, and return the study; the caller holds its lock."""
+        before = self.lock(study_id)
         added = {name: delta for name, delta in deltas.items() if delta}
         values = values or {}
         parameters = {"wanted": study_id, **{f"add_{name}": delta for name, delta in added.items()}}
         parameters |= {f"set_{name}": value for name, value in values.items()}
-        row = self._connection.execute(_add_statement(tuple(added), tuple(values)), parameters).one()
-        return to_record(StudyRecord, row)
+        self._connection.execute(_add_statement(tuple(added), tuple(values)), parameters)
+        sums = {name: getattr(before, name) + delta for name, delta in added.items()}
+        self._locked[study_id] = dataclasses.replace(before, **sums, **values, version=before.version + 1)
+        return self._locked[study_id]
 
     def page(
         self, *, limit: int, page_token: str | None, state: str | None, name: str | None
@@ -147,6 +162,7 @@ class StudyRepository:
 
     def delete(self, study_id: int) -> None:
         """Delete a study with its trials, results, measurements and events."""
+        self._locked.pop(study_id, None)
         mine = select(trial.c.id).where(trial.c.study_id == study_id)
         # In order of ids, as a late report takes them.
         self._connection.execute(mine.order_by(trial.c.id).with_for_update()).all()

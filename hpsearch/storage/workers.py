@@ -79,9 +79,13 @@ class WorkerRepository:
         """Set columns."""
         self._connection.execute(update(worker).where(worker.c.id == worker_id).values(**values))
 
+    def is_silent(self, record: WorkerRecord) -> bool:
+        """Return whether the worker's next sign of life is to be noted."""
+        return not timedelta(0) <= self._at - record.last_seen_at < _SEEN_EVERY
+
     def seen(self, record: WorkerRecord) -> None:
         """Note that the worker was heard of, at most every two seconds."""
-        if self._at - record.last_seen_at >= _SEEN_EVERY:
+        if self.is_silent(record):
             self.change(record.id, {"last_seen_at": self._at})
 
     def count_success(self, worker_id: int) -> None:
