@@ -80,9 +80,21 @@ imports: $(STAMP)  ## Check which room imports which.
 benchmarks: $(STAMP)  ## Measure requests per second on both databases.
 	$(BIN)/python benchmarks/http.py $(ARGS)
 
+.PHONY: charts
+charts:  ## Build the chart library of the web page (api/web/static/echarts.js); needs npm.
+	cd api/web/charts && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
+
+.PHONY: screenshots
+screenshots: $(STAMP)  ## Draw docs/images anew: every page in both themes, on a real study; needs chromium.
+	$(BIN)/python -m tests.web.browser.screenshots $(ARGS)
+
 .PHONY: chaos
 chaos: $(STAMP)  ## Kill everything, thirteen ways, on both databases (ARGS="--seeds 20", or "C1 --seed 7").
 	$(BIN)/python -m tests.chaos $(if $(filter C%,$(ARGS)),,all) $(ARGS)
+
+.PHONY: planted
+planted: $(STAMP)  ## Plant eleven bugs, one after the other: each must turn the proofs red.
+	$(BIN)/python -m tests.planted $(ARGS)
 
 .PHONY: soak
 soak: $(STAMP)  ## 20,000 trials on PostgreSQL and 10,000 on SQLite while everything is killed; takes an hour.

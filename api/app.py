@@ -19,6 +19,8 @@ from api.middleware.gate import Gate
 from api.middleware.observe import Observe
 from api.routes import datasets, operation, queue, results, steering, studies, tokens, trials, workers
 from api.routing import mount
+from api.web.problem_pages import ProblemPages
+from api.web.site import page_routes
 from hpsearch import __version__
 from hpsearch.service.context import Context
 from hpsearch.service.maintenance import Maintenance
@@ -77,6 +79,7 @@ def create_app(
         middleware=[
             Middleware(Envelope),
             Middleware(Observe, metrics=metrics, access_log=access_log),
+            Middleware(ProblemPages),
             Middleware(Failsafe),
             Middleware(Gate, allowed_hosts=allowed_hosts),
         ],
@@ -85,7 +88,7 @@ def create_app(
     metrics.gauge("hpsearch_event_streams", "Open event streams.", lambda: app.state.edge.streams.n_taken)
     metrics.gauge("hpsearch_uploads", "Data files being received.", lambda: app.state.edge.uploads.n_taken)
     failures.install(app)
-    for resource in _RESOURCES:
+    for resource in (*_RESOURCES, *page_routes(settings)):
         mount(app, resource)
     datasets.mount_upload(app, settings)
     app.openapi = openapi.describe(app)  # type: ignore[method-assign]

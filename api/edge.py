@@ -12,13 +12,15 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.broadcast import Broadcasts
 from api.callers import Callers
 from api.intruders import Intruders
 from api.problems import ProblemError
 from hpsearch.service.context import Context
 
-MAX_STREAMS: Final = 256
-MAX_STREAMS_PER_TOKEN: Final = 64
+# All that follow the same study share one look at the database, so an open stream costs a connection and no more.
+MAX_STREAMS: Final = 1024
+MAX_STREAMS_PER_TOKEN: Final = 512
 MAX_UPLOADS: Final = 4
 _STREAM_THREADS: Final = 6
 
@@ -69,6 +71,7 @@ class Edge:
         uploads: Places for data files being received.
         callers: Who sent good tokens a moment ago.
         intruders: Who sent wrong tokens lately.
+        broadcasts: What open streams share.
         stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
 
@@ -76,6 +79,7 @@ class Edge:
         self.context = context
         self.closing = asyncio.Event()
         self.streams = Slots("event streams", total=MAX_STREAMS, each=MAX_STREAMS_PER_TOKEN)
+        self.broadcasts = Broadcasts()
         self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS)
         self.callers = Callers(context.clock)
         self.intruders = Intruders()

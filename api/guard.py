@@ -57,26 +57,17 @@ class Guard:
         meter_of(request.scope).allow(self.max_body_bytes)
 
     async def _caller(self, request: Request) -> Caller:
-        edge = cast("Edge", request.app.state.edge)
-        given = request.headers.getlist("authorization")
-        kind, _, raw = (given[0] if len(given) == 1 else "").partition(" ")
-        raw = raw.strip()
-        if kind.lower() != "bearer" or not raw:
+        raw = self._raw_token(request)
+        if not raw:
             msg = "no bearer token"
             raise UnauthenticatedError(msg)
-        known = edge.callers.find(raw)
-        if known is not None:
-            return known
-        peer = request.client.host if request.client else "unknown"
-        edge.intruders.check(peer, raw)
-        try:
-            caller = await run_in_threadpool(tokens.authenticate, edge.context, raw)
-        except UnauthenticatedError:
-            edge.intruders.wrong(peer, raw)
-            raise
-        edge.intruders.right(raw)
-        edge.callers.keep(raw, caller)
-        return caller
+        return await authenticate(request, raw)
+
+    def _raw_token(self, request: Request) -> str:
+        """Return the token as it was sent; empty when there is none."""
+        given = request.headers.getlist("authorization")
+        kind, _, raw = (given[0] if len(given) == 1 else "").partition(" ")
+        return raw.strip() if kind.lower() == "bearer" else ""
 
     def _check_query(self, request: Request) -> None:
         for name in request.query_params:
@@ -85,6 +76,29 @@ class Guard:
                 detail = f"unknown query parameter {name[:80]!r}; {known}"
                 problem = {"field": name[:200], "message": f"is not a known query parameter; {known}"}
                 raise ProblemError(422, "parameter.unknown", detail, errors=[problem])
+
+
+async def authenticate(request: Request, raw: str) -> Caller:
+    """Return who holds a raw token.
+
+    Raises:
+        UnauthenticatedError: It is not valid.
+        ProblemError: 429, the peer sent too many wrong ones.
+    """
+    edge = cast("Edge", request.app.state.edge)
+    known = edge.callers.find(raw)
+    if known is not None:
+        return known
+    peer = request.client.host if request.client else "unknown"
+    edge.intruders.check(peer, raw)
+    try:
+        caller = await run_in_threadpool(tokens.authenticate, edge.context, raw)
+    except UnauthenticatedError:
+        edge.intruders.wrong(peer, raw)
+        raise
+    edge.intruders.right(raw)
+    edge.callers.keep(raw, caller)
+    return caller
 
 
 async def caller_of(request: Request) -> Caller:

@@ -113,6 +113,7 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
     max_body_bytes: int | None = None,
     responses: Mapping[int, Mapping[str, Any]] | None = None,
     hidden: bool = False,
+    guard: type[Guard] = Guard,
 ) -> None:
     """Add one route.
 
@@ -129,8 +130,9 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
         max_body_bytes: Largest body; None keeps the general cap.
         responses: Further answers in the documentation.
         hidden: Leave it out of the documentation.
+        guard: Knows the caller; the web page's reads another header than the API's.
     """
-    guard = Guard(declared.scopes, max_body_bytes=max_body_bytes)
+    guarding = guard(declared.scopes, max_body_bytes=max_body_bytes)
     documented: dict[int | str, dict[str, Any]] = {code: dict(value) for code, value in (responses or {}).items()}
     if reply is not None:
         documented.setdefault(status, {})["model"] = reply
@@ -147,7 +149,7 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
         response_model=None,
         response_class=Response,
         responses=documented,
-        dependencies=[Depends(guard)],
+        dependencies=[Depends(guarding)],
         tags=[tag],
         operation_id=declared.endpoint.__name__,
         description=_description(declared),
@@ -157,7 +159,7 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
     if body is not None:
         # For the documentation alone: the handler was made before and does not know of it.
         route.body_field = body_field(body, Body(openapi_examples=dict(examples or {})))
-    guard.query = frozenset(_query_names(route.dependant))
+    guarding.query = frozenset(_query_names(route.dependant))
     app.router.routes.append(route)
 
 

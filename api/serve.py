@@ -125,6 +125,7 @@ def run(
                 if _is_near(address[0]):
                     discovery.announce(settings, _near_url(family, address[0], url, listener.getsockname()[1]))
                 print(f"hpsearch is listening on {url}", flush=True)  # noqa: T201 - what the command is asked for
+                print(f"Its page for browsers is {url}/ui", flush=True)  # noqa: T201 - the same
                 if on_listening is not None:
                     on_listening(url)
 

@@ -1,24 +1,30 @@
-"""Claimer: asks for as many trials as trainers are idle, and fetches what they need."""
+"""Claimer: asks for as many trials as the trainers can use, and fetches what they need."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError, InvalidInputError, LimitError, NotFoundError
-from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest
+from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
 from workers.cache import DataCache
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
 from workers.loop import Loop
 from workers.supervisor import Supervisor
+from workers.supply import Prepared
 from workers.thresholds import Thresholds
 
 # Between claims the server answered at once with nothing: draining, quarantined, or an old server.
 _PAUSE_S: Final = 1.0
+# After a claim that got less than it asked for.
+_TURN_S: Final = 0.05
 _MAX_TRIALS: Final = 1024
 _MAX_DETAIL_CHARACTERS: Final = 2_000
 
@@ -58,14 +64,14 @@ class Claimer(Loop):
         self._wanted = threading.Event()
 
     def wake(self) -> None:
-        """Look again whether a trainer is idle."""
+        """Look again whether trials are wanted."""
         self._wanted.set()
 
     def work(self) -> None:
         """Claim until the worker stops."""
         while not self._link.stop.is_set():
             self._wanted.clear()
-            n = self._supervisor.n_free()
+            n = self._supervisor.n_wanted()
             if n <= 0:
                 self._wanted.wait(_PAUSE_S)
             else:
@@ -82,10 +88,12 @@ class Claimer(Loop):
             self._log.warning(f"the server gives no trials: {error.message}")
             self._link.stop.wait(self._link.heartbeat_s)
             return
-        for assignment in self._take(reply):
-            self._prepare(assignment)
+        self._prepare(self._take(reply))
         if not reply.trials and time.monotonic() - asked_s < self._wait_s / 2:
             self._link.stop.wait(_PAUSE_S)
+        elif len(reply.trials) < n:
+            # The server had no more, or shared them out: another worker's turn comes first.
+            self._link.stop.wait(_TURN_S)
 
     def _take(self, reply: ClaimReply) -> list[Assignment]:
         """Enter all claimed trials at once, so that heartbeats cover them while data is fetched for the first."""
@@ -101,6 +109,10 @@ class Claimer(Loop):
             if assignment is None:
                 continue
             taken.append(assignment)
+        if len(taken) > 1:
+            self._log.info(f"claimed {len(taken)} trials: {_listed(taken)}")
+        for assignment in taken if len(taken) == 1 else ():
+            trial = assignment.trial
             self._log.info(f"claimed {assignment.title}", kind=str(trial.kind), n_weights=trial.n_weights)
         return taken
 
@@ -111,17 +123,46 @@ class Claimer(Loop):
                 self._ledger.close(held)
                 self._supervisor.drop(held)
 
-    def _prepare(self, assignment: Assignment) -> None:
+    def _prepare(self, assignments: Sequence[Assignment]) -> None:
+        """Fetch the data of each study, and hand over all whose data is here at once, to be planned together."""
+        prepared: list[Prepared] = []
+        fetched: dict[str, tuple[Path, DatasetProfile] | Outcome] = {}
+        for assignment in assignments:
+            study = assignment.study
+            if study.study_id not in fetched:
+                fetched[study.study_id] = self._fetch(study)
+            found = fetched[study.study_id]
+            if isinstance(found, Outcome):
+                self._ledger.settle(assignment, found)
+            else:
+                prepared.append(Prepared(assignment, *found))
+        if prepared:
+            self._supervisor.start_trials(prepared)
+
+    def _fetch(self, study: StudyBrief) -> tuple[Path, DatasetProfile] | Outcome:
+        """Return a study's data, or what becomes of its trials if it can not be had."""
         try:
-            content, profile = self._link.patiently(
-                lambda _worker_id: self._cache.fetch(self._link.client, assignment.study)
-            )
+            return self._link.patiently(lambda _worker_id: self._cache.fetch(self._link.client, study))
         except HpsearchError as error:
             outcome = _outcome_of(error)
-            self._log.error(f"{assignment.title} can not be started: {error.message}", outcome=outcome.state)
-            self._ledger.settle(assignment, outcome)
-        else:
-            self._supervisor.start_trial(assignment, content, profile)
+            self._log.error(f"trials of {study.name} can not be started: {error.message}", outcome=outcome.state)
+            return outcome
+
+
+def _listed(assignments: Sequence[Assignment]) -> str:
+    """Return which trials of which studies, for people: ranges of numbers that follow one another."""
+    parts = []
+    for name in dict.fromkeys(assignment.study.name for assignment in assignments):
+        numbers = sorted(a.trial.number for a in assignments if a.study.name == name)
+        ranges: list[list[int]] = []
+        for number in numbers:
+            if ranges and number == ranges[-1][1] + 1:
+                ranges[-1][1] = number
+            else:
+                ranges.append([number, number])
+        shown = ", ".join(str(low) if low == high else f"{low} to {high}" for low, high in ranges)
+        parts.append(f"{shown} of {name}")
+    return "; ".join(parts)
 
 
 def _outcome_of(error: HpsearchError) -> Outcome:

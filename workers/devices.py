@@ -12,6 +12,17 @@ from typing import Final
 from hpsearch.wire.workers import Device
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
+_MEMINFO: Final = Path("/proc/meminfo")
+# Engines that train many trials at once in one process.
+FUSED: Final = frozenset({"auto", "fused"})
+# Tells a trainer process how many cores are its own.
+CORES_VARIABLE: Final = "HPSEARCH_TRAINER_CORES"
+# A trainer takes about this much with TensorFlow loaded and a small data set (measured: 0.6 to 0.7 GB).
+TRAINER_BYTES: Final = 750_000_000
+# What the server, the terminal and the rest of the machine keep.
+_RESERVED_BYTES: Final = 500_000_000
+# Beyond this more processes mostly cost memory.
+MAX_DEFAULT_TRAINERS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -109,15 +120,53 @@ def _text(raw: str | bytes) -> str:
     return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
 
 
-def arrange(n_trainers: int | None, gpus: tuple[Gpu, ...], cores: int) -> tuple[tuple[Seat, ...], str]:
+def available_bytes() -> int | None:
+    """Return the memory new processes may take, of the machine or the container, whichever is less; None if unknown."""
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+    try:
+        limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no container, or "max"
+        return free
+    return min(free, max(0, limit - used))
+
+
+def default_trainers(engine: str, gpus: tuple[Gpu, ...], cores: int) -> int:
+    """Return how many trainer processes this machine is best used with, at least 1.
+
+    One per GPU. Without a GPU one for the fused engine, which uses all cores by itself; for plain Keras, which trains
+    one small network at a time and is hardly sped up by a second thread, one per core as far as memory goes.
+
+    Args:
+        engine: `auto`, `fused`, `reference` or `stub`.
+        gpus: Visible ones.
+        cores: Usable CPU cores.
+    """
+    if gpus:
+        return len(gpus)
+    if engine != "reference":
+        return 1
+    free = available_bytes()
+    n = cores if free is None else min(cores, (free - _RESERVED_BYTES) // TRAINER_BYTES)
+    return max(1, min(n, MAX_DEFAULT_TRAINERS))
+
+
+def arrange(
+    n_trainers: int | None, gpus: tuple[Gpu, ...], cores: int, engine: str = "auto"
+) -> tuple[tuple[Seat, ...], str]:
     """Return the seats of the trainers and one sentence that says what they train on.
 
     Args:
-        n_trainers: None for one per GPU, or one on the CPU; more than there are GPUs share them in turn.
+        n_trainers: None for the `default_trainers`; more than there are GPUs share them in turn.
         gpus: Visible GPUs.
         cores: Usable CPU cores, shared evenly.
+        engine: `auto`, `fused`, `reference` or `stub`.
     """
-    n = n_trainers or max(1, len(gpus))
+    n = n_trainers or default_trainers(engine, gpus, cores)
     threads = max(1, cores // n)
     if not gpus:
         device = Device(kind="cpu", name=_cpu_name(), cores=threads)
@@ -145,7 +194,8 @@ def _cpu_name() -> str:
 
 def _threads(threads: int) -> dict[str, str]:
     per_pool = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-    return {name: str(threads) for name in per_pool} | {"TF_NUM_INTEROP_THREADS": str(min(2, threads))}
+    own = {"TF_NUM_INTEROP_THREADS": str(min(2, threads)), CORES_VARIABLE: str(threads)}
+    return {name: str(threads) for name in per_pool} | own
 
 
 def _counted(n: int, noun: str) -> str:

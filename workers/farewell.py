@@ -56,9 +56,12 @@ def give_back(link: Link, ledger: Ledger, courier: Courier, claimer: Loop, journ
 
 
 def _flush(link: Link, ledger: Ledger, journal: Journal, assignments: Sequence[Assignment], deadline_s: float) -> None:
-    if not assignments:
-        return
-    request = ReportRequest(reports=tuple(_last_word(assignment) for assignment in assignments[:MAX_REPORTS]))
+    for begin in range(0, len(assignments), MAX_REPORTS):
+        _tell(link, ledger, journal, assignments[begin : begin + MAX_REPORTS], deadline_s)
+
+
+def _tell(link: Link, ledger: Ledger, journal: Journal, assignments: Sequence[Assignment], deadline_s: float) -> None:
+    request = ReportRequest(reports=tuple(_last_word(assignment) for assignment in assignments))
     while time.monotonic() < deadline_s:
         try:
             reply = link.client.workers.report(link.worker_id, request)

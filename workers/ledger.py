@@ -7,10 +7,14 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from threading import Condition
+from typing import Final
 
 from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from hpsearch.wire.reports import MAX_MEASUREMENTS, MAX_REPORTS, TrialReport
+
+# Of all trials in one request, so that a request after a long outage stays within what a server takes: some 8 MB.
+MAX_EPOCHS: Final = 20_000
 
 
 @dataclass(eq=False)
@@ -25,8 +29,8 @@ class Assignment:
         is_trained: Whether its trainer has said how it ended; the model may still be on its way to the server.
         is_over: Whether the server has its outcome or wants nothing more of it.
         n_epochs: Epochs trained so far.
-        started_s: Monotonic time at which a trainer got it.
-        progress_s: Monotonic time of the last sign of progress.
+        device_s: Its share of its trainer's time so far, for an attempt whose trainer can not say it any more.
+        heard_s: Monotonic time of the last report on it; before the first, of the claim.
     """
 
     ticket: int
@@ -38,8 +42,8 @@ class Assignment:
     is_trained: bool = False
     is_over: bool = False
     n_epochs: int = 0
-    started_s: float = field(default_factory=time.monotonic)
-    progress_s: float = field(default_factory=time.monotonic)
+    device_s: float = 0.0
+    heard_s: float = field(default_factory=time.monotonic)
 
     @property
     def title(self) -> str:
@@ -82,6 +86,11 @@ class Ledger:
         with self._changed:
             return sum(not a.is_started and a.outcome is None for a in self._held.values())
 
+    def n_without_epoch(self) -> int:
+        """Return how many assignments nobody has seen in training yet."""
+        with self._changed:
+            return sum(a.n_epochs == 0 and a.outcome is None for a in self._held.values())
+
     def get(self, ticket: int) -> Assignment | None:
         """Return an assignment that is not over, by its ticket."""
         with self._changed:
@@ -115,18 +124,36 @@ class Ledger:
             assignment.is_over = True
             return self._held.pop(assignment.ticket, None) is not None
 
-    def reports(self) -> list[tuple[Assignment, TrialReport]]:
-        """Return what is to be reported now, one entry for every trial held; this is also the heartbeat."""
+    def reports(self, quiet_s: float = 0.0) -> list[tuple[Assignment, TrialReport]]:
+        """Return what is to be reported now: news, and a sign of life of every trial not spoken of for a while.
+
+        What one request can not hold is the next one's; those not spoken of for longest come first.
+
+        Args:
+            quiet_s: A trial without news is left out if it was in a report less than so many seconds ago.
+        """
         with self._changed:
-            self._has_news = self._is_urgent = False
+            now_s = time.monotonic()
+            due = [a for a in self._held.values() if a.unsent or a.outcome is not None or now_s - a.heard_s >= quiet_s]
+            due.sort(key=lambda assignment: assignment.heard_s)
+            self._has_news = len(due) > MAX_REPORTS
+            self._is_urgent = False
+            room = MAX_EPOCHS
             batch = []
-            for assignment in itertools.islice(self._held.values(), MAX_REPORTS):
-                measurements = tuple(itertools.islice(assignment.unsent, MAX_MEASUREMENTS))
+            for assignment in due[:MAX_REPORTS]:
+                measurements = tuple(itertools.islice(assignment.unsent, min(room, MAX_MEASUREMENTS)))
+                room -= len(measurements)
                 is_all = len(measurements) == len(assignment.unsent)
                 self._has_news = self._has_news or not is_all
-                outcome = assignment.outcome if is_all else None
-                batch.append((assignment, report_of(assignment, measurements, outcome)))
+                assignment.heard_s = now_s
+                batch.append((assignment, report_of(assignment, measurements, assignment.outcome if is_all else None)))
             return batch
+
+    def quiet_for_s(self) -> float:
+        """Return for how many seconds the trial not spoken of for longest was in no report; 0 without any trial."""
+        with self._changed:
+            now_s = time.monotonic()
+            return max((now_s - assignment.heard_s for assignment in self._held.values()), default=0.0)
 
     def acknowledge(self, assignment: Assignment, report: TrialReport) -> None:
         """Note that the server has what the report held."""

@@ -13,23 +13,33 @@ from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 
 
-class Train(Lenient):
-    """Train one trial.
+class Ticket(Lenient):
+    """One trial to train.
 
     Attributes:
         ticket: Names the attempt in all that follows.
-        content: The verified data file.
         model_path: Where to write the model.
+    """
+
+    ticket: int
+    trial: ClaimedTrial
+    model_path: Path
+
+
+class Train(Lenient):
+    """Train these trials of one study, beside whatever is in training already.
+
+    Attributes:
+        tickets: At least one.
+        content: The verified data file.
         threshold: A finished trial must beat this for its model to be kept; None keeps it in any case.
     """
 
     op: Literal["train"] = "train"
-    ticket: int
-    trial: ClaimedTrial
+    tickets: tuple[Ticket, ...]
     study: StudyBrief
     profile: DatasetProfile
     content: Path
-    model_path: Path
     threshold: float | None = None
 
 
@@ -41,15 +51,15 @@ class Drop(Lenient):
 
 
 class Threshold(Lenient):
-    """The value an attempt must beat for its model to be kept has changed."""
+    """The value a trial of a study must beat for its model to be kept has changed."""
 
     op: Literal["threshold"] = "threshold"
-    ticket: int
+    study_id: str
     threshold: float | None
 
 
 class Leave(Lenient):
-    """End the process; sent between trials."""
+    """Train what was sent to its end, then end the process."""
 
     op: Literal["leave"] = "leave"
 
@@ -60,11 +70,24 @@ class Ready(Lenient):
     Attributes:
         n_gpus: GPUs TensorFlow can use in this process.
         engine: What trains, with versions, for the log.
+        appetite: Trials the engine can usefully hold at once, those in training included.
+        silence_s: Seconds for which compiling may keep the engine silent, beyond the time an epoch may take.
+        pack_bytes: Memory that trials in training may take together, which is no leak.
     """
 
     event: Literal["ready"] = "ready"
     n_gpus: int
     engine: str
+    appetite: Annotated[int, Field(ge=1)] = 1
+    silence_s: float = 0.0
+    pack_bytes: int = 0
+
+
+class Said(Lenient):
+    """A sentence for the log: what the engine plans, and why."""
+
+    event: Literal["said"] = "said"
+    text: str
 
 
 class Broken(Lenient):
@@ -83,7 +106,7 @@ class Epoch(Lenient):
 
 
 class Finished(Lenient):
-    """An attempt has ended with an outcome.
+    """An attempt has ended with an outcome, and left the process.
 
     Attributes:
         model: The file written, if any.
@@ -95,15 +118,21 @@ class Finished(Lenient):
     model: Path | None = None
 
 
-class Idle(Lenient):
-    """The attempt has left the process, finished or dropped; the next may come."""
+class Gone(Lenient):
+    """A dropped attempt has left the process; there is room for another."""
 
-    event: Literal["idle"] = "idle"
+    event: Literal["gone"] = "gone"
     ticket: int
 
 
+class Idle(Lenient):
+    """Nothing is left to train."""
+
+    event: Literal["idle"] = "idle"
+
+
 Command = Train | Drop | Threshold | Leave
-Event = Ready | Broken | Epoch | Finished | Idle
+Event = Ready | Said | Broken | Epoch | Finished | Gone | Idle
 
 COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -11,7 +11,7 @@ from typing import Final
 
 from hpsearch.errors import InvalidInputError
 
-ENGINES: Final = ("auto", "reference", "stub")
+ENGINES: Final = ("auto", "fused", "reference", "stub")
 # The stub invents its results, so nobody may get it by a slip of the keyboard.
 STUB_VARIABLE: Final = "HPSEARCH_STUB_ENGINE"
 MAX_TRAINERS: Final = 256
@@ -32,8 +32,9 @@ class WorkerOptions:
         server: `http://host:port` or `https://host`.
         token: Bearer token with the scope `worker`.
         name: For people; the host name by default.
-        trainers: Trainer processes; None for one per GPU, or one on the CPU.
-        engine: `auto`, `reference`, or `stub` (invented results, for tests; needs HPSEARCH_STUB_ENGINE=1).
+        trainers: Trainer processes; None for one per GPU; on the CPU one, or one per core for `reference`.
+        engine: `fused` trains many trials at once, `auto` is the same; `reference` trains one at a time with plain
+            Keras, whatever a study names; `stub` invents results, for tests, and needs HPSEARCH_STUB_ENGINE=1.
         work_dir: Downloaded data and models on their way; safe to share between workers and to delete.
         max_idle_s: Seconds without any trial after which the worker ends by itself; None stays for ever.
         log_json: Log lines as JSON instead of text.
@@ -67,7 +68,7 @@ class WorkerOptions:
         """
         environment = os.environ if environment is None else environment
         if self.engine not in ENGINES:
-            msg = f"unknown engine {self.engine!r}; known are auto and reference"
+            msg = f"unknown engine {self.engine!r}; known are auto, fused and reference"
             raise InvalidInputError(msg, code="worker.bad_option")
         if self.engine == "stub" and environment.get(STUB_VARIABLE) != "1":
             msg = f"the engine stub invents its results and is for tests only; set {STUB_VARIABLE}=1 to allow it"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError
 from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult, TrialReport
+from hpsearch.wire.workers import WorkerProgress
 from workers.journal import Journal
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
@@ -18,8 +19,9 @@ from workers.loop import Loop
 from workers.thresholds import Thresholds
 
 # Epochs of quick trials travel together: at most five requests a second, whatever the number of trials. The end of a
-# trial does not wait: the study may depend on it for its next one.
+# trial waits only for those of the same pack, which come within moments: the study may need it for its next trial.
 _PACE_S: Final = 0.2
+_GATHER_S: Final = 0.02
 _MAX_IDLE_WAIT_S: Final = 1.0
 _ACCEPTED: Final = frozenset({"accepted", "replayed"})
 
@@ -35,6 +37,7 @@ class Reporter(Loop):
         thresholds: Takes what the replies say.
         journal: Takes what the server has answered.
         drop: Called with a trial the server wants no more of.
+        progress: Returns what the worker is doing, for the fleet's view.
         log: Takes the lines.
     """
 
@@ -46,6 +49,7 @@ class Reporter(Loop):
         thresholds: Thresholds,
         journal: Journal,
         drop: Callable[[Assignment], None],
+        progress: Callable[[], WorkerProgress],
         log: Any,
     ) -> None:
         super().__init__("reporter", link, log)
@@ -54,6 +58,7 @@ class Reporter(Loop):
         self._ledger = ledger
         self._thresholds = thresholds
         self._drop = drop
+        self._progress = progress
         self._log = log
         self._sent_s = 0.0
 
@@ -63,22 +68,23 @@ class Reporter(Loop):
             self._wait()
             if self._link.stop.is_set():
                 return
-            batch = self._ledger.reports()
+            batch = self._ledger.reports(quiet_s=self._link.heartbeat_s / 2)
             self._sent_s = time.monotonic()
             if batch:
                 self._deliver(batch)
 
     def _wait(self) -> None:
         """Wait for news, but no longer than a heartbeat; then for a moment more, so that news travel together."""
-        due_s = self._sent_s + self._link.heartbeat_s
-        while not self._link.stop.is_set() and (left_s := due_s - time.monotonic()) > 0:
-            if self._ledger.wait_for_news(min(left_s, _MAX_IDLE_WAIT_S)):
+        while not self._link.stop.is_set():
+            left_s = self._link.heartbeat_s - self._ledger.quiet_for_s()
+            if left_s <= 0 or self._ledger.wait_for_news(min(left_s, _MAX_IDLE_WAIT_S)):
                 break
         self._ledger.wait_for_outcome(max(0.0, self._sent_s + _PACE_S - time.monotonic()))
+        self._link.stop.wait(_GATHER_S)
 
     def _deliver(self, batch: Batch) -> None:
         """Send one request, the identical one until it is answered, and act on the answer."""
-        request = ReportRequest(reports=tuple(report for _, report in batch))
+        request = ReportRequest(reports=tuple(report for _, report in batch), progress=self._progress())
         try:
             self._heed(
                 batch, self._link.patiently(lambda worker_id: self._link.client.workers.report(worker_id, request))

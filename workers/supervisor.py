@@ -5,30 +5,33 @@ from __future__ import annotations
 import itertools
 import queue
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
 from hpsearch.errors import HpsearchError
+from hpsearch.wire.workers import WorkerProgress
 from workers.courier import Courier
-from workers.devices import Seat
+from workers.devices import FUSED, Seat
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
-from workers.messages import Broken, Epoch, Event, Finished, Idle, Ready, Threshold, Train
+from workers.messages import Broken, Epoch, Event, Finished, Gone, Idle, Ready, Said, Threshold
 from workers.options import WorkerOptions
+from workers.pulse import Pulse
+from workers.supply import Prepared, Supply
 from workers.thresholds import Thresholds
 from workers.trainer import Phase, Trainer
+from workers.watchdog import overgrown_bytes, silence
 
 _TICK_S: Final = 0.2
 # A tick that took longer than this means that the worker itself stood still; nobody else is to blame.
 _FROZEN_S: Final = 5.0
 _MAX_START_FAILURES: Final = 3
 _RESTART_PAUSE_S: Final = 1.0
+_WEIGH_EVERY_S: Final = 5.0
 
 
 class Supervisor:
@@ -47,7 +50,7 @@ class Supervisor:
         log: Takes the lines.
 
     Attributes:
-        on_free: Called when a trainer becomes idle.
+        on_free: Called when trials are wanted.
     """
 
     def __init__(
@@ -75,22 +78,36 @@ class Supervisor:
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue()
         self._trainers: list[Trainer | None] = [None] * len(self._seats)
         self._restart_s = [0.0] * len(self._seats)
-        self._ready_tasks: deque[Train] = deque()
-        self._n_idle = 0
+        numbers = itertools.count()
+        self._supply = Supply(thresholds, lambda: self._folder / f"{next(numbers)}.keras")
+        self._wish = 0
+        self._pulse = Pulse(self._engine, ledger)
+        self._overruled: set[str] = set()
         self._n_start_failures = 0
-        self._numbers = itertools.count()
         self._has_spoken = False
-        self._busy_s = time.monotonic()
+        self._busy_s = self._weighed_s = time.monotonic()
+
+    @property
+    def _engine(self) -> str:
+        return "fused" if self._options.engine in FUSED else self._options.engine
+
+    @property
+    def _living(self) -> list[Trainer]:
+        return [trainer for trainer in self._trainers if trainer is not None]
 
     # What other threads may call.
 
-    def n_free(self) -> int:
-        """Return how many more trials could be started now."""
-        return self._n_idle - self._ledger.n_unstarted()
+    def n_wanted(self) -> int:
+        """Return how many more trials should be claimed now."""
+        return self._wish - self._ledger.n_unstarted()
 
-    def start_trial(self, assignment: Assignment, content: Path, profile: DatasetProfile) -> None:
-        """Take a trial whose data is here."""
-        self._inbox.put(partial(self._enqueue, assignment, content, profile))
+    def progress(self) -> WorkerProgress:
+        """Return what is in training and how fast it goes, for people."""
+        return self._pulse.progress()
+
+    def start_trials(self, prepared: Sequence[Prepared]) -> None:
+        """Take trials whose data is here; those given together can be planned together."""
+        self._inbox.put(partial(self._take, tuple(prepared)))
 
     def drop(self, assignment: Assignment) -> None:
         """Stop a trial that nobody wants any more."""
@@ -98,16 +115,14 @@ class Supervisor:
 
     def kill(self) -> None:
         """End all trainer processes at once."""
-        for trainer in self._trainers:
-            if trainer is not None:
-                trainer.kill()
+        for trainer in self._living:
+            trainer.kill()
 
     def close(self) -> None:
         """End all trainer processes, after `run` has returned."""
         self.kill()
-        for trainer in self._trainers:
-            if trainer is not None:
-                trainer.close()
+        for trainer in self._living:
+            trainer.close()
 
     # The thread of `run`.
 
@@ -133,11 +148,8 @@ class Supervisor:
     def _excuse(self, gap_s: float) -> None:
         """Do not count the time in which this process itself was stopped against the trainers."""
         if gap_s > _FROZEN_S:
-            for trainer in self._trainers:
-                if trainer is not None:
-                    trainer.started_s += gap_s
-                    if trainer.assignment is not None:
-                        trainer.assignment.progress_s += gap_s
+            for trainer in self._living:
+                trainer.excuse(gap_s)
 
     def _look(self, now_s: float) -> None:
         for position, trainer in enumerate(self._trainers):
@@ -146,28 +158,39 @@ class Supervisor:
                     self._start(position)
             elif trainer.phase == Phase.STARTING and now_s - trainer.started_s > self._options.start_timeout_s:
                 trainer.kill()
-            elif trainer.assignment is not None:
-                self._check_progress(trainer, trainer.assignment, now_s)
-        if self._n_idle == 0 or self._ledger.held():
+            elif (detail := silence(trainer, now_s)) is not None:
+                self._log.error(detail, trials=[assignment.title for assignment in trainer.held.values()])
+                self._give_up(trainer, Outcome(state="FAILED", cause="stalled", detail=detail))
+                trainer.kill()
+        self._weigh(now_s)
+        if self._ledger.held() or not any(trainer.appetite for trainer in self._living):
             self._busy_s = now_s
         elif self._options.max_idle_s is not None and now_s - self._busy_s > self._options.max_idle_s:
             self._log.info(f"no trials for {self._options.max_idle_s:g} s: leaving")
             self._link.stop.set()
 
-    def _check_progress(self, trainer: Trainer, assignment: Assignment, now_s: float) -> None:
-        limit_s = assignment.study.training.stall_timeout_s
-        if now_s - assignment.progress_s <= limit_s or trainer.process.poll() is not None:
+    def _weigh(self, now_s: float) -> None:
+        """Look now and then at the memory of trainers that are never idle."""
+        if now_s - self._weighed_s < _WEIGH_EVERY_S:
             return
-        detail = f"no progress for {limit_s:g} s after epoch {assignment.n_epochs}: the trainer process was killed"
-        self._log.error(f"{assignment.title}: {detail}")
-        self._settle(assignment, Outcome(state="FAILED", cause="stalled", detail=detail))
-        trainer.kill()
+        self._weighed_s = now_s
+        for trainer in self._living:
+            trainer.share_time()
+            if trainer.held:
+                self._replace_if_overgrown(trainer, is_idle=False)
+
+    def _replace_if_overgrown(self, trainer: Trainer, *, is_idle: bool) -> None:
+        if trainer.phase != Phase.READY:
+            return
+        memory_bytes = overgrown_bytes(trainer, self._options, is_idle=is_idle)
+        if memory_bytes is not None:
+            self._log.info("replacing a trainer whose memory has grown", memory_mb=memory_bytes >> 20)
+            trainer.leave()
 
     def _start(self, position: int) -> None:
-        engine = "stub" if self._options.engine == "stub" else "reference"
         log = self._folder / f"trainer-{position}.log"
         try:
-            self._trainers[position] = Trainer(self._seats[position], engine, log, self._hear)
+            self._trainers[position] = Trainer(self._seats[position], self._engine, log, self._hear)
         except OSError as error:
             self._log.error(f"a trainer process can not be started: {(error.strerror or str(error)).lower()}")
             self._restart_s[position] = time.monotonic() + _RESTART_PAUSE_S
@@ -179,48 +202,77 @@ class Supervisor:
         match event:
             case Ready():
                 self._on_ready(trainer, event)
+            case Said(text=text):
+                trainer.progress_s = time.monotonic()
+                self._log.info(text, **self._which(trainer))
             case Broken(message=message):
                 self._link.fail(HpsearchError(message, code="worker.can_not_train"))
             case Epoch():
                 self._on_epoch(trainer, event)
             case Finished():
-                self._on_finished(event)
+                self._on_finished(trainer, event)
+            case Gone(ticket=ticket):
+                trainer.let_go(ticket)
+                self._hand_out()
             case Idle():
-                self._on_idle(trainer)
+                if not trainer.held:
+                    self._replace_if_overgrown(trainer, is_idle=True)
+                    self._hand_out()
+
+    def _which(self, trainer: Trainer) -> dict[str, int]:
+        return {} if len(self._seats) == 1 else {"trainer": self._trainers.index(trainer)}
 
     def _on_ready(self, trainer: Trainer, ready: Ready) -> None:
         self._n_start_failures = 0
         if not self._has_spoken:
             self._has_spoken = True
-            self._log.info("trainer ready", engine=ready.engine)
-            if trainer.seat.device.kind == "gpu" and ready.n_gpus == 0 and self._options.engine != "stub":
+            self._log.info("trainer ready", engine=ready.engine, n_trials_at_once=ready.appetite)
+            if trainer.seat.device.kind == "gpu" and ready.n_gpus == 0 and self._engine != "stub":
                 self._log.warning(
                     "TensorFlow can not use the GPU of this machine: training on the CPU instead; "
                     "run  pip install 'hpsearch[gpu]'  or look at the driver"
                 )
-        self._free(trainer)
+        trainer.ready = ready
+        trainer.phase = Phase.READY
+        self._hand_out()
 
     def _on_epoch(self, trainer: Trainer, epoch: Epoch) -> None:
+        trainer.progress_s = time.monotonic()
         assignment = self._ledger.get(epoch.ticket)
         if assignment is None:
             return
+        self._pulse.epoch()
         assignment.n_epochs += 1
-        assignment.progress_s = time.monotonic()
         self._ledger.measure(assignment, epoch.measurement)
-        threshold = self._thresholds.of(assignment.study.study_id)
-        if threshold != trainer.threshold:
-            trainer.threshold = threshold
-            trainer.say(Threshold(ticket=epoch.ticket, threshold=threshold))
+        self._tell_threshold(trainer, assignment.study.study_id)
+        if assignment.n_epochs == 1:
+            self._hand_out()
 
-    def _on_finished(self, finished: Finished) -> None:
+    def _tell_threshold(self, trainer: Trainer, study_id: str) -> None:
+        threshold = self._thresholds.of(study_id)
+        if threshold != trainer.thresholds.get(study_id):
+            trainer.thresholds[study_id] = threshold
+            trainer.say(Threshold(study_id=study_id, threshold=threshold))
+
+    def _on_finished(self, trainer: Trainer, finished: Finished) -> None:
+        trainer.progress_s = time.monotonic()
+        trainer.let_go(finished.ticket)
+        trainer.n_finished += 1
         assignment = self._ledger.get(finished.ticket)
-        if assignment is None:
-            if finished.model is not None:
-                finished.model.unlink(missing_ok=True)
-            return
+        if assignment is not None:
+            self._tell_threshold(trainer, assignment.study.study_id)
+            self._deliver(assignment, finished)
+        elif finished.model is not None:
+            finished.model.unlink(missing_ok=True)
+        if not trainer.held and trainer.ready is not None and trainer.ready.pack_bytes == 0:
+            self._replace_if_overgrown(trainer, is_idle=True)
+        self._hand_out()
+
+    def _deliver(self, assignment: Assignment, finished: Finished) -> None:
         assignment.is_trained = True
-        assignment.progress_s = time.monotonic()
         outcome = finished.outcome
+        if outcome.state != "RELEASED" and outcome.cause != "crashed":
+            self._pulse.finished()
         self._log.info(
             f"finished {assignment.title}",
             state=outcome.state,
@@ -231,79 +283,47 @@ class Supervisor:
         )
         self._courier.deliver(assignment, outcome, finished.model)
 
-    def _on_idle(self, trainer: Trainer) -> None:
-        trainer.assignment = None
-        memory_bytes = trainer.memory_bytes()
-        if trainer.base_memory_bytes is None:
-            trainer.base_memory_bytes = memory_bytes
-        grown_bytes = memory_bytes - trainer.base_memory_bytes
-        limit_bytes = self._options.max_memory_bytes
-        if grown_bytes > self._options.max_growth_bytes or (limit_bytes is not None and memory_bytes > limit_bytes):
-            self._log.info("replacing a trainer whose memory has grown", memory_mb=memory_bytes >> 20)
-            trainer.leave()
-        else:
-            self._free(trainer)
+    def _take(self, prepared: Sequence[Prepared]) -> None:
+        for study in {one.assignment.study.study_id: one.assignment.study for one in prepared}.values():
+            if study.engine == "fused" and self._engine == "reference" and study.study_id not in self._overruled:
+                self._overruled.add(study.study_id)
+                self._log.warning(
+                    f"study {study.name} asks for the fused engine, this worker was started with --engine reference: "
+                    "plain Keras trains its trials, one at a time in each trainer"
+                )
+        self._supply.put(prepared)
+        self._hand_out()
 
-    def _free(self, trainer: Trainer) -> None:
-        trainer.phase = Phase.IDLE
-        self._n_idle += 1
-        self._supply()
-        self.on_free()
-
-    def _enqueue(self, assignment: Assignment, content: Path, profile: DatasetProfile) -> None:
-        self._ready_tasks.append(
-            Train(
-                ticket=assignment.ticket,
-                trial=assignment.trial,
-                study=assignment.study,
-                profile=profile,
-                content=content,
-                model_path=self._folder / f"{next(self._numbers)}.keras",
-            )
-        )
-        self._supply()
-
-    def _supply(self) -> None:
-        """Give the waiting trials to idle trainers."""
-        for trainer in self._trainers:
-            while self._ready_tasks and trainer is not None and trainer.phase == Phase.IDLE:
-                train = self._ready_tasks.popleft()
-                assignment = self._ledger.get(train.ticket)
-                if assignment is None or assignment.outcome is not None:
-                    continue
-                # First one idle trainer less, then one unstarted trial less: the claimer never sees one too many.
-                self._n_idle -= 1
-                trainer.phase = Phase.TRAINING
-                trainer.assignment = assignment
-                assignment.started_s = assignment.progress_s = time.monotonic()
-                assignment.is_started = True
-                trainer.threshold = self._thresholds.of(assignment.study.study_id)
-                trainer.say(train.model_copy(update={"threshold": trainer.threshold}))
+    def _hand_out(self) -> None:
+        """Give waiting trials to trainers with room, and say how many more are wanted."""
+        # The claimer looks from another thread: it never sees trials both as handed out and as still wanted.
+        self._wish = 0
+        self._supply.hand_out(self._living)
+        self._wish = self._supply.wish(self._living)
+        if self.n_wanted() > 0:
+            self.on_free()
 
     def _drop(self, assignment: Assignment) -> None:
-        for trainer in self._trainers:
-            if trainer is not None and trainer.assignment is assignment:
-                trainer.drop()
-        self.on_free()
+        for trainer in self._living:
+            trainer.drop(assignment.ticket)
+        self._hand_out()
 
     def _on_end(self, trainer: Trainer) -> None:
-        """Deal with a process that has ended: its trial has failed, its seat is filled again."""
+        """Deal with a process that has ended: its trials go back, its seat is filled again."""
         position = self._trainers.index(trainer)
         was = trainer.phase
         ending = trainer.ending()
         trainer.close()
         self._trainers[position] = None
-        if was == Phase.IDLE:
-            self._n_idle -= 1
-        if trainer.assignment is not None:
-            detail = ending[-MAX_DETAIL_CHARACTERS:]
-            self._settle(trainer.assignment, Outcome(state="FAILED", cause="crashed", detail=detail))
-        if was == Phase.LEAVING:
-            self._start(position)
-            return
+        n_lost = len(trainer.held)
+        self._give_up(trainer, Outcome(state="FAILED", cause="crashed", detail=ending[-MAX_DETAIL_CHARACTERS:]))
+        self._hand_out()
         if self._link.stop.is_set():
             return
-        self._log.error(f"{ending}: starting another", was=was.name.lower())
+        if was == Phase.LEAVING and n_lost == 0:
+            self._start(position)
+            return
+        self._log.error(f"{ending}: starting another", was=was.name.lower(), n_trials_lost=n_lost)
         if was == Phase.STARTING:
             self._n_start_failures += 1
             if self._n_start_failures >= _MAX_START_FAILURES:
@@ -314,7 +334,10 @@ class Supervisor:
             return
         self._start(position)
 
-    def _settle(self, assignment: Assignment, outcome: Outcome) -> None:
-        if not assignment.is_trained:
-            seconds = max(0.0, time.monotonic() - assignment.started_s)
-            self._ledger.settle(assignment, outcome.model_copy(update={"device_seconds": seconds}))
+    def _give_up(self, trainer: Trainer, outcome: Outcome) -> None:
+        """End all trials a trainer holds, each with its share of the trainer's time."""
+        trainer.share_time()
+        for assignment in trainer.held.values():
+            if not assignment.is_trained:
+                seconds = max(0.0, assignment.device_s)
+                self._ledger.settle(assignment, outcome.model_copy(update={"device_seconds": seconds}))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
@@ -17,20 +17,21 @@ from typing import Final
 from workers.devices import Seat
 from workers.frames import read_frame, write_frame
 from workers.ledger import Assignment
-from workers.messages import EVENTS, Command, Drop, Event, Leave
+from workers.messages import EVENTS, Command, Drop, Event, Leave, Ready
 
 # -P: the folder the worker was started in is not searched for modules.
 _PROGRAM: Final = "from hpsearch import _layout; _layout.put_on_path(); from workers.training.child import main; main()"
 _TAIL_BYTES: Final = 4_096
 _REAP_S: Final = 1.0
+# The part of its appetite that a trainer may keep waiting, as a divisor.
+_AHEAD: Final = 4
 
 
 class Phase(Enum):
     """Where a trainer process stands."""
 
     STARTING = auto()
-    IDLE = auto()
-    TRAINING = auto()
+    READY = auto()
     LEAVING = auto()
     DEAD = auto()
 
@@ -42,24 +43,32 @@ class Trainer:
 
     Args:
         seat: Device and environment.
-        engine: `reference` or `stub`.
+        engine: `fused`, `reference` or `stub`.
         log: File its output goes to, begun anew.
         hear: Called for every event, and with None at the end of the process, from a thread of its own.
 
     Attributes:
-        assignment: The trial in training; None unless TRAINING.
-        threshold: What its trial must beat for its model to be kept, as the process was last told.
-        base_memory_bytes: Memory after its first trial; None before.
+        held: The trials it was given and that have not left it, by ticket.
+        is_solo: Whether it holds a trial that is to be trained alone.
+        ready: What it said of itself when it was ready; None before.
+        thresholds: By study: what a trial must beat for its model to be kept, as the process was last told.
+        base_memory_bytes: Memory after its first trials; None before.
+        n_finished: Trials it has brought to an end.
+        progress_s: Monotonic time of the last sign of progress of any of its trials.
+        shared_s: Monotonic time up to which its time was shared among them.
     """
 
     def __init__(self, seat: Seat, engine: str, log: Path, hear: Callable[[Trainer, Event | None], None]) -> None:
         self.seat = seat
         self.log = log
         self.phase = Phase.STARTING
-        self.assignment: Assignment | None = None
-        self.threshold: float | None = None
+        self.held: dict[int, Assignment] = {}
+        self.is_solo = False
+        self.ready: Ready | None = None
+        self.thresholds: dict[str, float | None] = {}
         self.base_memory_bytes: int | None = None
-        self.started_s = time.monotonic()
+        self.n_finished = 0
+        self.started_s = self.progress_s = self.shared_s = time.monotonic()
         self._hear = hear
         self._writing = threading.Lock()
         commands_out, commands_in = os.pipe()
@@ -102,13 +111,66 @@ class Trainer:
         with self._writing, contextlib.suppress(OSError, ValueError):
             write_frame(self._commands, command.model_dump_json().encode())
 
-    def drop(self) -> None:
-        """Let the trial in training be dropped at its next epoch."""
-        if self.assignment is not None:
-            self.say(Drop(ticket=self.assignment.ticket))
+    @property
+    def appetite(self) -> int:
+        """How many trials it can usefully hold; 0 when it takes none at all."""
+        return self.ready.appetite if self.ready is not None and self.phase == Phase.READY else 0
+
+    @property
+    def room(self) -> int:
+        """How many trials it could take now."""
+        return 0 if self.is_solo else max(0, self.appetite - len(self.held))
+
+    @property
+    def wish(self) -> int:
+        """How many trials should be fetched for it now.
+
+        As many as it has room for while it has none in training; after that no more than a quarter of its appetite is
+        kept waiting for a slot, because another worker may be idle.
+        """
+        n_waiting = sum(assignment.n_epochs == 0 for assignment in self.held.values())
+        if n_waiting == len(self.held):
+            return self.room
+        return max(0, min(self.room, max(1, self.appetite // _AHEAD) - n_waiting))
+
+    def take_up(self, assignments: Iterable[Assignment]) -> None:
+        """Note trials that are being handed to it."""
+        self.share_time()
+        for assignment in assignments:
+            self.held[assignment.ticket] = assignment
+            self.is_solo = self.is_solo or assignment.trial.alone
+            assignment.is_started = True
+        self.progress_s = time.monotonic()
+
+    def let_go(self, ticket: int) -> Assignment | None:
+        """Note that a trial has left it, and return it if it was there."""
+        self.share_time()
+        assignment = self.held.pop(ticket, None)
+        self.is_solo = self.is_solo and bool(self.held)
+        return assignment
+
+    def share_time(self) -> None:
+        """Share the time since the last call among the trials held, for those whose share nobody else will know."""
+        now_s = time.monotonic()
+        if self.held:
+            share_s = (now_s - self.shared_s) / len(self.held)
+            for assignment in self.held.values():
+                assignment.device_s += share_s
+        self.shared_s = now_s
+
+    def excuse(self, gap_s: float) -> None:
+        """Do not count time in which the supervisor itself stood still."""
+        self.started_s += gap_s
+        self.progress_s += gap_s
+        self.shared_s += gap_s
+
+    def drop(self, ticket: int) -> None:
+        """Let a trial be dropped at its next epoch, if it is here."""
+        if ticket in self.held:
+            self.say(Drop(ticket=ticket))
 
     def leave(self) -> None:
-        """Let the process end by itself; only between trials."""
+        """Let the process end by itself once it has trained what it was given."""
         self.phase = Phase.LEAVING
         self.say(Leave())
 

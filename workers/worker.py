@@ -44,7 +44,9 @@ class Worker:
         self._why = "done"
         self._client = Client(options.server, options.token, timeout=_REQUEST_TIMEOUT_S)
         self._folder = make_folder(options.work_dir)
-        seats, self._sentence = devices.arrange(options.trainers, devices.find_gpus(), devices.cpu_cores())
+        seats, self._sentence = devices.arrange(
+            options.trainers, devices.find_gpus(), devices.cpu_cores(), options.engine
+        )
         introduction = RegisterRequest(
             name=_printable(options.name),
             version=hpsearch.__version__,
@@ -62,7 +64,9 @@ class Worker:
         self._claimer = Claimer(
             cache=DataCache(options.work_dir / "data"), supervisor=self._supervisor, wait_s=options.wait_s, **shared
         )
-        self._reporter = Reporter(drop=self._supervisor.drop, journal=self._journal, **shared)
+        self._reporter = Reporter(
+            drop=self._supervisor.drop, journal=self._journal, progress=self._supervisor.progress, **shared
+        )
         self._supervisor.on_free = self._claimer.wake
 
     @property

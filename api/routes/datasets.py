@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from fastapi import FastAPI
-from pydantic import TypeAdapter, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.complaints import complaints, summary
+from api.dataset_form import receive_dataset
 from api.edge import Service, Shared
 from api.guard import Asker
-from api.multipart import OVERHEAD_BYTES, UploadForm, receive_form
+from api.multipart import OVERHEAD_BYTES
 from api.parameters import DatasetId, Page
-from api.problems import ProblemError
 from api.replies import file_reply, json_reply, no_content
 from api.routing import Routes, mount
 from hpsearch.domain.dataset import Dataset, DatasetProfile
-from hpsearch.domain.strict import Name
 from hpsearch.service import datasets
 from hpsearch.settings import Settings
 from hpsearch.wire import pages
 
-_FIELDS: Final = frozenset({"name", "target"})
-_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _FORM: Final = {
     "requestBody": {
         "required": True,
@@ -66,35 +59,8 @@ def mount_upload(app: FastAPI, settings: Settings) -> None:
 
 async def create_dataset(request: Request, edge: Shared, caller: Asker) -> Response:
     """Add a data set: a CSV, Parquet or NPZ file. The same content, name and target twice are one data set."""
-    path = edge.context.blobs.new_temporary()
-    with edge.uploads.one(caller.token_id):
-        try:
-            form = await receive_form(request, path, fields=_FIELDS)
-            name, target = _texts(form)
-            made = await run_in_threadpool(datasets.upload, edge.context, caller, path, name=name, target=target)
-        finally:
-            await run_in_threadpool(path.unlink, missing_ok=True)
+    made = await receive_dataset(request, edge, caller)
     return json_reply(made, 201, {"Location": f"/v1/datasets/{made.dataset_id}"})
-
-
-def _texts(form: UploadForm) -> tuple[str, str | None]:
-    """Return name and target of a form."""
-    given = {key: text for key, text in form.texts.items() if text}
-    for key, text in given.items():
-        try:
-            _NAME.validate_python(text)
-        except ValidationError as error:
-            flat = [{**item, "loc": (key,)} for item in error.errors(include_url=False, include_context=False)]
-            found = complaints(flat, given)
-            raise ProblemError(422, "form.invalid", summary(found), errors=found) from None
-    return given.get("name") or _stem(form.filename or ""), given.get("target")
-
-
-def _stem(filename: str) -> str:
-    """Return a name for people from whatever a client calls its file; no path is ever made from it."""
-    last = re.split(r"[/\\]", filename)[-1]
-    plain = "".join(character for character in last if character.isprintable())
-    return plain.rsplit(".", 1)[0].strip()[:200] or "data"
 
 
 @routes.get("/v1/datasets", scope="read", reply=pages.Page[Dataset])

@@ -17,9 +17,10 @@ from api.parameters import Page, StudyId, TrialId
 from api.replies import file_reply, is_current, json_reply, not_modified, tagged
 from api.routing import Routes
 from api.streams import EventStream, Frames, event_frames, leaderboard_frames, look
-from hpsearch.service import events, models, results
+from hpsearch.service import charts, events, models, results
 from hpsearch.service.context import Caller
 from hpsearch.wire import pages
+from hpsearch.wire.charts import Importances, Parallel, Timeline
 
 routes = Routes("results")
 
@@ -103,10 +104,81 @@ async def stream_events(
     return EventStream(frames, edge.streams.one(caller.token_id))
 
 
-@routes.get("/v1/studies/{study_id}/history", scope="read", reply=pages.Page[pages.HistoryPoint], errors=(404,))
-def get_history(study_id: StudyId, ctx: Service) -> Response:
-    """Return how the best value improved: one point for each result that beat all before it."""
-    return json_reply(pages.Page[pages.HistoryPoint](items=tuple(results.history(ctx, study_id))))
+@routes.get("/v1/studies/{study_id}/history", scope="read", reply=pages.Page[pages.HistoryPoint], errors=(304, 404))
+def get_history(
+    study_id: StudyId,
+    request: Request,
+    ctx: Service,
+    page: Page,
+    improvements: Annotated[bool, Query(description="Only results that beat all before them.")] = False,  # noqa: FBT002
+    max_points: Annotated[
+        int | None,
+        Query(
+            ge=10,
+            le=10_000,
+            description="Instead of pages, the whole history in at most so many points: improvements, and an even draw "
+            "of the other results.",
+        ),
+    ] = None,
+) -> Response:
+    """Return every ranked result in order of its end, each with the best value until then.
+
+    The answer is tagged: ask again with `If-None-Match`.
+    """
+
+    def make() -> Response:
+        found = charts.history(
+            ctx,
+            study_id,
+            improvements=improvements,
+            max_points=max_points,
+            limit=page.limit,
+            page_token=page.page_token,
+        )
+        return json_reply(found, headers=tagged(etag))
+
+    etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
+    return not_modified(etag) if is_current(request, etag) else make()
+
+
+@routes.get("/v1/studies/{study_id}/importances", scope="read", reply=Importances, errors=(304, 404, 503))
+def get_importances(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Return how much each searched parameter decided whether a result was among the best (PED-ANOVA).
+
+    With fewer than ten results there are no items, and `reason` says why. Computed once for each number of results.
+    """
+    etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
+    if is_current(request, etag):
+        return not_modified(etag)
+    return json_reply(charts.importances(ctx, study_id), headers=tagged(etag))
+
+
+@routes.get("/v1/studies/{study_id}/parallel", scope="read", reply=Parallel, errors=(304, 404))
+def get_parallel(
+    study_id: StudyId,
+    request: Request,
+    ctx: Service,
+    limit: Annotated[int, Query(ge=10, le=5000, description="Rows at most.")] = 1000,
+) -> Response:
+    """Return ranked results as columns and rows, for parallel coordinates, slices and contours.
+
+    When there are more than `limit`, a quarter are the best ones and the others an even draw over all ranks; `sample`
+    says so.
+    """
+    etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
+    if is_current(request, etag):
+        return not_modified(etag)
+    return json_reply(charts.parallel(ctx, study_id, limit=limit), headers=tagged(etag))
+
+
+@routes.get("/v1/studies/{study_id}/timeline", scope="read", reply=Timeline, errors=(404,))
+def get_timeline(
+    study_id: StudyId,
+    ctx: Service,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Trials at most, the newest ones.")] = 500,
+) -> Response:
+    """Return what the workers did: every attempt of the newest trials, oldest first."""
+    return json_reply(charts.timeline(ctx, study_id, limit=limit))
 
 
 @routes.get(

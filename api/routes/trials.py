@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Query
 from starlette.responses import Response
@@ -19,7 +19,7 @@ from hpsearch.wire import pages
 
 routes = Routes("trials")
 
-_Sort = Literal["number", "value", "epochs", "device_seconds", "n_weights", "created_at"]
+_SORTS: Final = "number|value|epochs|device_seconds|duration_s|n_weights|created_at"
 
 
 @routes.get("/v1/studies/{study_id}/trials", scope="read", reply=pages.Page[Trial], errors=(404,))
@@ -29,7 +29,15 @@ def list_trials(
     page: Page,
     state: Annotated[TrialState | None, Query(description="Only trials in this state.")] = None,
     kind: Annotated[TrialKind | None, Query(description="Only trials of this kind.")] = None,
-    sort: Annotated[_Sort, Query(description="What to order by; trials without the value come last.")] = "number",
+    sort: Annotated[
+        str,
+        Query(
+            max_length=80,
+            pattern=f"^({_SORTS}|param\\.[a-z0-9_]+)$",
+            description=f"What to order by: {_SORTS.replace('|', ', ')}, or `param.` and the name of a parameter; "
+            "trials without the value come last.",
+        ),
+    ] = "number",
     order: Annotated[Literal["asc", "desc"], Query(description="Rising or falling.")] = "asc",
 ) -> Response:
     """List a study's trials."""

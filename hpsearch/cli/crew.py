@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -15,13 +14,9 @@ from hpsearch import _layout
 from hpsearch.cli import local
 from hpsearch.cli.children import Child, bury, start, stop
 from hpsearch.cli.leash import CPUS_VARIABLE
+from hpsearch.cli.options import ENGINE_VARIABLE
 from hpsearch.settings import Settings
 
-# A trainer takes about this much with TensorFlow loaded and a small data set (measured: 0.6 to 0.7 GB).
-TRAINER_BYTES: Final = 750_000_000
-MAX_DEFAULT_TRAINERS: Final = 4
-# What the server, the terminal and the rest of the machine keep.
-_RESERVED_BYTES: Final = 500_000_000
 # A worker gives its trials back within seconds; one that compiles a program may take a little longer.
 WORKER_GRACE_S: Final = 15.0
 SERVER_GRACE_S: Final = 10.0
@@ -31,34 +26,17 @@ QUICK_S: Final = 60.0
 MAX_SERVER_RESTARTS: Final = 3
 
 
-def default_trainers() -> int | None:
+def default_trainers(engine: str | None) -> int | None:
     """Return how many trainer processes this machine carries; None leaves it to the worker, which takes one per GPU.
 
-    Without a GPU it is one per core, up to four, as far as memory goes, at least one.
+    Args:
+        engine: Of the worker; None for that of the environment.
     """
     devices = _layout.load("workers.devices")
     if devices.find_gpus():
         return None
-    n_trainers = min(int(devices.cpu_cores()), MAX_DEFAULT_TRAINERS)
-    free = _available_bytes()
-    if free is not None:
-        n_trainers = min(n_trainers, int((free - _RESERVED_BYTES) // TRAINER_BYTES))
-    return max(1, n_trainers)
-
-
-def _available_bytes() -> int | None:
-    """Return the memory new processes may take: of the machine, or of the container where that is less."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        return None
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no container, or "max"
-        return free
-    return min(free, max(0, limit - used))
+    engine = engine or os.environ.get(ENGINE_VARIABLE) or "auto"
+    return int(devices.default_trainers(engine, (), devices.cpu_cores()))
 
 
 def _share(number: int, n_workers: int) -> str | None:
@@ -88,6 +66,7 @@ class Crew:
         url: Of the server, once known.
         token: The workers' bearer token.
         own_server: Whether this command may start the server again when it is gone.
+        engine: Of the workers; None for that of the environment.
     """
 
     settings: Settings
@@ -95,6 +74,7 @@ class Crew:
     url: str = ""
     token: str = ""
     own_server: bool = False
+    engine: str | None = None
     _server: Child | None = None
     _server_restarts: int = 0
     _slots: list[_Slot] = field(default_factory=list)
@@ -116,7 +96,7 @@ class Crew:
                 carries.
         """
         self._n_hired = 1 if n_workers is None else n_workers
-        self._trainers = default_trainers() if n_workers is None else None
+        self._trainers = default_trainers(self.engine) if n_workers is None else None
         for number in range(1, self._n_hired + 1):
             self._slots.append(_Slot(self._start_worker(number)))
         return self._trainers or self._n_hired
@@ -172,6 +152,7 @@ class Crew:
     def _start_worker(self, number: int) -> Child:
         folder = local.make_data_dir(self.settings)
         trainers = [] if self._trainers is None else ["--trainers", str(self._trainers)]
+        engine = [] if self.engine is None else ["--engine", self.engine]
         return start(
             f"worker {number}",
             [
@@ -183,6 +164,7 @@ class Crew:
                 "--work-dir",
                 str(folder / "cache"),
                 *trainers,
+                *engine,
             ],
             log=folder / "logs" / f"worker-{number}.log",
             environment={

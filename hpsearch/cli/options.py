@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 _CONNECTION = "Server"
+ENGINE_VARIABLE: Final = "HPSEARCH_WORKER_ENGINE"
+# The stub is for tests, and the worker takes it from nobody who has not said so.
+_ENGINES: Final = ("auto", "fused", "reference", "stub")
 
 Server = Annotated[
     str | None,
@@ -49,6 +52,27 @@ DatabaseUrl = Annotated[
         envvar="HPSEARCH_DATABASE_URL",
         metavar="URL",
         help="postgresql://… or sqlite:///… (default: SQLite in the data directory).",
+        show_default=False,
+    ),
+]
+
+
+def _known_engine(engine: str | None) -> str | None:
+    if engine is not None and engine not in _ENGINES:
+        msg = f"unknown engine {engine!r}; choose auto, fused or reference"
+        raise typer.BadParameter(msg)
+    return engine
+
+
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        envvar=ENGINE_VARIABLE,
+        metavar="ENGINE",
+        callback=_known_engine,
+        help="fused: many trials at once, as one program; reference: plain Keras, one at a time (default: auto, fused "
+        "unless the study names another).",
         show_default=False,
     ),
 ]

@@ -65,6 +65,7 @@ class ServeFlags:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int | None = None
+    engine: str | None = None
     data_dir: Path | None = None
     database_url: str | None = None
     log_json: bool = False
@@ -78,7 +79,7 @@ def serve(flags: ServeFlags) -> int:
     """
     settings = Settings.load(data_dir=flags.data_dir, database_url=flags.database_url, workers=flags.workers)
     run = _layout.load("api.serve").run
-    company = _Company(settings)
+    company = _Company(settings, flags.engine)
     hooks = {"on_listening": company.come, "on_stopping": company.go} if settings.workers else {}
     try:
         run(flags.host, flags.port, settings, log_json=flags.log_json, **hooks)
@@ -90,9 +91,9 @@ def serve(flags: ServeFlags) -> int:
 class _Company:
     """The local workers of a server: started when it listens, started again when they die, gone before it is."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, engine: str | None) -> None:
         self._settings = settings
-        self._crew = Crew(settings, tell=note)
+        self._crew = Crew(settings, tell=note, engine=engine)
         self._leaving = threading.Event()
         self._tending = threading.Thread(target=self._tend, name="company", daemon=True)
 

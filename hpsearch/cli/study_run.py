@@ -31,6 +31,7 @@ class RunOptions:
         out: Where the best model goes.
         as_json: Print one JSON object instead of a summary.
         workers: Local workers; None for as many as the machine carries, or none with a remote server.
+        engine: Of the local workers; None for the study's own.
         data_dir: Of the local server; None for the default.
         server: Address of a remote server; None for the local one.
         token: Bearer token of the remote server.
@@ -41,6 +42,7 @@ class RunOptions:
     out: Path
     as_json: bool = False
     workers: int | None = None
+    engine: str | None = None
     data_dir: Path | None = None
     server: str | None = None
     token: str | None = None
@@ -68,6 +70,7 @@ def run_study(options: RunOptions) -> int:
                 definition = uploaded_definition(link.client, file, view.wait)
                 found = continue_or_create(link.client, definition, view.tell, always_new=options.always_new)
                 progress.study = found.study
+                view.tell(_page_sentence(crew.url, found.study, settings, is_local=options.server is None))
                 if found.study.state not in STUDY_FINAL:
                     progress.study = _search(crew, options, link, found.study, view)
                 outcome = collect(link.client, progress.study, out)
@@ -93,6 +96,8 @@ def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) ->
 
 def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:
     n_workers = 0 if options.workers is None and options.server is not None else options.workers
+    # Plain Keras is quickest with a process for each core, and the whole crew is here for this study.
+    crew.engine = options.engine or ("reference" if study.definition.engine == "reference" else None)
     n_trainers = crew.hire(n_workers)
     if n_trainers:
         view.wait(f"Starting {plural(n_trainers, 'local trainer')}; loading TensorFlow takes some seconds …")
@@ -102,6 +107,12 @@ def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view:
         link.move(crew.url, crew.token)
 
     return Watcher(lambda: link.client, study.study_id).follow(view, tend=tend).study
+
+
+def _page_sentence(url: str, study: StudyView, settings: Settings, *, is_local: bool) -> str:
+    """Return where the study can be watched in a browser."""
+    sentence = f"In a browser: {url}/ui/studies/{study.study_id}"
+    return f"{sentence} (sign in with the token in {settings.token_path})" if is_local else sentence
 
 
 @contextmanager

@@ -179,7 +179,8 @@ def print_profile(profile: DatasetProfile) -> None:
 def print_workers(workers: Iterable[WorkerView]) -> None:
     """Print one line per worker."""
     headings = [Heading("id"), Heading("name"), Heading("state"), Heading("running", is_number=True)]
-    headings += [Heading("finished", is_number=True), Heading("devices"), Heading("heard of")]
+    headings += [Heading("finished", is_number=True), Heading("trials/h", is_number=True)]
+    headings += [Heading("devices"), Heading("heard of")]
     print_table(
         headings,
         (
@@ -189,6 +190,7 @@ def print_workers(workers: Iterable[WorkerView]) -> None:
                 w.state.lower(),
                 str(w.n_running),
                 str(w.n_finished),
+                "-" if w.progress is None else f"{w.progress.trials_per_hour:,.0f}",
                 _devices(w),
                 ago(w.last_seen_at),
             ]

@@ -70,7 +70,19 @@ def read_yaml(path: Path) -> Document:
     Raises:
         InvalidStudyError: The file can not be read, is not YAML, has a key twice or is not a mapping.
     """
-    text = _text(path)
+    return parse_yaml(_text(path), path)
+
+
+def parse_yaml(text: str, path: Path) -> Document:
+    """Return the mapping in a text of YAML (or JSON).
+
+    Args:
+        text: What was written.
+        path: What to call it in complaints.
+
+    Raises:
+        InvalidStudyError: It is not YAML, has a key twice or is not a mapping.
+    """
     try:
         root = yaml.compose(text, Loader=_Loader)
         if isinstance(root, yaml.MappingNode):

@@ -14,6 +14,7 @@ from hpsearch.client.events import follow
 from hpsearch.client.files import download
 from hpsearch.client.paging import walk
 from hpsearch.domain.trial import Trial
+from hpsearch.wire.charts import Importances, Parallel, Timeline
 from hpsearch.wire.pages import Event, HistoryPoint, LeaderboardPage, LeaderboardRow, Page
 
 # Leaderboard pages remembered with their ETag, so that polling an unchanged one costs next to nothing.
@@ -113,9 +114,35 @@ class Results:
         path = _path(study_id, "leaderboard", "stream")
         return follow(self._connection, path, LeaderboardPage, params={"limit": limit}, attempts=attempts)
 
-    def history(self, study_id: str) -> tuple[HistoryPoint, ...]:
-        """Return how the best value improved: one point for each result that beat all before it."""
-        return self._connection.call(Page[HistoryPoint], "GET", _path(study_id, "history")).items
+    def history(
+        self, study_id: str, *, improvements: bool | None = None, max_points: int | None = None
+    ) -> tuple[HistoryPoint, ...]:
+        """Return the ranked results in order of their end, each with the best value until then.
+
+        Args:
+            study_id: Which study.
+            improvements: True for only those that beat all before them.
+            max_points: The whole history in about so many points; None fetches all, page by page.
+        """
+        asked = {"improvements": None if improvements is None else str(improvements).lower(), "max_points": max_points}
+
+        def page(token: str | None) -> Page[HistoryPoint]:
+            params = {**asked, "limit": None if max_points else 1000, "page_token": token}
+            return self._connection.call(Page[HistoryPoint], "GET", _path(study_id, "history"), params=params)
+
+        return tuple(walk(page))
+
+    def importances(self, study_id: str) -> Importances:
+        """Return how much each searched parameter decided whether a result was among the best."""
+        return self._connection.call(Importances, "GET", _path(study_id, "importances"))
+
+    def parallel(self, study_id: str, *, limit: int | None = None) -> Parallel:
+        """Return at most `limit` ranked results as columns and rows, for charts and tables."""
+        return self._connection.call(Parallel, "GET", _path(study_id, "parallel"), params={"limit": limit})
+
+    def timeline(self, study_id: str, *, limit: int | None = None) -> Timeline:
+        """Return every attempt of the study's newest trials, at most `limit` trials."""
+        return self._connection.call(Timeline, "GET", _path(study_id, "timeline"), params={"limit": limit})
 
     def export(self, study_id: str, target: Path, *, format: Literal["csv", "parquet", "jsonl"] = "csv") -> str:  # noqa: A002
         """Write all trials to `target` and return the file's SHA-256 in hex.

@@ -202,7 +202,8 @@ class StudyDefinition(Frozen):
         confirm: Training the top again with other seeds.
         refit: `auto` trains the winner on training and validation rows and opens the test rows once; `off` keeps
             the best trial's own model.
-        engine: `reference` trains each trial with plain Keras.
+        engine: `fused` trains many trials at once as one program, `reference` each by itself with plain Keras; `auto`
+            leaves the choice to the worker, which is fused unless it was told otherwise.
     """
 
     name: Name
@@ -220,7 +221,7 @@ class StudyDefinition(Frozen):
     baselines: Bool = True
     confirm: Confirm = Confirm()
     refit: Refit = "off"
-    engine: Literal["auto", "reference"] = "auto"
+    engine: Literal["auto", "fused", "reference"] = "auto"
 
     @model_validator(mode="after")
     def _coherent(self) -> StudyDefinition:

@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 import hpsearch
 from hpsearch.domain.trial import Params
 from hpsearch.errors import HpsearchError, UnavailableError
+from hpsearch.sampling.importance import ImportanceRequest, Share
 from hpsearch.sampling.request import SuggestRequest
 
 # -P keeps the working directory off the import path; the folder of this very package is added at the end instead.
@@ -51,6 +52,19 @@ class BackgroundSampler:
             UnavailableError: No answer in time, or the child died and so did the one started in its place; it has been
                 ended and the next call starts another.
         """
+        points: list[Params] = self._answer(study_id, request, timeout_s)
+        return points
+
+    def importances(self, study_id: str, request: ImportanceRequest, *, timeout_s: float) -> list[Share]:
+        """Return the shares of a study's parameters, as `importances` does; waits and fails as `suggest` does.
+
+        Raises:
+            UnavailableError: No answer in time.
+        """
+        shares: list[Share] = self._answer(study_id, request, timeout_s)
+        return shares
+
+    def _answer(self, study_id: str, request: SuggestRequest | ImportanceRequest, timeout_s: float) -> Any:
         deadline = time.monotonic() + timeout_s
         if not self._turn.acquire(timeout=timeout_s):
             raise _unavailable(study_id, f"other studies kept the sampler busy for {timeout_s:g} s")
@@ -69,8 +83,8 @@ class BackgroundSampler:
             self._end()
 
     def _ask(
-        self, study_id: str, request: SuggestRequest, deadline: float, timeout_s: float
-    ) -> list[Params] | HpsearchError:
+        self, study_id: str, request: SuggestRequest | ImportanceRequest, deadline: float, timeout_s: float
+    ) -> Any:
         if self._closed:
             raise _unavailable(study_id, "the sampler is closed")
         if self._child is not None and not self._child.alive:
@@ -119,7 +133,7 @@ class _Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: SuggestRequest, deadline: float) -> list[Params] | HpsearchError:
+    def ask(self, request: SuggestRequest | ImportanceRequest, deadline: float) -> Any:
         """Return the answer; the child is killed at the deadline, which also frees a blocked send.
 
         Raises:
@@ -130,8 +144,7 @@ class _Child:
         watchdog.start()
         try:
             self._channel.send(request)
-            answer: list[Params] | HpsearchError = self._channel.recv()
-            return answer
+            return self._channel.recv()
         finally:
             watchdog.cancel()
 

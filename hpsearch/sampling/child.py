@@ -16,6 +16,7 @@ from typing import Final
 
 from hpsearch.errors import HpsearchError
 from hpsearch.sampling import tpe  # noqa: F401 - loads Optuna now, so that the first answer does not wait for it
+from hpsearch.sampling.importance import ImportanceRequest, importances
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.suggest import suggest
 
@@ -26,7 +27,8 @@ PARENT_CHECK_S: Final = 1.0
 def main() -> None:
     """Answer requests on the file descriptor given as first argument; returns when the parent is gone.
 
-    A request is a `SuggestRequest`, an answer either the list of points or the `HpsearchError` to raise. Any other
+    A request is a `SuggestRequest` or an `ImportanceRequest`, an answer either the list of points (or of shares) or the
+    `HpsearchError` to raise. Any other
     exception ends the process with a traceback on standard error: the parent reports its last line.
     """
     # Ctrl-C in a terminal reaches the whole group; it is the parent's to decide when this process ends.
@@ -40,10 +42,13 @@ def main() -> None:
             return
         answer: object
         try:
-            if not isinstance(request, SuggestRequest):
+            if isinstance(request, ImportanceRequest):
+                answer = importances(request)
+            elif isinstance(request, SuggestRequest):
+                answer = suggest(request)
+            else:
                 msg = f"expected a SuggestRequest, received {type(request).__name__}"
                 raise TypeError(msg)
-            answer = suggest(request)
         except HpsearchError as error:
             answer = error
         try:

@@ -15,6 +15,9 @@ from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBr
 
 # Trials one worker may hold at once: a worker that claims everything and goes silent must not starve the others.
 MAX_HELD: Final = 2048
+# Losses after which a trial is trained with no other in the process: by then one of two that fell together is to blame,
+# and the innocent one must not fall as often as it takes to fail.
+_ALONE_AFTER: Final = 2
 
 
 def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -> ClaimReply:
@@ -26,6 +29,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
     """
     if ctx.signals.demand() and _nothing_to_give(ctx, caller, worker_id, request):
         ctx.signals.wish(request.max_trials)
+        ctx.signals.claimed(worker_id, 0)
         return ClaimReply(lease_s=ctx.settings.lease_s)
     with ctx.store.write() as tx:
         # Rows are locked in the order study, trial, worker everywhere else. Only a claim may begin with its worker,
@@ -35,6 +39,10 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         room = 0
         if not known and worker.state == fleet.ACTIVE and not tx.workers.quarantined(worker):
             room = min(request.max_trials, MAX_HELD - tx.workers.n_running(worker.id))
+        is_asking = room > 0
+        if room > 1 and (n_hungry := ctx.signals.n_hungry(but=worker_id)):
+            # Idle workers are about to ask for theirs: none takes what others could begin at once.
+            room = min(room, max(1, -(-tx.queue.n_waiting(at_most=room * (n_hungry + 1)) // (n_hungry + 1))))
         if room > 0:
             rows = tx.queue.claim(worker_id=worker.id, claim_id=request.claim_id, n=room, lease_s=ctx.settings.lease_s)
             tx.events.add_all(
@@ -50,6 +58,8 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
             )
         reply = _reply(ctx, tx, rows)
         tx.workers.seen(worker)
+    if is_asking:
+        ctx.signals.claimed(worker_id, len(rows))
     if len(rows) < room:
         ctx.signals.wish(room - len(rows))
     if rows and not known:
@@ -94,6 +104,7 @@ def _trial(row: ClaimedRow, study: StudyHeading) -> ClaimedTrial:
         n_weights=row.n_weights,
         refit_epochs=row.refit_epochs,
         split_seed=row.split_seed,
+        alone=row.infra_attempts >= _ALONE_AFTER or row.oom_attempts > 0,
     )
 
 

@@ -84,9 +84,11 @@ def _wanted(tx: Transaction, study: StudyRecord, demand: int) -> int:
     counts = tx.trials.open_counts(study.id)
     waiting, running = (counts.get((state, TrialKind.SEARCH), 0) for state in (TrialState.WAITING, TrialState.RUNNING))
     limit = open_limit(definition, study.max_trials)
-    room = limit - waiting - running
+    is_bayesian = definition.algorithm.kind == "bayesian"
+    # A search that learns nothing keeps its supply whatever runs: packs on several devices hold thousands of trials.
+    room = limit - waiting - (0 if definition.parallelism == "auto" and not is_bayesian else running)
     ahead = room
-    if definition.algorithm.kind == "bayesian":
+    if is_bayesian:
         ahead = min(_MAX_BAYESIAN_CHUNK, max(_SPARE, demand) - waiting)
     elif waiting * 2 > limit and waiting >= demand:
         return 0  # supply enough: trials are created in batches, not one by one after each result

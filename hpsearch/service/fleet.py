@@ -13,7 +13,7 @@ from hpsearch.service.recent import Recent
 from hpsearch.storage.records import WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page
-from hpsearch.wire.workers import Device, RegisterReply, RegisterRequest, WorkerView
+from hpsearch.wire.workers import Device, RegisterReply, RegisterRequest, WorkerProgress, WorkerView
 
 ACTIVE: Final = "ACTIVE"
 DRAINING: Final = "DRAINING"
@@ -71,11 +71,12 @@ def _own(caller: Caller, worker: WorkerRecord) -> WorkerRecord:
     return worker
 
 
-def listing(ctx: Context, *, limit: int, page_token: str | None) -> Page[WorkerView]:
-    """Return a page of the fleet, newest first."""
+def listing(ctx: Context, *, limit: int, page_token: str | None, only_present: bool = False) -> Page[WorkerView]:
+    """Return a page of the fleet, newest first; with ``only_present`` without those that are gone."""
     with ctx.store.read() as tx:
-        rows, token = tx.workers.page(limit=limit, page_token=page_token)
         silent_since = tx.at - timedelta(seconds=ctx.settings.lease_s)
+        heard_since = silent_since if only_present else None
+        rows, token = tx.workers.page(limit=limit, page_token=page_token, heard_since=heard_since)
         views = tuple(_view(record, quarantined, running, silent_since) for record, quarantined, running in rows)
     return Page[WorkerView](items=views, next_page_token=token)
 
@@ -99,6 +100,8 @@ def _view(record: WorkerRecord, quarantined: bool, n_running: int, silent_since:
         else datetime.fromtimestamp(record.quarantined_until, tz=record.registered_at.tzinfo),
         n_running=n_running,
         n_finished=record.n_finished,
+        # A worker without trials reports nothing: what it said last is no longer so.
+        progress=None if record.progress is None or n_running == 0 else WorkerProgress.model_validate(record.progress),
     )
 
 

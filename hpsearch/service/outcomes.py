@@ -184,7 +184,8 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
             _end_attempt(tx, trial, outcome, state="LOST")
             tx.studies.add_to_counters(study.id, {"device_seconds": outcome.device_seconds})
             log(tx, "trial.lost", study, trial.uid, infra_attempts=lost, **_told(trial, outcome, None))
-    if done and trial.worker_id is not None:
+    # One process of a worker holds many trials, and they fall together: that is one failure of the worker.
+    if done and trial.worker_id is not None and tx.workers.is_first_loss(trial.worker_id):
         _count_failure(tx, study, trial.worker_id)
     return done
 

@@ -62,7 +62,8 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
         for study_id in sorted(ended):
             study = advance(tx, study_id)
             thresholds[study.uid] = study.model_threshold
-        tx.workers.seen(worker)  # last: rows are locked in the order study, trial, worker everywhere
+        progress = None if request.progress is None else request.progress.model_dump()
+        tx.workers.seen(worker, progress)  # last: rows are locked in the order study, trial, worker everywhere
     if ended:
         ctx.signals.fill_needed.set()
         ctx.signals.work()

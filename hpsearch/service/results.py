@@ -10,7 +10,8 @@ from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
-from hpsearch.service.definitions import resolved_of
+from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.trials import Ranked
 from hpsearch.wire.pages import HistoryPoint, LeaderboardPage, LeaderboardRow, MeasurementView, Page, TrialView
 
@@ -87,7 +88,8 @@ def trials(
         page_token: From the page before.
         state: Only trials in this state.
         kind: Only trials of this kind.
-        sort: number, value, epochs, device_seconds, n_weights or created_at.
+        sort: number, value, epochs, device_seconds, duration_s, n_weights, created_at, or `param.` and the name of a
+            parameter.
         order: asc or desc; trials without the value come last either way.
 
     Raises:
@@ -103,16 +105,35 @@ def trials(
             msg = f"{name} must be one of {', '.join(known)}, received {value!r}"
             raise InvalidInputError(msg, code=f"{name}.invalid")
     with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
         found, token = tx.trials.page(
-            tx.studies.get(study_id).id,
+            study.id,
             limit=limit,
             page_token=page_token,
             sort=sort,
             descending=order == "desc",
-            state=state,
-            kind=kind,
+            states=() if state is None else (state,),
+            kinds=() if kind is None else (kind,),
+            parameter=parameter_of(study, sort),
         )
     return Page[Trial](items=tuple(found), next_page_token=token)
+
+
+def parameter_of(study: StudyRecord, sort: str) -> tuple[str, bool] | None:
+    """Return the parameter a sort such as `param.units` names, and whether it is a number; None for other sorts.
+
+    Raises:
+        InvalidInputError: The study has no such parameter.
+    """
+    if not sort.startswith("param."):
+        return None
+    name = sort.removeprefix("param.")
+    parameter = definition_of(study).space.flat().get(name)
+    if parameter is None:
+        msg = f"sort names {name!r}, which is not a parameter of this study"
+        raise InvalidInputError(msg, code="sort.invalid")
+    values = parameter.values or ()
+    return name, not any(isinstance(value, bool | str) for value in values)
 
 
 def trial(ctx: Context, trial_id: str) -> TrialView:

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 
 # How far back a worker's unanswered wish for trials counts as demand.
 _DEMAND_S = 10.0
+# How long a worker that got nothing counts as idle: it asks again every two seconds while it waits.
+_HUNGER_S = 4.0
 
 
 class _Waiters:
@@ -46,9 +48,11 @@ class Signals:
 
     def __init__(self) -> None:
         self._work = _Waiters()
+        self._any = _Waiters()
         self._guard = threading.Lock()
         self._studies: dict[str, _Waiters] = {}
         self._wishes: list[tuple[float, int]] = []
+        self._hungry: dict[str, float] = {}
         self.fill_needed = threading.Event()
 
     def work(self) -> None:
@@ -61,6 +65,7 @@ class Signals:
             waiters = self._studies.get(study_uid)
         if waiters is not None:
             waiters.wake()
+        self._any.wake()
 
     async def wait_for_work(self, timeout_s: float) -> bool:
         """Return True as soon as trials may be claimable, False after ``timeout_s`` seconds."""
@@ -74,6 +79,11 @@ class Signals:
         with waiters.joined() as event:
             return await _within(event, timeout_s)
 
+    async def wait_for_any_change(self, timeout_s: float) -> bool:
+        """Return True as soon as something happens in some study, False after ``timeout_s`` seconds."""
+        with self._any.joined() as event:
+            return await _within(event, timeout_s)
+
     def wish(self, n: int) -> None:
         """Note that a worker asked for ``n`` more trials than there were."""
         now = time.monotonic()
@@ -81,6 +91,21 @@ class Signals:
             self._wishes = [(at, size) for at, size in self._wishes if now - at < _DEMAND_S][-999:]
             self._wishes.append((now, n))
         self.fill_needed.set()
+
+    def claimed(self, worker_id: str, n: int) -> None:
+        """Note that a worker asked for trials and got ``n``."""
+        now = time.monotonic()
+        with self._guard:
+            self._hungry.pop(worker_id, None)
+            if n == 0:
+                self._hungry = {uid: at for uid, at in self._hungry.items() if now - at < _HUNGER_S}
+                self._hungry[worker_id] = now
+
+    def n_hungry(self, *, but: str) -> int:
+        """Return how many workers other than one have lately asked for trials and got none."""
+        now = time.monotonic()
+        with self._guard:
+            return sum(now - at < _HUNGER_S for uid, at in self._hungry.items() if uid != but)
 
     def demand(self) -> int:
         """Return the largest unanswered wish of the last ten seconds, 0 if there was none."""

@@ -67,7 +67,11 @@ def after(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
             equal_here = column == value
         alternatives.append(and_(*equal, beyond))
         equal.append(equal_here)
-    return or_(*alternatives)
+    (first, falls), least = order[0], values[0]
+    if least is None or getattr(first, "nullable", True):
+        return or_(*alternatives)
+    # Follows from the rest, but only a plain bound lets an index begin where the page does, however deep that is.
+    return and_(first <= least if falls else first >= least, or_(*alternatives))
 
 
 def ordered(statement: Select[Any], order: Order) -> Select[Any]:

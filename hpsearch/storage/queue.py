@@ -343,6 +343,13 @@ class Queue:
         statement = _QUEUED.where(trial.c.worker_id == worker_id, literal_column("trial.state = 'RUNNING'"))
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
 
+    def n_waiting(self, *, at_most: int) -> int:
+        """Return how many trials could be claimed now, counted up to a limit."""
+        statement = select(trial.c.id).where(
+            literal_column("trial.state = 'WAITING' AND NOT trial.held"), trial.c.available_at <= self._now
+        )
+        return len(self._connection.execute(statement.limit(at_most)).all())
+
     def any_waiting(self) -> bool:
         """Return whether some trial could be claimed now."""
         statement = select(trial.c.id).where(

@@ -99,6 +99,8 @@ class ClaimedRow:
     n_weights: int | None
     refit_epochs: int | None
     split_seed: int | None
+    infra_attempts: int
+    oom_attempts: int
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class WorkerRecord:
     n_finished: int
     registered_at: datetime
     last_seen_at: datetime
+    progress: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from sqlalchemy import Connection, text
 from hpsearch.clock import Clock, ManualClock, SystemClock
 from hpsearch.errors import UnavailableError
 from hpsearch.storage.attempts import AttemptRepository
+from hpsearch.storage.charts import ChartRepository
 from hpsearch.storage.datasets import DatasetRepository
 from hpsearch.storage.engine import as_unavailable, is_disk_full, open_engines, parse_url
 from hpsearch.storage.events import EventRepository
 from hpsearch.storage.group_writer import GroupWriter
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.models import ModelRepository
+from hpsearch.storage.overview import OverviewRepository
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
 from hpsearch.storage.results import ResultRepository
@@ -51,6 +53,8 @@ class Transaction:
         self.queue = Queue(connection, at=at, lease_clock=lease_clock)
         self.attempts = AttemptRepository(connection)
         self.results = ResultRepository(connection)
+        self.charts = ChartRepository(connection)
+        self.overview = OverviewRepository(connection)
         self.events = EventRepository(connection, at=at)
         self.workers = WorkerRepository(connection, at=at, lease_now=lease_clock.now)
         self.tokens = TokenRepository(connection)

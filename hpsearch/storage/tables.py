@@ -296,6 +296,7 @@ worker = Table(
     Column("n_finished", Integer, nullable=False),
     Column("registered_at", Instant, nullable=False),
     Column("last_seen_at", Instant, nullable=False),
+    Column("progress", Json),
 )
 
 idempotency = Table(

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, literal_column, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
@@ -18,7 +31,7 @@ _parent = trial.alias("parent")
 # Spelt out, not bound: the partial index serves only a condition the planner can read.
 _BOARD: Final[ColumnElement[bool]] = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
 
-SORTS: Final = ("number", "value", "epochs", "device_seconds", "n_weights", "created_at")
+SORTS: Final = ("number", "value", "epochs", "device_seconds", "n_weights", "duration_s", "created_at")
 
 
 def _select_trials() -> Select[Any]:
@@ -37,6 +50,12 @@ def _select_trials() -> Select[Any]:
         .outerjoin(result, result.c.trial_id == trial.c.id)
         .outerjoin(model, and_(model.c.trial_id == trial.c.id, model.c.attempt == result.c.attempt))
     )
+
+
+def _of_params(name: str, is_number: bool) -> ColumnElement[Any]:  # noqa: FBT001 - one of two kinds of values
+    """Return a parameter's value as something rows can be ordered by; NULL where it was not active."""
+    member = trial.c.params[name]
+    return member.as_float() if is_number else cast(member.as_string(), Text)
 
 
 class Ranked(NamedTuple):
@@ -108,35 +127,51 @@ class TrialRepository:
         page_token: str | None,
         sort: str = "number",
         descending: bool = False,
-        state: str | None = None,
-        kind: str | None = None,
+        states: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        parameter: tuple[str, bool] | None = None,
     ) -> tuple[list[Trial], str | None]:
         """Return a study's trials in an order of `SORTS`, and the token of the next page.
+
+        Args:
+            study_id: Whose trials.
+            limit: Trials at most, 1 to 1,000.
+            page_token: From the page before.
+            sort: One of `SORTS`, or whatever names `parameter`.
+            descending: Falling instead of rising; trials without the value come last either way.
+            states: Only trials in one of these states; empty for all.
+            kinds: Only trials of one of these kinds; empty for all.
+            parameter: Order by this parameter instead, and whether its values are numbers.
 
         Raises:
             InvalidInputError: The limit, sort or token is not valid.
         """
         check_limit(limit)
-        if sort not in SORTS:
-            msg = f"sort must be one of {', '.join(SORTS)}, received {sort!r}"
+        if parameter is None and sort not in SORTS:
+            msg = f"sort must be one of {', '.join(SORTS)} or param.NAME, received {sort!r}"
             raise InvalidInputError(msg, code="sort.invalid")
         # A page over instants is a page over ids: both rise together, and ids survive JSON exactly.
-        column = trial.c.id if sort == "created_at" else trial.c[sort]
+        column = trial.c.id if sort == "created_at" else trial.c[sort] if parameter is None else _of_params(*parameter)
         order = [(column, descending), (trial.c.id, descending)]
-        statement = _select_trials().where(trial.c.study_id == study_id)
-        if state is not None:
-            statement = statement.where(trial.c.state == state)
-        if kind is not None:
-            statement = statement.where(trial.c.kind == kind)
+        # The keys alone are sorted; whole rows are fetched for one page of them.
+        keys = select(trial.c.id, column.label("position")).where(trial.c.study_id == study_id)
+        if states:
+            keys = keys.where(trial.c.state.in_(states))
+        if kinds:
+            keys = keys.where(trial.c.kind.in_(kinds))
         scope = f"trials:{sort}:{descending:d}"
         if page_token is not None:
-            statement = statement.where(after(order, decode_token(scope, page_token, length=2)))
-        rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
-        trials = [to_trial(row) for row in rows[:limit]]
-        if len(rows) <= limit:
+            keys = keys.where(after(order, decode_token(scope, page_token, length=2)))
+        found = self._connection.execute(ordered(keys, order).limit(limit + 1)).all()
+        trials = self._by_ids([row.id for row in found[:limit]])
+        if len(found) <= limit:
             return trials, None
-        last = rows[limit - 1]
-        return trials, encode_token(scope, [last.id if sort == "created_at" else getattr(last, sort), last.id])
+        last = found[limit - 1]
+        return trials, encode_token(scope, [last.position, last.id])
+
+    def _by_ids(self, ids: Sequence[int]) -> list[Trial]:
+        rows = {row.id: row for row in self._connection.execute(_select_trials().where(trial.c.id.in_(ids)))}
+        return [to_trial(rows[one]) for one in ids]
 
     def ranked(self, study_id: int, *, limit: int, page_token: str | None) -> tuple[list[Ranked], str | None]:
         """Return search and baseline results, best first, with their ranks, and the token of the next page.

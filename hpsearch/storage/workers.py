@@ -37,6 +37,7 @@ class WorkerRepository:
         self._connection = connection
         self._at = at
         self._now = lease_now
+        self._losers: set[int] = set()
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Insert a worker."""
@@ -83,10 +84,11 @@ class WorkerRepository:
         """Return whether the worker's next sign of life is to be noted."""
         return not timedelta(0) <= self._at - record.last_seen_at < _SEEN_EVERY
 
-    def seen(self, record: WorkerRecord) -> None:
-        """Note that the worker was heard of, at most every two seconds."""
+    def seen(self, record: WorkerRecord, progress: Mapping[str, Any] | None = None) -> None:
+        """Note that the worker was heard of, and what it said it was doing if it did, at most every two seconds."""
         if self.is_silent(record):
-            self.change(record.id, {"last_seen_at": self._at})
+            told = {} if progress is None else {"progress": dict(progress)}
+            self.change(record.id, {"last_seen_at": self._at, **told})
 
     def count_success(self, worker_id: int) -> None:
         """Note an accepted result."""
@@ -103,6 +105,12 @@ class WorkerRepository:
         )
         return int(self._connection.execute(statement.returning(worker.c.n_failures_in_row)).scalar_one())
 
+    def is_first_loss(self, worker_id: int) -> bool:
+        """Return whether the worker has lost no other trial in this transaction, and remember that it has now."""
+        is_first = worker_id not in self._losers
+        self._losers.add(worker_id)
+        return is_first
+
     def others_succeed(self, worker_id: int) -> bool:
         """Return whether another worker's last report was a success: then the trouble is this worker's own."""
         statement = select(worker.c.id).where(
@@ -116,8 +124,16 @@ class WorkerRepository:
             self._connection.execute(select(worker.c.n_quarantines).where(worker.c.id == worker_id)).scalar_one()
         )
 
-    def page(self, *, limit: int, page_token: str | None) -> tuple[list[tuple[WorkerRecord, bool, int]], str | None]:
-        """Return (worker, is quarantined, number of running trials), newest first, and the token of the next page."""
+    def page(
+        self, *, limit: int, page_token: str | None, heard_since: datetime | None = None
+    ) -> tuple[list[tuple[WorkerRecord, bool, int]], str | None]:
+        """Return (worker, is quarantined, number of running trials), newest first, and the token of the next page.
+
+        Args:
+            limit: Workers at most, 1 to 1,000.
+            page_token: From the page before.
+            heard_since: Only workers that were heard of since this instant.
+        """
         check_limit(limit)
         order = [(worker.c.id, True)]
         running = (
@@ -127,6 +143,8 @@ class WorkerRepository:
         )
         locked = func.coalesce(worker.c.quarantined_until, 0.0) > self._now
         statement = select(*_COLUMNS, locked.label("locked"), running.label("running"))
+        if heard_since is not None:
+            statement = statement.where(worker.c.last_seen_at >= heard_since)
         if page_token is not None:
             statement = statement.where(after(order, decode_token("workers", page_token, length=1)))
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()

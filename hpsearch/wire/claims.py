@@ -37,6 +37,7 @@ class ClaimedTrial(Lenient):
         params: Values by name, for `MlpConfig.from_params`.
         refit_epochs: For kind `refit`: how many epochs to train on training and validation rows; None otherwise.
         split_seed: Replaces the study's split seed; None keeps it.
+        alone: Train it with no other trial in the process: it, or one of its neighbours, has brought processes down.
     """
 
     trial_id: str
@@ -49,6 +50,7 @@ class ClaimedTrial(Lenient):
     n_weights: int | None = None
     refit_epochs: int | None = None
     split_seed: int | None = None
+    alone: bool = False
 
 
 class StudyBrief(Lenient):
@@ -59,7 +61,7 @@ class StudyBrief(Lenient):
         dataset_digest: SHA-256 the content must have.
         metric: The objective.
         data_order_seed: Decides the order of rows in mini-batches, together with the trial's seed.
-        engine: `auto` or `reference`.
+        engine: `auto`, `fused` or `reference`.
     """
 
     study_id: str

@@ -124,17 +124,20 @@ class MeasurementView(Lenient):
 
 
 class HistoryPoint(Lenient):
-    """One improvement of the best value.
+    """One result on the way of a study.
 
     Attributes:
         n_results: Results until then, this one included.
+        best: The best value until then, this one included.
         device_seconds: Spent by those results.
     """
 
     n_results: int
     number: int
     trial_id: str
+    kind: str = "search"
     value: float
+    best: float | None = None
     at: datetime
     device_seconds: float
 

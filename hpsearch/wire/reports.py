@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hpsearch.domain.strict import Frozen, Lenient, Name, Positive
 from hpsearch.domain.trial import Measurement, Outcome
+from hpsearch.wire.workers import WorkerProgress
 
 MAX_REPORTS = 1024
 MAX_MEASUREMENTS = 1000
@@ -23,9 +24,15 @@ class TrialReport(Frozen):
 
 
 class ReportRequest(Frozen):
-    """News of all trials of a worker."""
+    """News of the trials of a worker.
+
+    Attributes:
+        reports: One for each trial spoken of.
+        progress: What the worker is doing, for the fleet's view.
+    """
 
     reports: Annotated[tuple[TrialReport, ...], Field(min_length=1, max_length=MAX_REPORTS)]
+    progress: WorkerProgress | None = None
 
 
 Status = Literal["accepted", "replayed", "stale_attempt", "result_conflict", "forbidden", "invalid", "not_found"]

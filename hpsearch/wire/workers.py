@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from hpsearch.domain.strict import Count, Frozen, Lenient, Name
+from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name
 
 
 class Device(Frozen):
@@ -24,6 +24,24 @@ class Device(Frozen):
     name: Name
     memory_bytes: Count | None = None
     cores: Count | None = None
+
+
+class WorkerProgress(Frozen):
+    """What a worker is doing, for people; nothing is decided by it.
+
+    Attributes:
+        engine: `fused` trains many trials at once, `reference` one in each trainer process.
+        n_training: Trials that have ended at least one epoch.
+        n_waiting: Trials it holds that have not, waiting for a slot or for a program to be compiled.
+        trials_per_hour: Trials ended per hour, over the last five minutes.
+        epochs_per_second: Epochs of single trials, over the last five minutes.
+    """
+
+    engine: Name
+    n_training: Count = 0
+    n_waiting: Count = 0
+    trials_per_hour: Annotated[Float, Field(ge=0, le=1e9)] = 0.0
+    epochs_per_second: Annotated[Float, Field(ge=0, le=1e9)] = 0.0
 
 
 class RegisterRequest(Frozen):
@@ -60,6 +78,7 @@ class WorkerView(Lenient):
         state: ACTIVE, DRAINING (finishes, claims no more), DISABLED, QUARANTINED or GONE (not heard of for a lease).
         n_running: Trials it holds.
         n_finished: Results accepted from it.
+        progress: What it said it was doing when it was last heard of; None from one that says nothing.
     """
 
     worker_id: str
@@ -72,3 +91,4 @@ class WorkerView(Lenient):
     quarantined_until_at: datetime | None = None
     n_running: int = 0
     n_finished: int = 0
+    progress: WorkerProgress | None = None

@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("n_finished", sa.Integer(), nullable=False),
         sa.Column("registered_at", _INSTANT, nullable=False),
         sa.Column("last_seen_at", _INSTANT, nullable=False),
+        sa.Column("progress", _JSON),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
         sa.UniqueConstraint("uid", name=op.f("uq_worker_uid")),
     )

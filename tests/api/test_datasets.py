@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api.routes.datasets import _stem
+from api.dataset_form import _stem
 from tests.api.conftest import STUDY, Edge, Live, eventually
 
 _CSV = "a,b,kind\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60))

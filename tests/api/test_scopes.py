@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from api.app import create_app
 from api.guard import Guard
 from api.intruders import Intruders
+from api.web.page_routes import SessionGuard
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge
 
@@ -20,9 +21,11 @@ _IDS = dict.fromkeys(
 
 
 def _routes() -> Iterator[APIRoute]:
+    """Return the routes of the interface; those of the page have a key of another kind and tests of their own."""
     for route in create_app(Settings()).routes:
         assert isinstance(route, APIRoute), route
-        yield route
+        if not isinstance(_guard(route), SessionGuard):
+            yield route
 
 
 def _guard(route: APIRoute) -> Guard:
@@ -89,6 +92,10 @@ def test_each_route_against_each_scope(edge: Edge, route: APIRoute) -> None:
         answer = edge.client.request(method, path, headers=bad)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+    token = edge.headers["admin"]["Authorization"].removeprefix("Bearer ")
+    for cookie in ("token", "hpsearch_session", "hpsearch_session_8000"):
+        answer = edge.client.request(method, path, headers={"Cookie": f"{cookie}={token}"})
+        assert answer.status_code == 401
     edge.app.state.edge.intruders = Intruders()
 
 

@@ -32,6 +32,8 @@ _PER_STUDY: Final = 500
 _OPEN_STUDIES: Final = 4
 _STEP_S: Final = 0.1
 _SAY_S: Final = 30.0
+# The last studies end while some kills are still owed.
+_KILLS_AHEAD: Final = 1.2
 # Mean seconds between faults of each kind; workers are killed in proportion to the trials that have finished.
 _SERVER_EVERY_S: Final = 15.0
 _DATABASE_EVERY_S: Final = 60.0
@@ -47,7 +49,8 @@ class Soak:
     Attributes:
         n_trials: In all studies together.
         n_workers: At a time.
-        n_kills: SIGKILLs of workers until the last trial has finished.
+        n_kills: SIGKILLs of workers, at least, until the last trial has finished; a slow machine gets new studies only
+            as they are dealt out.
         limit_s: Gives up after so long.
     """
 
@@ -83,7 +86,8 @@ class Soak:
             if time.monotonic() - began_s > self.limit_s:
                 scene.complaints.append(f"{n_done} of {self.n_trials} trials have finished within {self.limit_s:g} s")
                 break
-            if n_open < _OPEN_STUDIES and len(studies) < len(sizes):
+            is_time = n_open < _OPEN_STUDIES and self._behind(fleet, n_done) <= self.n_workers
+            if is_time and len(studies) < len(sizes):
                 studies += self._create(scene, len(studies), sizes[len(studies)])
             self._strike(scene, fleet, n_done)
             n_open, n_done = self._progress(scene, studies, (n_open, n_done))
@@ -112,8 +116,7 @@ class Soak:
         return sum(view.state not in STUDY_FINAL for view in views), sum(view.n_trials for view in views)
 
     def _strike(self, scene: Scene, fleet: Fleet, n_done: int) -> None:
-        wanted = min(self.n_kills, 1 + self.n_kills * n_done // self.n_trials)
-        for _ in range(min(self.n_workers // 4, wanted - fleet.n_kills)):
+        for _ in range(min(self.n_workers // 4, self._behind(fleet, n_done))):
             if fleet.awake():
                 fleet.kill(fleet.choose())
                 fleet.hire()
@@ -137,6 +140,10 @@ class Soak:
                 # One that can not start while its database is away is started again by whoever runs it.
                 scene.expect(scene.place.kind == "postgresql", "no server over SQLite ends by itself")
                 replica.start(wait=False)
+
+    def _behind(self, fleet: Fleet, n_done: int) -> int:
+        """Return how many workers are still to be killed for the trials that have finished, with some to spare."""
+        return 1 + int(_KILLS_AHEAD * self.n_kills * n_done / self.n_trials) - fleet.n_kills
 
     def _is_due(self, scene: Scene, what: str, every_s: float) -> bool:
         now_s = time.monotonic()

@@ -103,14 +103,14 @@ def test_workers_share_server_token_and_folders(crew: Crew, world: World, tmp_pa
 def test_by_default_one_worker_has_as_many_trainers_as_the_machine_carries(
     crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(crews, "default_trainers", lambda: 3)
+    monkeypatch.setattr(crews, "default_trainers", lambda _engine: 3)
     assert crew.hire(None) == 3
     assert world.started[0].arguments[-2:] == ["--trainers", "3"]
     assert world.started[0].environment[CPUS_VARIABLE] is None
 
 
 def test_on_gpus_the_worker_decides(crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(crews, "default_trainers", lambda: None)
+    monkeypatch.setattr(crews, "default_trainers", lambda _engine: None)
     assert crew.hire(None) == 1
     assert "--trainers" not in world.started[0].arguments
 
@@ -270,19 +270,28 @@ def test_several_workers_share_the_cores(
 
 @pytest.mark.parametrize(
     ("cores", "free", "expected"),
-    [(2, 24e9, 2), (64, 500e9, 4), (8, 2.1e9, 2), (8, 1e9, 1), (1, 24e9, 1), (4, None, 4)],
+    [(2, 24e9, 2), (64, 500e9, 64), (8, 2.1e9, 2), (8, 1e9, 1), (1, 24e9, 1), (4, None, 4)],
 )
 def test_trainers_by_cores_and_memory(monkeypatch: pytest.MonkeyPatch, cores: int, free: float | None, expected: int):
     import workers.devices
 
     monkeypatch.setattr(workers.devices, "find_gpus", lambda: ())
     monkeypatch.setattr(workers.devices, "cpu_cores", lambda: cores)
-    monkeypatch.setattr(crews, "_available_bytes", lambda: free)
-    assert default_trainers() == expected
+    monkeypatch.setattr(workers.devices, "available_bytes", lambda: free)
+    assert default_trainers("reference") == expected
+    assert default_trainers("fused") == default_trainers(None) == 1, "one process uses all cores"
+    monkeypatch.setenv("HPSEARCH_WORKER_ENGINE", "reference")
+    assert default_trainers(None) == expected
 
 
 def test_trainers_on_gpus_are_left_to_the_worker(monkeypatch: pytest.MonkeyPatch):
     import workers.devices
 
     monkeypatch.setattr(workers.devices, "find_gpus", lambda: ("a gpu",))
-    assert default_trainers() is None
+    assert default_trainers(None) is None
+
+
+def test_workers_are_started_with_the_engine_asked_for(crew: Crew, world: World):
+    crew.engine = "reference"
+    crew.hire(1)
+    assert world.started[0].arguments[-2:] == ["--engine", "reference"]

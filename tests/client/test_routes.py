@@ -36,6 +36,7 @@ from tests.client.answers import (
 
 REPORT = TrialReport(trial_id="t1", attempt=1, measurements=(Measurement(epoch=1, metrics={"loss": 0.5}),))
 POINT = {"n_results": 1, "number": 0, "trial_id": "t1", "value": 0.9, "at": AT, "device_seconds": 1.0}
+PARALLEL = {"columns": [], "rows": [], "metric": "accuracy", "direction": "maximize", "n_results": 0, "sample": ""}
 
 ROUTES: list[tuple[str, str, Any, Callable[[Client], Any]]] = [
     ("GET", "/v1/datasets?limit=5", page(DATASET), lambda c: c.datasets.list(limit=5)),
@@ -64,7 +65,16 @@ ROUTES: list[tuple[str, str, Any, Callable[[Client], Any]]] = [
         lambda c: c.studies.trials("s1", state="COMPLETE", sort="value", order="desc", limit=3),
     ),
     ("GET", "/v1/studies/s1/leaderboard?limit=3", leaderboard(ROW), lambda c: c.studies.leaderboard("s1", limit=3)),
-    ("GET", "/v1/studies/s1/history", page(POINT), lambda c: c.studies.history("s1")),
+    ("GET", "/v1/studies/s1/history?limit=1000", page(POINT), lambda c: c.studies.history("s1")),
+    (
+        "GET",
+        "/v1/studies/s1/history?improvements=true&max_points=100",
+        page(POINT),
+        lambda c: c.studies.history("s1", improvements=True, max_points=100),
+    ),
+    ("GET", "/v1/studies/s1/importances", {"n_results": 0}, lambda c: c.studies.importances("s1")),
+    ("GET", "/v1/studies/s1/parallel?limit=10", PARALLEL, lambda c: c.studies.parallel("s1", limit=10)),
+    ("GET", "/v1/studies/s1/timeline", {"items": [], "n_trials": 0}, lambda c: c.studies.timeline("s1")),
     ("GET", "/v1/trials/t1", TRIAL, lambda c: c.trials.get("t1")),
     (
         "GET",

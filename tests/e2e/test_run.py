@@ -32,7 +32,12 @@ STUDY: dict[str, Any] = {
 }
 # Leases short enough that what a killed worker held is given out again within the test.
 RHYTHM = {"HPSEARCH_LEASE_S": "3", "HPSEARCH_HEARTBEAT_S": "0.5", "HPSEARCH_REAPER_S": "0.5"}
-STUB = {"HPSEARCH_WORKER_ENGINE": "stub", "HPSEARCH_STUB_ENGINE": "1", "HPSEARCH_STUB_EPOCH_S": "0.2"}
+STUB = {
+    "HPSEARCH_WORKER_ENGINE": "stub",
+    "HPSEARCH_STUB_ENGINE": "1",
+    "HPSEARCH_STUB_EPOCH_S": "0.2",
+    "HPSEARCH_STUB_PACK": "2",
+}
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:

@@ -51,6 +51,7 @@ def machine(_tensorflow: None) -> Machine:  # noqa: F811 - the fixture
         step_s=4e-5,
         call_s=1.5e-3,
         compile_s=1.0,
+        load_s=0.3,
     )
 
 

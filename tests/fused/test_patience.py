@@ -18,7 +18,7 @@ from workers.training.schedule import Schedule
 N_EPOCHS = 60
 
 
-def _curves() -> Iterator[npt.NDArray[np.float64]]:
+def _curves() -> Iterator[npt.NDArray[np.floating]]:
     random = np.random.default_rng(5)
     for _ in range(12):
         # Steps of a tenth make ties and changes of exactly min_delta.

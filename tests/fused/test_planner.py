@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,14 @@ import pytest
 from hpsearch.domain.mlp import MlpConfig
 from workers.training.fused.cost import Shape, best_slots, epoch_s, least_slots
 from workers.training.fused.traits import Traits, padded_width
+
+
+def _found(*sizes: int) -> Callable[[int], float]:
+    """Return what programs cost where those of some sizes are at hand."""
+    return lambda n_slots: 0.0 if n_slots in sizes else 1.0
+
+
+_FRESH = _found()
 
 
 def _shape(width: int = 64, n_rows: int = 1_000, depth: int = 2) -> Shape:
@@ -57,32 +66,34 @@ def test_an_epoch_costs_what_it_does_more_of(machine: Any) -> None:
 
 
 def test_few_members_get_a_small_pack(machine: Any) -> None:
-    assert best_slots(machine, _shape(), n_members=1, n_epochs=20, compiled=()) == least_slots(_shape()) == 4
-    assert best_slots(machine, _shape(), n_members=5, n_epochs=20, compiled=()) <= 8
+    assert best_slots(machine, _shape(), n_members=1, n_epochs=20, price_s=_FRESH) == least_slots(_shape()) == 4
+    assert best_slots(machine, _shape(), n_members=5, n_epochs=20, price_s=_FRESH) <= 8
 
 
 def test_small_networks_get_larger_packs_than_wide_ones(machine: Any) -> None:
-    small, wide = (best_slots(machine, _shape(width), n_members=500, n_epochs=20, compiled=()) for width in (64, 1_024))
+    small, wide = (
+        best_slots(machine, _shape(width), n_members=500, n_epochs=20, price_s=_FRESH) for width in (64, 1_024)
+    )
     assert small > wide
 
 
 def test_a_device_with_much_overhead_gets_large_packs(machine: Any) -> None:
     gpu = replace(machine, kind="gpu", rate=2e13, step_s=3e-4, cache_bytes=0, memory_bytes=2**36)
-    assert best_slots(gpu, _shape(), n_members=500, n_epochs=20, compiled=()) == 512
+    assert best_slots(gpu, _shape(), n_members=500, n_epochs=20, price_s=_FRESH) == 512
 
 
 def test_memory_limits_a_pack(machine: Any) -> None:
     tight = replace(machine, memory_bytes=16 * _shape(256).slot_bytes, step_s=1.0)
-    assert best_slots(tight, _shape(256), n_members=500, n_epochs=20, compiled=()) == 8
+    assert best_slots(tight, _shape(256), n_members=500, n_epochs=20, price_s=_FRESH) == 8
 
 
 def test_a_size_that_is_compiled_already_is_preferred(machine: Any) -> None:
-    fresh = best_slots(machine, _shape(), n_members=40, n_epochs=1, compiled=())
+    fresh = best_slots(machine, _shape(), n_members=40, n_epochs=1, price_s=_FRESH)
     for size in (8, 16, 32):
-        assert best_slots(machine, _shape(), n_members=40, n_epochs=1, compiled=(size,)) == size
+        assert best_slots(machine, _shape(), n_members=40, n_epochs=1, price_s=_found(size)) == size
     # But not at any price.
-    assert best_slots(machine, _shape(), n_members=40, n_epochs=1_000, compiled=(4,)) == (
-        best_slots(machine, _shape(), n_members=40, n_epochs=1_000, compiled=())
+    assert best_slots(machine, _shape(), n_members=40, n_epochs=1_000, price_s=_found(4)) == (
+        best_slots(machine, _shape(), n_members=40, n_epochs=1_000, price_s=_FRESH)
     )
     assert fresh in (4, 8, 16, 32, 64)
 

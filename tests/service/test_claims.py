@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hpsearch.domain.trial import Outcome
 from hpsearch.errors import ForbiddenError, NotFoundError
 from hpsearch.service import fleet, steering, studies
 from hpsearch.service.context import Caller, Context
@@ -90,3 +91,36 @@ def test_a_claim_wants_between_1_and_1024_trials() -> None:
     for n in (0, 1025):
         with pytest.raises(ValueError, match="max_trials"):
             ClaimRequest(claim_id="c", max_trials=n)
+
+
+def test_one_worker_leaves_what_an_idle_one_could_begin(manual_context: Context, worker: StubWorker) -> None:
+    idle = StubWorker(manual_context)
+    assert idle.claim(8).trials == worker.claim(8).trials == ()
+    studies.create(manual_context, ADMIN, definition())
+    n_waiting = 6
+    assert [len(worker.claim(8).trials), len(idle.claim(8).trials)] == [n_waiting // 2, n_waiting // 2]
+
+
+def test_a_busy_worker_is_not_waited_for(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition())
+    StubWorker(manual_context).claim(1)
+    assert len(worker.claim(8).trials) == 5
+
+
+def test_a_trial_lost_twice_is_to_be_trained_alone(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition(budget={"max_trials": 1}))
+    seen = []
+    for _ in range(3):
+        (trial,) = worker.claim(1).trials
+        seen.append(trial.alone)
+        worker.report(trial, Outcome(state="FAILED", cause="crashed"))
+        manual_context.clock.advance(60)  # type: ignore[attr-defined]
+    assert seen == [False, False, True]
+
+
+def test_a_trial_that_met_the_end_of_memory_is_to_be_trained_alone(manual_context: Context, worker: StubWorker) -> None:
+    studies.create(manual_context, ADMIN, definition(budget={"max_trials": 1}))
+    (trial,) = worker.claim(1).trials
+    worker.report(trial, Outcome(state="INFEASIBLE", cause="oom"))
+    (again,) = StubWorker(manual_context).claim(1).trials
+    assert (trial.alone, again.alone) == (False, True)

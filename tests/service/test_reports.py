@@ -203,3 +203,16 @@ def test_a_long_traceback_is_cut_to_its_end(worker: StubWorker, study_id: str) -
     assert detail is not None
     assert len(detail) == 16 * 1024
     assert detail.endswith("the end")
+
+
+def test_trials_that_fell_together_are_one_failure_of_their_worker(manual_context: Context) -> None:
+    studies.create(manual_context, ADMIN, definition(budget={"max_trials": 9}))
+    other, packed = StubWorker(manual_context), StubWorker(manual_context)
+    other.report(other.claim(1).trials[0], complete(0.5))
+    fallen = tuple(
+        TrialReport(trial_id=trial.trial_id, attempt=trial.attempt, outcome=CRASH) for trial in packed.claim(8).trials
+    )
+    assert len(fallen) == 8
+    reports.report(manual_context, ADMIN, packed.worker_id, ReportRequest(reports=fallen))
+    assert fleet.get(manual_context, packed.worker_id).state == "ACTIVE"
+    assert len(packed.claim(8).trials) == 8, "each is lost once, and the worker is none the worse"

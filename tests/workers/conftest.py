@@ -31,7 +31,7 @@ except HpsearchError as error:
 """
 
 
-def wait_until(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], Any], timeout_s: float = 40.0) -> None:
     """Wait for a condition; fail after a while."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
@@ -61,7 +61,7 @@ class WorkerProcess:
         except psutil.NoSuchProcess:
             return []
 
-    def wait(self, timeout_s: float = 10.0) -> int:
+    def wait(self, timeout_s: float = 30.0) -> int:
         return self.process.wait(timeout_s)
 
     def said(self) -> str:

@@ -51,6 +51,8 @@ class FakeTrial:
     is_stopped: bool = False
     claimed_s: float = 0.0
     heard_s: list[float] = field(default_factory=list)
+    epochs_at_s: list[float] = field(default_factory=list)
+    alone: bool = False
 
 
 class Answer(Exception):  # noqa: N818 - an answer, not an error
@@ -237,6 +239,7 @@ class FakeServer:
                 attempt=t.attempt,
                 params=t.params,
                 seed=1,
+                alone=t.alone,
             )
             for t in given
         )
@@ -282,6 +285,7 @@ class FakeServer:
             return ReportResult(trial_id=trial.trial_id, status="invalid", action="continue", detail="bad value")
         known = {m.epoch for attempt, m in trial.measurements if attempt == report.attempt}
         trial.measurements += [(report.attempt, m) for m in report.measurements if m.epoch not in known]
+        trial.epochs_at_s += [time.monotonic()] * len(report.measurements)
         if report.outcome is not None:
             trial.endings.append((report.attempt, report.outcome))
             trial.state = "WAITING" if report.outcome.state == "RELEASED" else report.outcome.state

@@ -272,7 +272,7 @@ def test_a_machine_without_tensorflow_is_told_what_to_install(
     missing = "raise ModuleNotFoundError('no', name='tensorflow')"
     monkeypatch.setenv("PYTHONPATH", fake_keras(tmp_path / "fake", missing))
     server.add(1)
-    worker = start_worker(engine="reference")
+    worker = start_worker(engine="reference", trainers=1)
     assert worker.wait() == 1
     assert "no module tensorflow" in worker.said()
     assert "pip install 'hpsearch[worker]'" in worker.said()
@@ -285,7 +285,7 @@ def test_trainers_that_die_at_the_start_end_the_worker_after_three(
     dying = "import os; print('the driver is broken', flush=True); os._exit(9)"
     monkeypatch.setenv("PYTHONPATH", fake_keras(tmp_path / "fake", dying))
     server.add(1)
-    worker = start_worker(engine="reference")
+    worker = start_worker(engine="reference", trainers=1)
     assert worker.wait(20) == 1
     assert "3 times in a row" in worker.said()
     assert "exit code 9; its last lines were:" in worker.said()

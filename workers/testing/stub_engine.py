@@ -3,13 +3,15 @@
 Everything is set by environment variables, because the engine lives in a process of its own:
 
 - `HPSEARCH_STUB_EPOCHS` (3): epochs of each trial.
-- `HPSEARCH_STUB_EPOCH_S` (0.01): seconds each epoch takes.
+- `HPSEARCH_STUB_EPOCH_S` (0.01): seconds each epoch takes, of one trial or of a whole pack.
+- `HPSEARCH_STUB_PACK` (1): trials in training at once; the slot of one that has ended is refilled at the next epoch.
 - `HPSEARCH_STUB_FAULTS`: comma-separated `fault:parameter=value`; a trial with that value of that parameter
   - `kill`s its own process (SIGKILL) after the first epoch,
   - `hang`s for ever after the first epoch,
-  - `error`s: raises an exception,
+  - `error`s: ends as a trial that raised an exception,
   - `diverge`s,
-  - `fill`s: meets a full disk.
+  - `fill`s: meets a full disk,
+  - `break`s: raises an exception out of the engine, whatever else is in training.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -29,6 +31,7 @@ from workers.training.engine import Sink
 from workers.training.task import TrialTask
 
 _HANG_S: Final = 3600.0
+_TOLD: Final = "the stub was told to fail"
 
 
 def stub_value(params: Params) -> float:
@@ -47,6 +50,17 @@ def stub_model(params: Params) -> bytes:
     return b"stub model " + json.dumps(params, sort_keys=True).encode()
 
 
+@dataclass
+class _Run:
+    """One trial in training."""
+
+    task: TrialTask
+    curve: list[float]
+    fault: str | None
+    epoch: int = 0
+    device_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class StubEngine:
     """An engine that invents results.
@@ -55,11 +69,13 @@ class StubEngine:
         n_epochs: Of each trial.
         epoch_s: Seconds each takes.
         faults: Parameter and value, as text, of each kind of fault.
+        appetite: Trials in training at once.
     """
 
     n_epochs: int = 3
     epoch_s: float = 0.01
     faults: tuple[tuple[str, str, str], ...] = ()
+    appetite: int = 1
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -74,52 +90,74 @@ class StubEngine:
             n_epochs=int(environment.get("HPSEARCH_STUB_EPOCHS", "3")),
             epoch_s=float(environment.get("HPSEARCH_STUB_EPOCH_S", "0.01")),
             faults=tuple(faults),
+            appetite=int(environment.get("HPSEARCH_STUB_PACK", "1")),
         )
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
-        """Report invented epochs and an exact result for each task, one after another."""
-        for task in tasks:
-            self._train_one(task, sink)
-
-    def _train_one(self, task: TrialTask, sink: Sink) -> None:
-        fault = next((f for f, name, value in self.faults if str(task.trial.params.get(name)) == value), None)
-        started_s = time.monotonic()
-        curve = stub_curve(task.trial.params, self.n_epochs)
-        for epoch, value in enumerate(curve, start=1):
+        """Report invented epochs and an exact result for each task, and for what a sink with `more` has besides."""
+        more: Callable[[int], Sequence[TrialTask]] = getattr(sink, "more", lambda _n: ())
+        waiting = [self._begin(task) for task in tasks]
+        pack: list[_Run] = []
+        while True:
+            room = self.appetite - len(pack)
+            waiting += [self._begin(task) for task in more(room - len(waiting))] if room > len(waiting) else []
+            pack, waiting = pack + waiting[:room], waiting[room:]
+            if not pack:
+                return
             time.sleep(self.epoch_s)
-            sink.epoch(task, Measurement(epoch=epoch, metrics={task.study.metric: value}))
-            if sink.should_stop(task):
-                return
-            if fault is not None and self._misbehave(fault, task, sink):
-                return
+            pack = [run for run in pack if self._goes_on(run, self.epoch_s / len(pack), sink)]
+
+    def _begin(self, task: TrialTask) -> _Run:
+        fault = next((f for f, name, value in self.faults if str(task.trial.params.get(name)) == value), None)
+        return _Run(task, stub_curve(task.trial.params, self.n_epochs), fault)
+
+    def _goes_on(self, run: _Run, device_s: float, sink: Sink) -> bool:
+        """Tell of one more epoch of a trial, and return whether there are further ones."""
+        task = run.task
+        run.device_s += device_s
+        run.epoch += 1
+        sink.epoch(task, Measurement(epoch=run.epoch, metrics={task.study.metric: run.curve[run.epoch - 1]}))
+        if sink.should_stop(task):
+            return False
+        ending = None if run.fault is None else self._misbehave(run.fault)
+        if ending is None and run.epoch < self.n_epochs:
+            return True
+        if ending is None:
+            self._complete(run, sink)
+        else:
+            sink.finished(task, ending.model_copy(update={"epochs": run.epoch, "device_seconds": run.device_s}), None)
+        return False
+
+    def _complete(self, run: _Run, sink: Sink) -> None:
+        task, value = run.task, run.curve[-1]
         model = None
-        if task.model_path is not None and sink.keeps_model(task, curve[-1]):
+        if task.model_path is not None and sink.keeps_model(task, value):
             task.model_path.write_bytes(stub_model(task.trial.params))
             model = task.model_path
         outcome = Outcome(
             state="COMPLETE",
-            value=curve[-1],
-            metrics={task.study.metric: curve[-1]},
+            value=value,
+            metrics={task.study.metric: value},
             best_epoch=self.n_epochs,
             epochs=self.n_epochs,
-            device_seconds=time.monotonic() - started_s,
+            device_seconds=run.device_s,
             stop_reason="max_epochs",
         )
         sink.finished(task, outcome, model)
 
-    def _misbehave(self, fault: str, task: TrialTask, sink: Sink) -> bool:
-        """Do what was asked for, and return whether the trial has ended by it."""
+    def _misbehave(self, fault: str) -> Outcome | None:
+        """Do what was asked for, and return how the trial ends by it."""
         match fault:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
                 time.sleep(_HANG_S)
+            case "break":
+                raise RuntimeError(_TOLD)
             case "error":
-                msg = "the stub was told to fail"
-                raise RuntimeError(msg)
+                return Outcome(state="FAILED", cause="training_error", detail=f"RuntimeError: {_TOLD}")
             case "fill":
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return Outcome(state="RELEASED", cause="disk_full", detail=os.strerror(errno.ENOSPC))
             case "diverge":
-                sink.finished(task, Outcome(state="INFEASIBLE", cause="diverged", epochs=1), None)
-                return True
-        return False
+                return Outcome(state="INFEASIBLE", cause="diverged")
+        return None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
+from collections import deque
 from io import RawIOBase
 
 from workers.frames import read_frame, write_frame
-from workers.messages import COMMANDS, Drop, Event, Leave, Threshold, Train
+from workers.messages import COMMANDS, Command, Drop, Event, Leave, Threshold, Train
+from workers.training.task import TrialTask
 
 
 class Channel:
-    """The two pipes to the supervisor, and what it said about the attempt in training.
+    """The two pipes to the supervisor, the trials it sent that nobody trains yet, and what it said of the others.
 
     A thread reads commands all the time: a drop must be seen in mid-training, and the end of the pipe means that the
     supervisor is dead, whereupon this process ends at once.
@@ -22,9 +23,11 @@ class Channel:
         self._commands = commands
         self._events = events
         self._writing = threading.Lock()
-        self._tasks: queue.SimpleQueue[Train | Leave] = queue.SimpleQueue()
+        self._arrived = threading.Condition()
+        self._waiting: deque[tuple[int, TrialTask]] = deque()
+        self._is_leaving = False
         self._dropped: set[int] = set()
-        self._thresholds: dict[int, float | None] = {}
+        self._thresholds: dict[str, float | None] = {}
 
     def listen(self) -> None:
         """Begin to read commands."""
@@ -35,20 +38,32 @@ class Channel:
             payload = read_frame(self._commands)
             if payload is None:
                 os._exit(0)
-            match COMMANDS.validate_json(payload):
-                case Drop(ticket=ticket):
-                    self._dropped.add(ticket)
-                case Threshold(ticket=ticket, threshold=threshold):
-                    self._thresholds[ticket] = threshold
-                case Train() as train:
-                    self._thresholds[train.ticket] = train.threshold
-                    self._tasks.put(train)
-                case Leave() as leave:
-                    self._tasks.put(leave)
+            with self._arrived:
+                self._heed(COMMANDS.validate_json(payload))
+                self._arrived.notify_all()
 
-    def next(self) -> Train | Leave:
-        """Wait for the next trial, or for the word to leave."""
-        return self._tasks.get()
+    def _heed(self, command: Command) -> None:
+        match command:
+            case Drop(ticket=ticket):
+                self._dropped.add(ticket)
+            case Threshold(study_id=study_id, threshold=threshold):
+                self._thresholds[study_id] = threshold
+            case Train():
+                self._thresholds[command.study.study_id] = command.threshold
+                self._waiting += _tasks(command)
+            case Leave():
+                self._is_leaving = True
+
+    def wait(self) -> bool:
+        """Wait for trials; return False once all have been taken and this process is to leave."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._waiting or self._is_leaving)
+            return bool(self._waiting)
+
+    def take(self, n: int) -> list[tuple[int, TrialTask]]:
+        """Return up to `n` trials that have arrived, perhaps dropped meanwhile, with their tickets; never waits."""
+        with self._arrived:
+            return [self._waiting.popleft() for _ in range(min(n, len(self._waiting)))]
 
     def say(self, event: Event) -> None:
         """Send an event; without a supervisor this process has no purpose and ends."""
@@ -62,11 +77,26 @@ class Channel:
         """Return whether the attempt is no longer wanted."""
         return ticket in self._dropped
 
-    def threshold(self, ticket: int) -> float | None:
-        """Return what the attempt must beat for its model to be kept."""
-        return self._thresholds.get(ticket)
+    def threshold(self, study_id: str) -> float | None:
+        """Return what a trial of a study must beat for its model to be kept."""
+        return self._thresholds.get(study_id)
 
     def forget(self, ticket: int) -> None:
         """Let go of what is known of an attempt that has ended."""
         self._dropped.discard(ticket)
-        self._thresholds.pop(ticket, None)
+
+
+def _tasks(train: Train) -> list[tuple[int, TrialTask]]:
+    return [
+        (
+            entry.ticket,
+            TrialTask(
+                trial=entry.trial,
+                study=train.study,
+                content=train.content,
+                profile=train.profile,
+                model_path=entry.model_path,
+            ),
+        )
+        for entry in train.tickets
+    ]

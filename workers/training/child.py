@@ -6,101 +6,83 @@ Started by `workers.trainer` with two pipes. Standard output and error go to a l
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import signal
 import sys
 import traceback
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import better
-from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Measurement, Outcome
-from workers.messages import Broken, Epoch, Finished, Idle, Leave, Ready, Train
+from workers.devices import CORES_VARIABLE
+from workers.messages import Broken, Ready, Said
 from workers.training.channel import Channel
 from workers.training.engine import Engine
-from workers.training.task import TrialTask
+from workers.training.pipe_sink import train_all
+
+if TYPE_CHECKING:
+    from workers.training.fused.machine import Machine
 
 _PR_SET_PDEATHSIG: Final = 1
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Many packs may be compiled one after another before the first epoch ends, each some seconds, on a busy machine more.
+_LEAST_SILENCE_S: Final = 60.0
+_COMPILES: Final = 30.0
 
 
-class PipeSink:
-    """The sink of one attempt: everything goes to the supervisor."""
+def build_engine(name: str, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+    """Return the engine of a name, imported, and what to say about it.
 
-    def __init__(self, channel: Channel, ticket: int) -> None:
-        self._channel = channel
-        self._ticket = ticket
-        self.is_finished = False
-
-    def epoch(self, task: TrialTask, measurement: Measurement) -> None:
-        """Pass one epoch on."""
-        del task
-        self._channel.say(Epoch(ticket=self._ticket, measurement=measurement))
-
-    def finished(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
-        """Pass the end on, once."""
-        del task
-        if not self.is_finished:
-            self.is_finished = True
-            self._channel.say(Finished(ticket=self._ticket, outcome=outcome, model=model))
-
-    def should_stop(self, task: TrialTask) -> bool:
-        """Return whether the supervisor has dropped the attempt."""
-        del task
-        return self._channel.is_dropped(self._ticket)
-
-    def keeps_model(self, task: TrialTask, value: float) -> bool:
-        """Return whether the value beats what the study has; a final refit is always kept."""
-        threshold = self._channel.threshold(self._ticket)
-        if threshold is None or task.trial.kind == TrialKind.REFIT:
-            return True
-        return better(value, threshold, task.study.direction)
-
-
-def train_one(engine: Engine, train: Train, channel: Channel) -> None:
-    """Train one trial to its end; whatever the engine does, the supervisor gets exactly one end or a drop."""
-    task = TrialTask(
-        trial=train.trial, study=train.study, content=train.content, profile=train.profile, model_path=train.model_path
-    )
-    sink = PipeSink(channel, train.ticket)
-    try:
-        engine.train([task], sink)
-    except Exception as error:  # noqa: BLE001 - a broken trial must not break the trainer
-        sink.finished(task, outcome_of(error), None)
-    if not sink.is_finished and not channel.is_dropped(train.ticket):
-        lost = Outcome(state="FAILED", cause="training_error", detail="the engine ended without a result")
-        sink.finished(task, lost, None)
-    channel.forget(train.ticket)
-    channel.say(Idle(ticket=train.ticket))
-
-
-def outcome_of(error: Exception) -> Outcome:
-    """Return the outcome that an exception in training stands for."""
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return Outcome(state="RELEASED", cause="disk_full", detail=str(error)[:MAX_DETAIL_CHARACTERS])
-    text = "".join(traceback.format_exception(error))[-MAX_DETAIL_CHARACTERS:]
-    detail = text.encode("utf-8", "replace").decode().replace("\x00", "")
-    if isinstance(error, MemoryError):
-        return Outcome(state="INFEASIBLE", cause="oom", detail=detail)
-    return Outcome(state="FAILED", cause="training_error", detail=detail)
-
-
-def build_engine(name: str) -> tuple[Engine, Ready]:
-    """Return the engine of a name, imported, and what to say about it."""
+    Args:
+        name: `fused`, `reference` or `stub`.
+        say: Takes sentences for the log.
+    """
     if name == "stub":
         from workers.testing.stub_engine import StubEngine
 
-        return StubEngine.of_environment(), Ready(n_gpus=0, engine="stub (invented results)")
+        stub = StubEngine.of_environment()
+        return stub, Ready(n_gpus=0, engine="stub (invented results)", appetite=stub.appetite)
     import keras
     import tensorflow as tf
 
-    from workers.training.reference import ReferenceEngine
+    versions = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
+    if name == "reference":
+        from workers.training.reference import ReferenceEngine
 
-    engine = ReferenceEngine()
-    n_gpus = len(tf.config.list_physical_devices("GPU"))
-    return engine, Ready(n_gpus=n_gpus, engine=f"reference, Keras {keras.__version__}, TensorFlow {tf.__version__}")
+        n_gpus = len(tf.config.list_physical_devices("GPU"))
+        return ReferenceEngine(), Ready(n_gpus=n_gpus, engine=f"reference, {versions}")
+    return _fused(versions, say)
+
+
+def _fused(versions: str, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+    import tensorflow as tf
+
+    from workers.training.fused.engine import FusedEngine
+
+    engine = FusedEngine(machine=_share_of_machine(), explain=say)
+    machine = engine.machine
+    return engine, Ready(
+        n_gpus=len(tf.config.list_physical_devices("GPU")),
+        engine=f"fused, {versions}",
+        appetite=engine.appetite,
+        silence_s=max(_LEAST_SILENCE_S, _COMPILES * machine.compile_s),
+        pack_bytes=machine.memory_bytes,
+    )
+
+
+def _share_of_machine() -> Machine | None:
+    """Return the machine with fewer cores than it has, where other trainers or a quota have the rest; None for all."""
+    import tensorflow as tf
+
+    from workers.training import runtime
+    from workers.training.fused.machine import this_machine
+
+    cores = int(os.environ.get(CORES_VARIABLE, "0"))
+    if not 0 < cores < len(os.sched_getaffinity(0)) or tf.config.list_physical_devices("GPU"):
+        return None
+    runtime.configure(threads=1)
+    machine = this_machine()
+    share = machine.memory_bytes * cores // machine.n_lanes
+    return replace(machine, name=f"{cores} of {machine.name}", n_lanes=cores, memory_bytes=share)
 
 
 def main() -> None:
@@ -113,17 +95,14 @@ def main() -> None:
     channel = Channel(os.fdopen(commands, "rb", buffering=0), os.fdopen(events, "wb", buffering=0))
     channel.listen()
     try:
-        engine, ready = build_engine(sys.argv[4])
+        engine, ready = build_engine(sys.argv[4], lambda text: channel.say(Said(text=text)))
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
         channel.say(Broken(message=_complaint(error)))
         raise SystemExit(1) from None
     channel.say(ready)
-    while True:
-        command = channel.next()
-        if isinstance(command, Leave):
-            return
-        train_one(engine, command, channel)
+    while channel.wait():
+        train_all(engine, channel, ready.appetite)
 
 
 def _complaint(error: Exception) -> str:

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    *,
     study: options.StudyYaml,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the best model goes.")] = Path(
         "best.keras"
@@ -28,10 +29,11 @@ def run(
             min=0,
             max=256,
             metavar="N",
-            help="Local workers (default: by cores and memory; none with --server).",
+            help="Local workers (default: one that uses all cores and GPUs; none with --server).",
             show_default=False,
         ),
     ] = None,
+    engine: options.Engine = None,
     new: Annotated[bool, typer.Option("--new", help="Start another study even if this one is there already.")] = False,
     as_json: options.Json = False,
     server: options.Server = None,
@@ -54,6 +56,7 @@ def run(
             out=out,
             as_json=as_json,
             workers=workers,
+            engine=engine,
             data_dir=data_dir,
             server=server,
             token=token,

@@ -35,6 +35,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    engine: options.Engine = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log lines as JSON, with one for each answer.")] = False,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
@@ -49,7 +50,13 @@ def serve(
     from hpsearch.cli.service import serve as go
 
     flags = ServeFlags(
-        host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url, log_json=log_json
+        host=host,
+        port=port,
+        workers=workers,
+        engine=engine,
+        data_dir=data_dir,
+        database_url=database_url,
+        log_json=log_json,
     )
     raise typer.Exit(go(flags))
 
@@ -69,13 +76,11 @@ def worker(
             min=1,
             max=256,
             metavar="N",
-            help="Trainer processes (default: one per GPU, or one on the CPU).",
+            help="Trainer processes (default: one per GPU; on the CPU one, or one per core for reference).",
             show_default=False,
         ),
     ] = None,
-    engine: Annotated[
-        str, typer.Option("--engine", envvar="HPSEARCH_WORKER_ENGINE", metavar="ENGINE", help="auto or reference.")
-    ] = "auto",
+    engine: options.Engine = None,
     work_dir: Annotated[
         Path | None,
         typer.Option(
@@ -102,6 +107,6 @@ def worker(
     from hpsearch.cli.service import WorkerFlags, work
 
     flags = WorkerFlags(
-        name=name, trainers=trainers, engine=engine, work_dir=work_dir, max_idle=max_idle, log_json=log_json
+        name=name, trainers=trainers, engine=engine or "auto", work_dir=work_dir, max_idle=max_idle, log_json=log_json
     )
     raise typer.Exit(work(server, token, data_dir, flags))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -77,7 +77,13 @@ def epoch_s(machine: Machine, shape: Shape, n_slots: int) -> float:
 
 
 def best_slots(
-    machine: Machine, shape: Shape, *, n_members: int, n_epochs: float, compiled: Container[int], most: int = MAX_SLOTS
+    machine: Machine,
+    shape: Shape,
+    *,
+    n_members: int,
+    n_epochs: float,
+    price_s: Callable[[int], float],
+    most: int = MAX_SLOTS,
 ) -> int:
     """Return how many slots a pack of a shape should have, a power of two: the size that is done first.
 
@@ -88,7 +94,7 @@ def best_slots(
         shape: Of the members.
         n_members: Waiting for a pack of this shape, at least 1.
         n_epochs: That a member is expected to train.
-        compiled: Sizes for which a program is at hand.
+        price_s: Seconds until a program of so many slots is ready: 0 where it is.
         most: Not more slots than this.
     """
     n_slots = least_slots(shape)
@@ -96,7 +102,7 @@ def best_slots(
     while n_slots <= max(most, best):
         n_packs = -(-n_members // n_slots)
         total_s = n_packs * n_epochs * epoch_s(machine, shape, n_slots)
-        total_s += 0.0 if n_slots in compiled else machine.compile_s
+        total_s += price_s(n_slots)
         if total_s < best_s:
             best, best_s = n_slots, total_s
         if n_packs == 1 or 2 * n_slots * shape.slot_bytes > machine.memory_bytes // 2:

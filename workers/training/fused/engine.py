@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 from workers.training import runtime
 from workers.training.engine import Sink
 from workers.training.fused.fold_data import FoldStore
+from workers.training.fused.kept_programs import keep_programs
 from workers.training.fused.machine import Machine, this_machine
 from workers.training.fused.planner import Planner
 from workers.training.fused.session import Session
@@ -48,6 +50,8 @@ class FusedEngine:
         n_slots: Members of every pack; None lets the cost model choose.
         machine: The device; None measures it.
         explain: Takes a sentence for the log; None sends it to the logger `hpsearch.fused`.
+        programs: Folder in which compiled programs outlive the process; None keeps none. The first engine of a process
+            decides.
     """
 
     def __init__(
@@ -58,20 +62,29 @@ class FusedEngine:
         n_slots: int | None = None,
         machine: Machine | None = None,
         explain: Callable[[str], None] | None = None,
+        programs: Path | None = None,
     ) -> None:
         self.explain = explain or _LOG.info
         self.dtype: DType = dtype
+        kept = None if programs is None else self._keep(programs)
         _one_thread_an_operation(self.explain)
         self.reference = ReferenceEngine(dtype)
         self.machine = machine or this_machine()
         self.rows = RowsCache(dtype, size=8)
         self.folds = FoldStore()
         # XLA in all cases so far measured: compiled in a second on a CPU, each step two to three times as fast.
-        self.planner = Planner(self.machine, dtype, mode or "xla", self.explain, n_slots)
+        self.planner = Planner(self.machine, dtype, mode or "xla", self.explain, n_slots, kept)
         self.explain(
             f"fused training on {self.machine.name}, {self.machine.rate * self.machine.n_lanes / 1e9:.0f} GFLOP/s in "
             f"float32 matrix products, {self.machine.n_lanes} packs at a time, programs {mode or 'xla'}"
         )
+
+    def _keep(self, root: Path) -> Path | None:
+        try:
+            return keep_programs(root)
+        except OSError as error:
+            self.explain(f"compiled programs are not kept for the next start: {error}")
+            return None
 
     @property
     def appetite(self) -> int:

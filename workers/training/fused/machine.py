@@ -33,6 +33,7 @@ class Machine:
         step_s: Overhead of a gradient step, whatever its size.
         call_s: Overhead of an epoch: Python, transfers, scoring.
         compile_s: To trace and compile a program.
+        load_s: To trace a program and load what was compiled before.
     """
 
     kind: Literal["cpu", "gpu"]
@@ -44,6 +45,7 @@ class Machine:
     step_s: float
     call_s: float
     compile_s: float
+    load_s: float
 
 
 @cache
@@ -63,6 +65,7 @@ def this_machine() -> Machine:
             step_s=3e-4,
             call_s=3e-3,
             compile_s=6.0,
+            load_s=6.0,
         )
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return Machine(
@@ -74,7 +77,8 @@ def this_machine() -> Machine:
         memory_bytes=int(psutil.virtual_memory().available * _MEMORY_SHARE),
         step_s=4e-5,
         call_s=1.5e-3,
-        compile_s=1.0,
+        compile_s=1.5,
+        load_s=0.3,
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from workers.training.fused.cost import MAX_SLOTS, Shape, best_slots, epoch_s, least_slots
 from workers.training.fused.fold_data import FoldData
+from workers.training.fused.kept_programs import is_noted
 from workers.training.fused.machine import Machine
 from workers.training.fused.member import Member
 from workers.training.fused.pack import Pack
@@ -73,16 +75,24 @@ class Planner:
         mode: How programs run.
         explain: Takes a sentence for the log.
         n_slots: Size of every pack; None lets the cost model choose.
+        kept: Folder of compiled programs; None keeps none.
     """
 
     def __init__(
-        self, machine: Machine, dtype: DType, mode: Mode, explain: Callable[[str], None], n_slots: int | None = None
+        self,
+        machine: Machine,
+        dtype: DType,
+        mode: Mode,
+        explain: Callable[[str], None],
+        n_slots: int | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.machine = machine
         self._dtype: DType = dtype
         self.mode: Mode = mode
         self._explain = explain
         self._n_slots = n_slots
+        self._kept = kept
         self._programs: dict[ProgramKey, Program] = {}
         self._is_mode_checked = False
 
@@ -126,9 +136,16 @@ class Planner:
             n_members=len(queue.waiting),
             # Where trials stop early, half of the epochs is a fair guess.
             n_epochs=member.schedule.max_epochs / (1 if member.schedule.early_stopping is None else 2),
-            compiled={key.n_slots for key in self._programs if replace(key, n_slots=0) == like},
+            price_s=lambda n_slots: self._price_s(replace(like, n_slots=n_slots)),
             most=queue.max_slots,
         )
+
+    def _price_s(self, key: ProgramKey) -> float:
+        """Return the seconds until a program is ready."""
+        if key in self._programs:
+            return 0.0
+        is_kept = self._kept is not None and is_noted(self._kept, key)
+        return self.machine.load_s if is_kept else self.machine.compile_s
 
     def program(self, bucket: Bucket, queue: Queue) -> Program:
         """Return the program for the next pack of a queue, compiled before if any was like it."""
@@ -154,7 +171,7 @@ class Planner:
 
     def program_of(self, key: ProgramKey) -> Program:
         """Return the program of a key, made if there is none yet; the one unused longest makes room."""
-        program = self._programs.pop(key, None) or Program(key)
+        program = self._programs.pop(key, None) or Program(key, self._kept)
         self._programs[key] = program
         if len(self._programs) > _MAX_PROGRAMS:
             self._programs.pop(next(iter(self._programs)))
@@ -202,8 +219,7 @@ class Planner:
         saved_s = n_epochs_left * (
             epoch_s(self.machine, shape, program.key.n_slots) - epoch_s(self.machine, shape, n_slots)
         )
-        price_s = 0.05 if key in self._programs else 1.5 * self.machine.compile_s
-        return self.program_of(key) if saved_s > price_s else None
+        return self.program_of(key) if saved_s > 0.05 + 1.5 * self._price_s(key) else None
 
     def work_s(self, bucket: Bucket, queue: Queue) -> float:
         """Return the seconds one lane needs for an epoch of all that wait in a queue, for ordering."""

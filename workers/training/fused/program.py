@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import tensorflow as tf
@@ -11,6 +13,7 @@ import tensorflow as tf
 from workers.training.fused import forward
 from workers.training.fused.affine import row_sum
 from workers.training.fused.forward import Facts
+from workers.training.fused.kept_programs import forget_programs, lasting_names, note
 from workers.training.fused.rules import NAMES
 from workers.training.fused.traits import ProgramKey
 from workers.training.fused.update import Moments, kernel_squares, updated
@@ -85,10 +88,13 @@ class Program:
 
     Args:
         key: What it is compiled for.
+        kept: Folder XLA keeps compiled programs in, see `kept_programs`; None if it keeps none.
     """
 
-    def __init__(self, key: ProgramKey) -> None:
+    def __init__(self, key: ProgramKey, kept: Path | None = None) -> None:
         self.key = key
+        self._kept = kept
+        self._is_noted = False
         self._traced: Any = None
 
     def __call__(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
@@ -100,7 +106,21 @@ class Program:
             state: Before the epoch.
             plan: Of the epoch.
         """
+        try:
+            return self._run(data, state, plan)
+        except (tf.errors.DataLossError, tf.errors.OutOfRangeError):
+            # A kept program that can not be read, such as one cut short by a loss of power.
+            if self._kept is None:
+                raise
+            forget_programs(self._kept)
+            self._traced = None
+            return self._run(data, state, plan)
+
+    def _run(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
         parts, train_loss, is_finite, raw = self._function(data, state, plan)(data, state.parts(), _plain(plan))
+        if self._kept is not None and not self._is_noted:
+            self._is_noted = True
+            note(self._kept, self.key)
         return State(*parts), Verdict(train_loss, is_finite, raw)
 
     def _function(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> Any:
@@ -109,7 +129,9 @@ class Program:
             # Tracing is Python and not meant for several threads; compiling, in the first call, is neither.
             with _TRACING:
                 if self._traced is None:
-                    function.get_concrete_function(data, state.parts(), _plain(plan))
+                    names = nullcontext() if self._kept is None else lasting_names(self.key)
+                    with names:
+                        function.get_concrete_function(data, state.parts(), _plain(plan))
                     self._traced = function
         return self._traced
 

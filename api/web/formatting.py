@@ -1,0 +1,120 @@
+"""Formatting: figures, durations and instants as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from markupsafe import Markup
+
+_DASH: Final = "\u2013"
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
+# Larger or smaller numbers read better with an exponent.
+_PLAIN: Final = (1e-3, 1e6)
+
+
+def count(value: float | None) -> str:
+    """Return a whole number with thin spaces between its thousands, such as `12 345`."""
+    return _DASH if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """Return a number with so many significant digits, such as `0.9712` or `3.2e-05`."""
+    if value is None or not math.isfinite(value):
+        return _DASH
+    if value == 0 or (isinstance(value, int) and abs(value) < _PLAIN[1]):
+        return str(int(value))
+    low, high = _PLAIN
+    if low <= abs(value) < high:
+        places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        return f"{value:.{min(places, 8)}f}"
+    return f"{value:.{max(1, digits - 2)}e}"
+
+
+def scalar(value: Any) -> str:
+    """Return one value of a parameter as it is written in a study file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return _DASH if value is None else str(value)
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as `42 %`."""
+    return _DASH if fraction is None else f"{100 * fraction:.0f}\u202f%"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as `850 ms`, `12 s`, `3 min 20 s`, `2 h 05 min` or `3 d 4 h`."""
+    if seconds is None or not math.isfinite(seconds):
+        return _DASH
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f}\u202fms"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f}\u202fs"
+    whole = round(seconds)
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S}\u202fmin {whole % _MINUTE_S:02d}\u202fs"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S}\u202fh {whole % _HOUR_S // _MINUTE_S:02d}\u202fmin"
+    return f"{whole // _DAY_S}\u202fd {whole % _DAY_S // _HOUR_S}\u202fh"
+
+
+def roughly(seconds: float | None) -> str:
+    """Return an estimate as `about 12 min`: coarse enough not to change with every look at it."""
+    if seconds is None or not math.isfinite(seconds):
+        return _DASH
+    if seconds < _MINUTE_S:
+        return "under a minute"
+    steps = ((_HOUR_S, _MINUTE_S, "min"), (2 * _DAY_S, _HOUR_S, "h"), (math.inf, _DAY_S, "d"))
+    unit_s, unit = next((unit_s, unit) for below, unit_s, unit in steps if seconds < below)
+    return f"about {math.ceil(seconds / unit_s)}\u202f{unit}"
+
+
+def size(n_bytes: float | None) -> str:
+    """Return bytes as `1.4 MB`."""
+    if n_bytes is None:
+        return _DASH
+    value, unit = float(n_bytes), 0
+    while value >= 1000 and unit < len(_SIZES) - 1:  # noqa: PLR2004 - of a kilobyte
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f}\u202f{_SIZES[unit]}" if unit == 0 else f"{value:.3g}\u202f{_SIZES[unit]}"
+
+
+def time(at: datetime | None, style: str = "relative") -> str:
+    """Return an instant as a `<time>` that a script shows in the viewer's zone; in UTC for those without scripts.
+
+    Args:
+        at: Aware; None gives a dash.
+        style: `relative` ("3 minutes ago"), `instant` (date and time) or `clock` (the time of day).
+    """
+    if at is None:
+        return _DASH
+    utc = at.astimezone(UTC)
+    machine = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    exact, short = f"{utc:%Y-%m-%d %H:%M:%S} UTC", f"{utc:%Y-%m-%d %H:%M} UTC"
+    return Markup('<time datetime="{}" data-time="{}" title="{}">{}</time>').format(machine, style, exact, short)
+
+
+def words(name: str | None) -> str:
+    """Return a code name as words: `max_trials` as `max trials`."""
+    return "" if name is None else name.replace("_", " ")
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "count": count,
+    "figure": figure,
+    "scalar": scalar,
+    "percent": percent,
+    "duration": duration,
+    "roughly": roughly,
+    "size": size,
+    "time": time,
+    "words": words,
+}

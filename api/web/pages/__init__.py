@@ -1,0 +1,1 @@
+"""The pages, one file per resource: each reads its types, asks a service and renders a template."""

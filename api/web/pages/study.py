@@ -1,0 +1,159 @@
+"""The page of one study: its board, charts, downloads, and the stream that keeps it live."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.edge import Service, Shared
+from api.exports import Format, export_reply
+from api.parameters import StudyId
+from api.replies import file_reply
+from api.streams import look
+from api.web.data import data_reply
+from api.web.live import live_stream
+from api.web.page_routes import PageRoutes
+from api.web.pages import study_words
+from api.web.pages.study_board import KINDS, STATES, Choice, Chosen, board
+from api.web.pages.study_curves import Curves, curves_of
+from api.web.pages.study_points import fields_of
+from api.web.rendering import Rights, page, text_of
+from hpsearch.service import charts, models, results, studies, watching
+from hpsearch.service.context import Context
+from hpsearch.service.watching import Glimpse
+from hpsearch.wire.pages import StudyView
+
+routes = PageRoutes("page")
+
+# As many as a screen can tell apart.
+_HISTORY_POINTS: Final = 1000
+_POINTS: Final = 500
+_TIMELINE_TRIALS: Final = 300
+_NOBODY: Final = Rights(None)
+_MAX_CURVES: Final = 12
+
+
+@routes.get("/ui/studies/{study_id}", scope="read")
+def study_page(study_id: StudyId, request: Request, ctx: Service, choice: Chosen) -> Response:
+    """Show a study."""
+    seen = watching.glimpse(ctx, study_id)
+    return page(
+        request,
+        "study.html",
+        section="studies",
+        **_head(seen),
+        parameters=_parameters(seen.study),
+        board=board(ctx, seen.study, choice),
+        choice=choice,
+        states=STATES,
+        kinds=KINDS,
+        fields=fields_of(seen.study),
+    )
+
+
+def _head(seen: Glimpse) -> dict[str, Any]:
+    study = seen.study
+    return {
+        "seen": seen,
+        "study": study,
+        "doing": study_words.doing(seen),
+        "verdict": study_words.verdict(study),
+        "best_kind": "" if study.best is None else study_words.kind_of(study.best.kind, study.best.params),
+    }
+
+
+def _parameters(study: StudyView) -> list[str]:
+    """Return the parameters that are searched, in the order of the definition."""
+    return list(study.definition.space.searched())
+
+
+@routes.get("/ui/studies/{study_id}/board", scope="read")
+def study_board(study_id: StudyId, request: Request, ctx: Service, choice: Chosen) -> Response:
+    """Show a page of the board."""
+    return _part(request, ctx, study_id, choice)
+
+
+def _part(request: Request, ctx: Context, study_id: str, choice: Choice) -> Response:
+    study = studies.get(ctx, study_id)
+    return page(
+        request,
+        "study/board.html",
+        study=study,
+        parameters=_parameters(study),
+        board=board(ctx, study, choice),
+        choice=choice,
+    )
+
+
+@routes.get("/ui/studies/{study_id}/actions", scope="read")
+def study_actions(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Show what can be done with the study in its present state."""
+    return page(request, "study/actions.html", study=studies.get(ctx, study_id))
+
+
+@routes.get("/ui/studies/{study_id}/live", scope="read")
+async def study_live(study_id: StudyId, request: Request, edge: Shared) -> Response:
+    """Send the head of the page whenever it changes; scripts of the page see from it that there are new results."""
+
+    def draw(context: Context) -> str:
+        seen = watching.glimpse(context, study_id)
+        return text_of("study/live.html", _NOBODY, **_head(seen))
+
+    await look(edge, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
+    wait = partial(edge.context.signals.wait_for_change, study_id)
+    return await live_stream(request, ("study", study_id), draw, wait)
+
+
+@routes.get("/ui/studies/{study_id}/data/history", scope="read")
+def study_history(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Return the history in as many points as a chart can show."""
+    mark = results.leaderboard_etag(ctx, study_id)
+    return data_reply(request, lambda: charts.history(ctx, study_id, max_points=_HISTORY_POINTS), mark)
+
+
+@routes.get("/ui/studies/{study_id}/data/importances", scope="read")
+def study_importances(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Return the importances of the parameters."""
+    return data_reply(request, lambda: charts.importances(ctx, study_id), results.leaderboard_etag(ctx, study_id))
+
+
+@routes.get("/ui/studies/{study_id}/data/parallel", scope="read")
+def study_parallel(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Return the points that parallel coordinates, slices and contours are drawn from."""
+    mark = results.leaderboard_etag(ctx, study_id)
+    return data_reply(request, lambda: charts.parallel(ctx, study_id, limit=_POINTS), mark)
+
+
+@routes.get("/ui/studies/{study_id}/data/timeline", scope="read")
+def study_timeline(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Return what the workers did."""
+    return data_reply(request, lambda: charts.timeline(ctx, study_id, limit=_TIMELINE_TRIALS))
+
+
+_TrialIds = Annotated[
+    str,
+    Query(max_length=_MAX_CURVES * 65, pattern=r"^[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64})*$"),
+]
+
+
+@routes.get("/ui/studies/{study_id}/data/curves", scope="read", reply=Curves)
+def study_curves(study_id: StudyId, request: Request, ctx: Service, trials: _TrialIds) -> Response:
+    """Return every metric of every epoch of some trials, by metric."""
+    studies.get(ctx, study_id)
+    return data_reply(request, lambda: curves_of(ctx, trials.split(",")[:_MAX_CURVES]))
+
+
+@routes.get("/ui/studies/{study_id}/export", scope="read")
+def study_export(study_id: StudyId, ctx: Service, form: Annotated[Format, Query(alias="format")] = "csv") -> Response:
+    """Download every trial as a row."""
+    return export_reply(lambda: results.export_rows(ctx, study_id), form, f"study-{study_id}")
+
+
+@routes.get("/ui/studies/{study_id}/model", scope="read")
+def study_model(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Download the best model."""
+    return file_reply(request, models.of_study(ctx, study_id))

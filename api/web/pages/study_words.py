@@ -1,0 +1,87 @@
+"""What a study is doing, in sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hpsearch.service.watching import Glimpse
+from hpsearch.wire.pages import StudyView
+
+_END_REASONS: Final = {
+    "max_trials": "all its trials are done",
+    "wall_time": "its time was up",
+    "device_seconds": "its device time was used up",
+    "target_reached": "the target was reached",
+    "space_exhausted": "every point of the space was tried",
+    "max_failed": "too many trials failed",
+    "user": "somebody stopped it",
+    "no_gain": "no more gain was to be expected",
+}
+_ALGORITHMS: Final = {
+    "grid": "every combination of the grid in a shuffled order",
+    "random": "points drawn at random",
+    "bayesian": "points that a model of all results so far suggests",
+}
+
+# Results a model of them needs before it is worth much.
+_FEW: Final = 10
+
+
+def doing(glimpse: Glimpse) -> str:
+    """Return what the study is doing now, in a sentence or two."""
+    study = glimpse.study
+    if study.state in ("COMPLETED", "CANCELLED", "FAILED"):
+        return _ended(study)
+    waits, runs = study.counts["WAITING"], study.counts["RUNNING"]
+    if study.state == "PAUSED":
+        rest = f"; {_trials(runs)} still running" if runs else ""
+        return f"Paused: no more trials are given out{rest}. Resume it to go on."
+    if study.state == "STOPPING":
+        return f"Stopping: {_trials(runs)} still running, then it ends."
+    if study.phase == "confirmation":
+        return (
+            f"Training the best {study.definition.confirm.top_k} again with other seeds: {_trials(waits + runs)} to go."
+        )
+    if study.phase == "refit":
+        return "Training the winner again on training and validation rows, for the final model."
+    return _searching(study, waits, runs)
+
+
+def _searching(study: StudyView, waits: int, runs: int) -> str:
+    if runs == 0 and waits == 0:
+        return "Choosing the next points."
+    if runs == 0:
+        return f"Waiting for a worker: {_trials(waits)} ready to be claimed."
+    how = _ALGORITHMS[study.definition.algorithm.kind]
+    if study.definition.algorithm.kind == "bayesian" and study.n_trials < _FEW:
+        how = "points spread over the whole space first, for a model to learn from"
+    queued = f", {_trials(waits)} waiting" if waits else ""
+    return f"Searching: {_trials(runs)} running{queued}. Tries {how}."
+
+
+def _ended(study: StudyView) -> str:
+    reason = _END_REASONS.get(study.end_reason or "", study.end_reason or "")
+    word = {"COMPLETED": "Finished", "CANCELLED": "Cancelled", "FAILED": "Failed"}[study.state]
+    return f"{word}: {reason}." if reason else f"{word}."
+
+
+def _trials(n: int) -> str:
+    return f"{n:,} trial{'' if n == 1 else 's'}".replace(",", "\u202f")
+
+
+def verdict(study: StudyView) -> str | None:
+    """Return a warning when nothing beats the baseline; None when something does, or nothing is known."""
+    if study.best is None or study.best.kind != "baseline" or not study.n_trials:
+        return None
+    name = "the linear model" if study.best.params.get("layers") == 0 else "the default network"
+    return f"No search trial beats the baseline so far: {name} is at the top of the board."
+
+
+def kind_of(kind: str, params: Mapping[str, object]) -> str:
+    """Return what a trial is beyond a search trial; empty for one."""
+    if kind == "search":
+        return ""
+    if kind != "baseline":
+        return kind
+    return "linear model" if params.get("layers") == 0 else "default network"

@@ -1,0 +1,154 @@
+"""Study definitions as YAML for people: written short, read with the line of every complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from api.complaints import complaints
+from hpsearch.cli.yaml_reader import Document, Location, parse_yaml
+from hpsearch.domain.study import StudyDefinition
+from hpsearch.errors import InvalidStudyError
+
+# What complaints of the reader call the text.
+_SOURCE: Final = Path("the definition")
+_MAX_SHOWN: Final = 20
+_WIDTH: Final = 110
+
+
+class _OnOneLine(dict[str, Any]):
+    """A mapping to be written on one line."""
+
+
+class _Writer(yaml.SafeDumper):
+    """PyYAML's safe writer, with the layout of a study file."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - of PyYAML
+        """Write everything out: people do not read anchors."""
+        return True
+
+
+def _line(writer: _Writer, data: _OnOneLine) -> yaml.MappingNode:
+    return writer.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=True)
+
+
+def _list(writer: _Writer, data: list[Any]) -> yaml.SequenceNode:
+    return writer.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+def _text(writer: _Writer, data: str) -> yaml.ScalarNode:
+    # Our reader takes 1e-3 for a number, as people do; PyYAML's writer takes it for text.
+    style = None if data[:1].isalpha() else '"'
+    return writer.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Writer.add_representer(_OnOneLine, _line)
+_Writer.add_representer(list, _list)
+_Writer.add_representer(str, _text)
+
+
+def _laid_out(value: Any) -> Any:
+    """Return the value with every mapping that holds no other marked to stand on one line."""
+    if not isinstance(value, Mapping):
+        return value
+    inner = {name: _laid_out(one) for name, one in value.items()}
+    return inner if any(isinstance(one, Mapping) for one in inner.values()) else _OnOneLine(inner)
+
+
+def as_yaml(definition: Mapping[str, Any]) -> str:
+    """Return a definition as YAML, in its own order.
+
+    Args:
+        definition: Plain dicts, lists and scalars; what is left out keeps its default.
+    """
+    return "".join(
+        yaml.dump({name: _laid_out(value)}, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=_WIDTH)
+        for name, value in definition.items()
+    )
+
+
+def shortest(definition: StudyDefinition) -> dict[str, Any]:
+    """Return a definition without what is its default anyway, as its author might have written it."""
+    plain = definition.model_dump(mode="json", exclude_defaults=True)
+    plain["space"] = {
+        name: _short(parameter)
+        for name, parameter in definition.space.model_dump(mode="json", exclude_defaults=True).items()
+    }
+    for name in StudyDefinition.model_fields:  # the order of the documentation
+        if name in plain:
+            plain[name] = plain.pop(name)
+    return plain
+
+
+def _short(parameter: dict[str, Any]) -> Any:
+    return parameter["value"] if parameter["type"] == "fixed" and "when" not in parameter else parameter
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing wrong with a draft.
+
+    Attributes:
+        line: From 1; None when it has no place.
+        field: Dotted path; empty for the whole.
+        message: One sentence.
+    """
+
+    line: int | None
+    field: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A definition somebody is writing.
+
+    Attributes:
+        definition: None while something is wrong.
+        complaints: What is wrong, in order of lines.
+        lines: Line of each field by its location.
+    """
+
+    definition: StudyDefinition | None
+    complaints: tuple[Complaint, ...] = ()
+    document: Document | None = None
+
+    def complaint(self, field: str, message: str) -> Complaint:
+        """Return a complaint about a field, found after the text was read."""
+        line = None if self.document is None else self.document.line_of(_location(field))
+        return Complaint(line, field, message)
+
+
+def read_draft(text: str) -> Draft:
+    """Return what a text of YAML says; whatever is wrong with it is a complaint, never an error."""
+    try:
+        document = parse_yaml(text, _SOURCE)
+    except InvalidStudyError as error:
+        return Draft(None, (_of_reader(error.message),))
+    try:
+        return Draft(StudyDefinition.model_validate(document.data), (), document)
+    except ValidationError as error:
+        found = complaints(error.errors(include_url=False, include_context=False), document.data)
+        draft = Draft(None, (), document)
+        made = [draft.complaint(one["field"], one["message"]) for one in found[:_MAX_SHOWN]]
+        made.sort(key=lambda one: one.line or 0)
+        return Draft(None, tuple(made), document)
+
+
+def _of_reader(message: str) -> Complaint:
+    """Return the complaint of the reader, its line taken out of its sentence."""
+    prefix = f"{_SOURCE}, line "
+    if message.startswith(prefix):
+        number, _, rest = message.removeprefix(prefix).partition(": ")
+        if number.isdigit():
+            return Complaint(int(number), "", rest)
+    return Complaint(None, "", message.removeprefix(f"{_SOURCE}: "))
+
+
+def _location(field: str) -> Location:
+    return tuple(int(step) if step.isdigit() else step for step in field.split(".") if step)

@@ -1,0 +1,203 @@
+"""Studies side by side: a page of them with what a list shows, in a fixed number of questions to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from hpsearch.domain.lifecycle import StudyState, TrialState
+from hpsearch.domain.study import StudyDefinition
+from hpsearch.errors import InvalidInputError
+from hpsearch.service.context import Context
+from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.progress import progress_of
+from hpsearch.service.recent import Recent
+from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.store import Transaction
+
+# Stands for all states in which a study has not ended.
+OPEN: Final = "OPEN"
+_LONELY: Final = timedelta(seconds=60)
+
+# By study and its best trial: only a better one changes how a study came to its best value.
+_improvements: Recent[tuple[str, int | None, float | None], tuple[tuple[int, float], ...]] = Recent(1024)
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A study as a list shows it.
+
+    Attributes:
+        study_id: Public id.
+        name: For people.
+        state: Of the study.
+        phase: What it is doing.
+        end_reason: Why its search is over.
+        metric: What it improves.
+        direction: `maximize` or `minimize`.
+        algorithm: How points are chosen.
+        n_trials: Finished search trials.
+        max_trials: Search trials it will finish.
+        n_running: Trials under way, of all kinds.
+        n_waiting: Trials that wait, of all kinds.
+        n_failed: Trials that failed.
+        n_results: Ranked results.
+        best_value: None before the first result.
+        improvements: (number of results until then, value) of every result that beat all before it.
+        device_seconds: Used so far.
+        max_device_seconds: Of the budget; None without a limit.
+        left_s: Seconds until it probably ends, from its pace so far; None when nothing can be said.
+        labels: For people.
+        created_at: When it was made.
+        ended_at: None while it has not ended.
+        advice: One sentence when something deserves attention.
+    """
+
+    study_id: str
+    name: str
+    state: str
+    phase: str
+    end_reason: str | None
+    metric: str
+    direction: str
+    algorithm: str
+    n_trials: int
+    max_trials: int
+    n_running: int
+    n_waiting: int
+    n_failed: int
+    n_results: int
+    best_value: float | None
+    improvements: tuple[tuple[int, float], ...]
+    device_seconds: float
+    max_device_seconds: float | None
+    left_s: float | None
+    labels: dict[str, str]
+    created_at: datetime
+    ended_at: datetime | None
+    advice: str | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A page of studies.
+
+    Attributes:
+        studies: Newest first.
+        next_page_token: For the page after it; None at the end.
+        any_worker: Whether a worker that takes trials was heard of within the last minute.
+    """
+
+    studies: tuple[StudySummary, ...]
+    next_page_token: str | None
+    any_worker: bool
+
+
+def overview(
+    ctx: Context,
+    *,
+    limit: int,
+    page_token: str | None = None,
+    state: str | None = None,
+    name_part: str | None = None,
+    label: str | None = None,
+) -> Overview:
+    """Return a page of studies, newest first.
+
+    Args:
+        ctx: The server's parts.
+        limit: Studies at most, 1 to 1,000.
+        page_token: From the page before.
+        state: Only studies in this state; `OPEN` for all that have not ended.
+        name_part: Only studies with this in their name, in whatever case.
+        label: Only studies with this label: `key`, or `key=value`.
+
+    Raises:
+        InvalidInputError: The limit, token, state or label is not valid.
+    """
+    if state not in (None, OPEN, *StudyState):
+        msg = f"state must be one of {OPEN}, {', '.join(StudyState)}, received {state!r}"
+        raise InvalidInputError(msg, code="state.invalid")
+    with ctx.store.read() as tx:
+        records, token = tx.overview.page(
+            limit=limit,
+            page_token=page_token,
+            states=() if state in (None, OPEN) else (str(state),),
+            only_open=state == OPEN,
+            name_part=name_part,
+            label=None if label is None else _label(label),
+        )
+        return Overview(
+            studies=_summaries(tx, records),
+            next_page_token=token,
+            any_worker=tx.workers.any_useful(tx.at - _LONELY),
+        )
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    """Return the key and the value of a label filter.
+
+    Raises:
+        InvalidInputError: It can not be looked for.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not key:
+        msg = f"label must be key or key=value, received {text[:80]!r}"
+        raise InvalidInputError(msg, code="label.invalid")
+    return key, value.strip() if equals else None
+
+
+def _summaries(tx: Transaction, records: Sequence[StudyRecord]) -> tuple[StudySummary, ...]:
+    counts = tx.overview.open_counts([record.id for record in records])
+    return tuple(_summary(tx, record, counts.get(record.id, {})) for record in records)
+
+
+def _summary(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> StudySummary:
+    definition, resolved = definition_of(study), resolved_of(study)
+    larger = resolved.direction == "maximize"
+    return StudySummary(
+        study_id=study.uid,
+        name=study.name,
+        state=study.state,
+        phase=study.phase,
+        end_reason=study.end_reason,
+        metric=resolved.metric,
+        direction=resolved.direction,
+        algorithm=definition.algorithm.kind,
+        n_trials=study.n_search_finished,
+        max_trials=study.max_trials,
+        n_running=counts.get(TrialState.RUNNING, 0),
+        n_waiting=counts.get(TrialState.WAITING, 0),
+        n_failed=study.n_failed,
+        n_results=study.n_complete,
+        best_value=study.best_value,
+        improvements=_improvements.get(
+            (study.uid, study.best_trial_id, study.best_value),
+            lambda: tuple(tx.overview.improvements(study.id, larger_is_better=larger)),
+        ),
+        device_seconds=study.device_seconds,
+        max_device_seconds=definition.budget.device_seconds,
+        left_s=_left_s(tx, study, definition),
+        labels=study.labels,
+        created_at=study.created_at,
+        ended_at=study.ended_at,
+        advice=study.advice,
+    )
+
+
+def _left_s(tx: Transaction, study: StudyRecord, definition: StudyDefinition) -> float | None:
+    """Return seconds until the first limit of the search is met if it goes on as until now."""
+    if study.state != StudyState.RUNNING or study.end_reason is not None:
+        return None
+    so_far, budget = progress_of(tx, study), definition.budget
+    ends: list[float] = []
+    if budget.wall_time_s is not None:
+        ends.append(budget.wall_time_s - so_far.wall_time_s)
+    if so_far.n_finished:
+        ends.append((so_far.n_wanted - so_far.n_finished) * so_far.wall_time_s / so_far.n_finished)
+    if budget.device_seconds is not None and so_far.device_seconds > 0:
+        ends.append((budget.device_seconds - so_far.device_seconds) * so_far.wall_time_s / so_far.device_seconds)
+    return max(0.0, min(ends)) if ends else None

@@ -1,0 +1,62 @@
+"""A study at a glance: all that a live view shows of it, read in one transaction at a cost that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hpsearch.service.context import Context
+from hpsearch.service.views import view
+from hpsearch.storage.charts import RunningRow
+from hpsearch.wire.pages import StudyView
+
+_MAX_EPOCHS_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """A study as it stands.
+
+    Attributes:
+        study: Its view.
+        version: Changes with every result.
+        running: Trials under way, the earliest first, at most as many as were asked for.
+        open_counts: Waiting and running trials by (state, kind).
+    """
+
+    study: StudyView
+    version: int
+    running: tuple[RunningRow, ...]
+    open_counts: Mapping[tuple[str, str], int]
+
+
+def glimpse(ctx: Context, study_id: str, *, max_running: int = 12) -> Glimpse:
+    """Return a study as it stands.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
+        return Glimpse(
+            study=view(tx, study),
+            version=study.version,
+            running=tuple(tx.charts.running(study.id, limit=max_running)),
+            open_counts=tx.trials.open_counts(study.id),
+        )
+
+
+def curves(ctx: Context, trial_ids: Sequence[str]) -> Mapping[str, list[tuple[int, Mapping[str, float | None]]]]:
+    """Return (epoch, metrics) of the current attempts of some trials, thinned to about 300 epochs each.
+
+    Trials that are unknown or have reported nothing have no epochs.
+    """
+    with ctx.store.read() as tx:
+        return {uid: list(epochs) for uid, epochs in tx.charts.curves(trial_ids, max_epochs=_MAX_EPOCHS_SHOWN).items()}
+
+
+def last_epoch(ctx: Context, trial_id: str) -> int:
+    """Return the last epoch a trial's current attempt has reported; 0 before the first, or without such a trial."""
+    with ctx.store.read() as tx:
+        found = tx.queue.look_up([trial_id])
+    return found[trial_id].last_epoch if trial_id in found else 0

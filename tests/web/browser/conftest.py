@@ -1,0 +1,50 @@
+"""A real server, a real browser, and what is wrong with a page: fixtures of the browser tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.processes import address_of, hpsearch, running
+from tests.web.browser.chromium import NoBrowserError, launched
+from tests.web.browser.scene import Scene, set_up
+from tests.web.browser.visitor import Visitor
+
+# Set where a run without a browser must fail, as it must in CI.
+_REQUIRE_VARIABLE = "HPSEARCH_TEST_REQUIRE_BROWSER"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, as the machine has it."""
+    with sync_playwright() as playwright:
+        try:
+            found = launched(playwright)
+        except NoBrowserError as error:
+            if os.environ.get(_REQUIRE_VARIABLE):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A running server with a finished study, one under way, and names that mean harm."""
+    folder = tmp_path_factory.mktemp("browser") / "data"
+    prepared = set_up(folder)
+    log = folder.parent / "server.log"
+    command = hpsearch("serve", "--port", "0", "--data-dir", str(folder))
+    with running(command, log) as server, Scene.open(prepared, address_of(folder, server, log), folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visitor(browser: Browser, scene: Scene) -> Iterator[Visitor]:
+    """Somebody signed in, before a screen of usual size; afterwards nothing may have gone wrong in the browser."""
+    with Visitor.arrive(browser, scene.url, scene.token) as arrived:
+        yield arrived
+        arrived.assert_calm()

@@ -1,0 +1,105 @@
+"""The board: sorted, filtered and paged by the server, with the columns its viewer chose."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.web.browser.scene import N_TRIALS, Scene
+from tests.web.browser.visitor import Visitor
+
+
+def _numbers(page: Page) -> list[str]:
+    return page.locator("#board td[data-column=number] a").all_inner_texts()
+
+
+def _column(page: Page, name: str) -> list[str]:
+    return page.locator(f'#board td[data-column="{name}"]').all_inner_texts()
+
+
+def test_all_pages_are_reached_and_left(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    first = _numbers(page)
+    seen = list(first)
+    expect(page.locator("#board-back")).to_be_disabled()
+    for rank in (51, 101):
+        page.click("#board-next")
+        expect(page.locator("#board td[data-column=rank]").first).to_have_text(str(rank))
+        seen += _numbers(page)
+    assert len(seen) == len(set(seen)) == N_TRIALS
+    expect(page.locator("#board-next")).to_be_disabled()
+    page.click("#board-back")
+    expect(page.locator("#board td[data-column=rank]").first).to_have_text("51")
+    page.click("#board-first")
+    expect(page.locator("#board td[data-column=rank]").first).to_have_text("1")
+    assert _numbers(page) == first
+
+
+def test_it_is_sorted_by_any_column(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    page.get_by_role("button", name="learning_rate").click()
+    expect(page.locator('th[data-column="param.learning_rate"]')).to_have_attribute("aria-sort", "ascending")
+    rates = [float(text) for text in _column(page, "param.learning_rate")]
+    assert rates == sorted(rates)
+    page.get_by_role("button", name="learning_rate").click()
+    expect(page.locator('th[data-column="param.learning_rate"]')).to_have_attribute("aria-sort", "descending")
+    top = [float(text) for text in _column(page, "param.learning_rate")]
+    assert top == sorted(top, reverse=True)
+    assert top[0] >= rates[-1]
+    page.reload()
+    expect(page.locator('th[data-column="param.learning_rate"]')).to_have_attribute("aria-sort", "descending")
+
+
+def test_it_is_filtered(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.hostile}")
+    page.select_option("#board-state", "FAILED")
+    expect(page.locator(f"#row-{scene.failed_trial}")).to_be_visible()
+    expect(page.locator("#board tbody tr")).to_have_count(1)
+    page.select_option("#board-kind", "baseline")
+    expect(page.locator("#board")).to_contain_text("No trial matches")
+    page.select_option("#board-kind", "")
+    page.select_option("#board-state", "")
+    expect(page.locator("#board tbody tr")).to_have_count(3)
+
+
+def test_chosen_columns_are_remembered(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    expect(page.locator('th[data-column="n_weights"]')).to_be_visible()
+    page.click("#board-columns summary")
+    page.get_by_role("checkbox", name="weights").uncheck()
+    expect(page.locator('th[data-column="n_weights"]')).to_be_hidden()
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    expect(page.locator('th[data-column="n_weights"]')).to_be_hidden()
+    expect(page.locator('th[data-column="value"]')).to_be_visible()
+
+
+def test_everything_is_exported(visitor: Visitor, scene: Scene, tmp_path: Path) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    for label, beginning in (("CSV", b"trial_id,"), ("Parquet", b"PAR1")):
+        page.get_by_text("Export").click()
+        with page.expect_download() as download:
+            page.get_by_role("link", name=label).click()
+        target = tmp_path / label
+        download.value.save_as(target)
+        assert target.read_bytes().startswith(beginning)
+        page.keyboard.press("Escape")
+
+
+def test_trials_are_compared_by_their_curves(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    visitor.scroll_through()
+    expect(page.locator("[data-chart=curves]")).to_have_attribute("data-drawn", "yes")
+    expect(page.locator("[data-chart=curves] .chart")).to_have_attribute("aria-label", re.compile("of 5 trials"))
+    page.locator("#board input[name=curve]").nth(7).check()
+    page.locator("[data-chart=curves]").scroll_into_view_if_needed()
+    expect(page.locator("[data-chart=curves] .chart")).to_have_attribute("aria-label", re.compile("of 6 trials"))
+
+
+def test_every_chart_is_drawn(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    visitor.scroll_through()
+    for name in ("history", "curves", "parallel", "importances", "slice", "contour", "timeline"):
+        expect(page.locator(f"[data-chart={name}]")).to_have_attribute("data-drawn", "yes", timeout=20_000)
+        assert page.locator(f"[data-chart={name}] canvas").count() > 0

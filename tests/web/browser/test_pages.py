@@ -1,0 +1,60 @@
+"""Every page, in both themes: nobody is kept out, nothing is fetched from elsewhere, nothing complains."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web.browser.scene import HOSTILE, Scene
+from tests.web.browser.visitor import Visitor
+
+_PAGES = [
+    "sign-in", "studies", "new study", "data sets", "fleet", "tokens", "finished study", "study under way", "trial",
+    "failed trial", "nothing",
+]  # fmt: skip
+
+
+def _path(scene: Scene, name: str) -> str:
+    best = scene.client.get(f"/v1/studies/{scene.finished}/leaderboard?limit=1").json()["items"][0]["trial_id"]
+    return {
+        "sign-in": "/ui/sign-in",
+        "studies": "/ui/studies",
+        "new study": "/ui/studies/new",
+        "data sets": "/ui/datasets",
+        "fleet": "/ui/fleet",
+        "tokens": "/ui/tokens",
+        "finished study": f"/ui/studies/{scene.finished}",
+        "study under way": f"/ui/studies/{scene.hostile}",
+        "trial": f"/ui/trials/{best}",
+        "failed trial": f"/ui/trials/{scene.failed_trial}",
+        "nothing": "/ui/studies/no-such-study",
+    }[name]
+
+
+@pytest.mark.parametrize("name", _PAGES)
+def test_everybody_can_use_it(browser: Browser, scene: Scene, name: str) -> None:
+    """Checked by axe in both themes; a telephone's screen must not scroll sideways."""
+    for theme, width in (("light", 1280), ("dark", 1280), ("dark", 360)):
+        with Visitor.arrive(browser, scene.url, scene.token, width=width, theme=theme) as visitor:
+            if name == "nothing":
+                visitor.allow("404")
+            visitor.go(_path(scene, name))
+            if width == 1280:
+                visitor.scroll_through()
+                assert visitor.barriers() == [], theme
+            assert visitor.width_beyond() <= 0, (theme, width)
+            visitor.assert_calm()
+
+
+@pytest.mark.parametrize("name", ["studies", "study under way", "failed trial", "fleet"])
+def test_hostile_names_are_text(visitor: Visitor, scene: Scene, name: str) -> None:
+    if name == "fleet":
+        assert scene.client.post("/v1/workers", json={"name": HOSTILE}).status_code == 201
+    page = visitor.go(_path(scene, name))
+    visitor.scroll_through()
+    page.wait_for_timeout(300)
+    text = page.inner_text("main")
+    assert HOSTILE[:100] in text
+    assert "{{7*7}}" in text
+    assert page.evaluate("window.harm") is None
+    assert page.locator("main script, main img").count() == 0

@@ -1,0 +1,189 @@
+"""The pages of studies and trials as HTML: what they show, what people do with them, and what they refuse."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.api.conftest import Worker, create_study, ending
+from tests.web.conftest import Site
+
+HARM = "<script>alert(1)</script>{{7*7}}"
+
+
+@pytest.fixture
+def study_id(either: Site) -> str:
+    """A study under way: three results, one failed trial, one that runs."""
+    headers = either.headers
+    found = create_study(either.client, headers, name=HARM, budget={"max_trials": 9}, parallelism=6)
+    worker = Worker.register(either.client, headers)
+    worker.finish(3)
+    (failed,) = worker.claim(1, wait_s=5.0)
+    worker.report(ending(failed, state="FAILED", value=None, cause="training_error", detail=HARM))
+    (running,) = worker.claim(1, wait_s=5.0)
+    worker.report(
+        {
+            "trial_id": running["trial_id"],
+            "attempt": 1,
+            "measurements": [{"epoch": 1, "metrics": {"accuracy": 0.25}}],
+        }
+    )
+    return found
+
+
+def _trials(site: Site, study_id: str, state: str) -> list[str]:
+    answer = site.client.get(f"/v1/studies/{study_id}/trials?state={state}&limit=100", headers=site.headers)
+    return [item["trial_id"] for item in answer.json()["items"]]
+
+
+def test_a_study_is_shown(either: Site, study_id: str) -> None:
+    page = either.reader.get(f"/ui/studies/{study_id}")
+    assert page.status_code == 200
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{7*7}}" in page.text
+    assert len(re.findall(r'<tr id="row-', page.text)) == 3
+    assert "Searching: 1 trial running" in page.text
+    assert "epoch <b>1</b>" in page.text
+    assert "0.2500" in page.text
+    for verb in ("pause", "stop", "cancel", "extend", "enqueue", "clone", "retry-failed"):
+        assert f"/{verb}" not in page.text, "somebody who may only look has no buttons"
+    assert all(
+        f"/{verb}" in either.author.get(f"/ui/studies/{study_id}").text for verb in ("pause", "cancel", "extend")
+    )
+
+
+def test_the_board_is_asked_for_in_parts(either: Site, study_id: str) -> None:
+    path = f"/ui/studies/{study_id}/board"
+    for query, n_rows in (
+        ("", 3), ("?state=FAILED", 1), ("?state=COMPLETE&sort=param.units&order=desc", 3), ("?kind=baseline", 0),
+        ("?sort=value&order=desc&state=COMPLETE", 3),
+    ):  # fmt: skip
+        part = either.reader.part(path + query)
+        assert part.status_code == 200, part.text
+        assert len(re.findall(r'<tr id="row-', part.text)) == n_rows, query
+    for query in ("?sort=nothing", "?order=up", "?state=ODD", "?page_token=***", "?sort=param.nothing", "?unknown=1"):
+        assert either.reader.part(path + query).status_code == 422, query
+
+
+@pytest.mark.parametrize("name", ["history", "importances", "parallel", "timeline"])
+def test_charts_get_their_data(either: Site, study_id: str, name: str) -> None:
+    answer = either.reader.get(f"/ui/studies/{study_id}/data/{name}", Accept="application/json")
+    assert answer.status_code == 200
+    same = either.client.get(f"/v1/studies/{study_id}/{name}", headers=either.headers).json()
+    members = {"rows", "columns"} if name == "parallel" else {"items"}
+    assert all(answer.json()[member] == same[member] for member in members)
+    missing = either.reader.get(f"/ui/studies/nothing/data/{name}", Accept="application/json")
+    assert (missing.status_code, missing.json()["code"]) == (404, "study.not_found")
+
+
+def test_curves_of_some_trials(either: Site, study_id: str) -> None:
+    done = _trials(either, study_id, "COMPLETE")
+    path = f"/ui/studies/{study_id}/data/curves?trials="
+    found = either.reader.get(path + ",".join([*done, "unknown"]), Accept="application/json").json()
+    assert set(found["metrics"]) == {"accuracy", "loss"}
+    assert {item["trial_id"] for item in found["items"]} == set(done)
+    losses = [item for item in found["items"] if item["metric"] == "loss"]
+    assert all(item["epochs"] == [1, 2] and item["values"] == [None, 1.0] for item in losses)
+    assert either.reader.get(path + "a,,b", Accept="application/json").status_code == 422
+
+
+def test_a_study_is_steered(either: Site, study_id: str) -> None:
+    path, author = f"/ui/studies/{study_id}", either.author
+    assert "Paused" in author.post(f"{path}/pause").text
+    assert "Resume" in author.part(f"{path}/actions").text
+    assert author.post(f"{path}/resume").status_code == 200
+    assert "1 failed trial will" in author.post(f"{path}/retry-failed").text
+    told = author.post(f"{path}/extend", {"max_trials": "12"}, headers={"Accept": "application/json"})
+    assert told.json() == {"text": "The search goes on to 12 trials.", "address": None}
+    for wrong in ("12", "x", "-1", "", "9" * 30):
+        refused = author.post(f"{path}/extend", {"max_trials": wrong}, headers={"Accept": "application/json"})
+        assert refused.status_code == 422, wrong
+    made = author.post(f"{path}/clone", {"name": "again"}, headers={"Accept": "application/json"}).json()
+    assert made["address"].startswith("/ui/studies/")
+    assert "again" in author.get(made["address"]).text
+    assert author.post(f"{path}/stop").status_code == 200
+    assert author.post(f"{path}/cancel").status_code == 200
+    assert author.post(f"{path}/pause").status_code == 409
+
+
+def test_a_point_is_tried(either: Site, study_id: str) -> None:
+    path, author = f"/ui/studies/{study_id}/enqueue", either.author
+    json = {"Accept": "application/json"}
+    told = author.post(path, {"units": "5", "learning_rate": "1e-2"}, headers=json)
+    assert told.status_code == 200, told.text
+    waiting = either.client.get(f"/v1/studies/{study_id}/trials?state=WAITING", headers=either.headers).json()["items"]
+    assert any({"units": 5, "learning_rate": 0.01}.items() <= one["params"].items() for one in waiting)
+    for wrong, words in (
+        ({"units": "5.5", "learning_rate": "0.01"}, "units must be a whole number"),
+        ({"units": "5", "learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"units": "5"}, "learning_rate is missing"),
+        ({"units": "5", "learning_rate": "9"}, "learning_rate can not be 9"),
+        ({"units": "5", "learning_rate": "nan"}, "learning_rate must be a number"),
+        ({"units": "9" * 400, "learning_rate": "0.01"}, "units must be a whole number"),
+        ({"colour": "red"}, "is not a searched parameter"),
+    ):
+        refused = author.post(path, wrong, headers=json)
+        assert refused.status_code == 422, wrong
+        assert words in refused.json()["detail"]
+
+
+def test_a_trial_is_shown_and_trained_again(either: Site, study_id: str) -> None:
+    (failed,), (done, *_) = _trials(either, study_id, "FAILED"), _trials(either, study_id, "COMPLETE")
+    page = either.author.get(f"/ui/trials/{failed}")
+    assert page.status_code == 200
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{7*7}}" in page.text
+    assert "Training raised an error" in page.text
+    assert either.author.post(f"/ui/trials/{failed}/again").status_code == 200
+    assert failed in _trials(either, study_id, "WAITING")
+
+    sent = either.author.post(f"/ui/trials/{done}/again")
+    assert sent.status_code == 204
+    made = sent.headers["HX-Redirect"].rsplit("/", 1)[1]
+    params = [either.client.get(f"/v1/trials/{one}", headers=either.headers).json()["params"] for one in (done, made)]
+    assert params[0] == params[1]
+    assert either.author.post(f"/ui/trials/{made}/stop").status_code == 200
+    assert either.author.post(f"/ui/trials/{made}/stop").status_code == 409
+    assert either.reader.get("/ui/trials/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_downloads(either: Site, study_id: str, form: str) -> None:
+    answer = either.reader.get(f"/ui/studies/{study_id}/export?format={form}")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="study-{study_id}.{form}"'
+    assert either.reader.get(f"/ui/studies/{study_id}/model").status_code == 404
+
+
+def test_looking_is_not_steering(either: Site, study_id: str) -> None:
+    (done, *_) = _trials(either, study_id, "COMPLETE")
+    verbs = ("pause", "resume", "stop", "cancel", "extend", "clone", "enqueue", "retry-failed")
+    for path in (
+        *(f"/ui/studies/{study_id}/{verb}" for verb in verbs), f"/ui/trials/{done}/again", f"/ui/trials/{done}/stop",
+    ):  # fmt: skip
+        assert either.reader.post(path).status_code == 403, path
+        foreign = either.author.post(path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert foreign.status_code == 403, path
+
+
+def test_what_a_study_does_is_said(either: Site) -> None:
+    headers, client = either.headers, either.client
+    study_id = create_study(client, headers, budget={"max_trials": 2}, baselines=True)
+
+    def said() -> str:
+        text = either.reader.get(f"/ui/studies/{study_id}").text
+        return re.sub(
+            r"<[^>]*>", "", text[text.index('class="doing"') : text.index("</p>", text.index('class="doing"'))]
+        )
+
+    assert "Waiting for a worker: 4 trials ready" in said()
+    client.post(f"/v1/studies/{study_id}/pause", headers=headers)
+    assert "Paused: no more trials are given out." in said()
+    client.post(f"/v1/studies/{study_id}/resume", headers=headers)
+    worker = Worker.register(client, headers)
+    (baseline,) = worker.claim(1)
+    worker.report(ending(baseline, value=0.99))
+    worker.finish(3)
+    assert "Finished: all its trials are done." in said()
+    assert "No search trial beats the baseline" in either.reader.get(f"/ui/studies/{study_id}").text

@@ -1,0 +1,143 @@
+"""What a trainer process tells its supervisor: exactly one end of every trial it was sent."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from hpsearch.domain.trial import Measurement, Outcome
+from tests.workers.fake_server import PROFILE, FakeServer
+from tests.workers.idle_trainer import assignment
+from workers.messages import Drop, Event, Finished, Gone, Leave, Threshold, Ticket, Train
+from workers.training.channel import Channel
+from workers.training.engine import Sink
+from workers.training.pipe_sink import PipeSink, train_all
+from workers.training.task import TrialTask
+
+STUDY = FakeServer().study
+DONE = Outcome(state="COMPLETE", value=0.5)
+
+
+class HeardChannel(Channel):
+    """A channel without pipes."""
+
+    def __init__(self, n: int = 0) -> None:
+        super().__init__(io.BytesIO(), io.BytesIO())  # type: ignore[arg-type]
+        self.said: list[Event] = []
+        if n:
+            self.send(n)
+
+    def send(self, n: int) -> None:
+        tickets = tuple(
+            Ticket(ticket=ticket, trial=assignment(ticket).trial, model_path=Path(f"{ticket}")) for ticket in range(n)
+        )
+        self._heed(Train(tickets=tickets, study=STUDY, profile=PROFILE, content=Path("c")))
+
+    def hear(self, command: Drop | Threshold | Leave) -> None:
+        self._heed(command)
+
+    def say(self, event: Event) -> None:
+        self.said.append(event)
+
+    def kinds(self) -> list[str]:
+        return [event.event for event in self.said]
+
+
+class Scripted:
+    """An engine that does what a function says."""
+
+    def __init__(self, act: Callable[[Sequence[TrialTask], Sink], None]) -> None:
+        self._act = act
+
+    def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
+        self._act(tasks, sink)
+
+
+def test_a_trial_dropped_before_it_began_is_never_given_to_the_engine():
+    channel = HeardChannel(3)
+    channel.hear(Drop(ticket=1))
+    tasks = PipeSink(channel).more(3)
+    assert [task.trial.number for task in tasks] == [0, 2]
+    assert channel.said == [Gone(ticket=1)]
+
+
+def test_room_left_by_the_dropped_is_filled():
+    channel = HeardChannel(4)
+    channel.hear(Drop(ticket=0))
+    assert [task.trial.number for task in PipeSink(channel).more(2)] == [1, 2]
+
+
+def test_a_dropped_trial_is_told_once_and_nothing_follows():
+    channel = HeardChannel(1)
+    sink = PipeSink(channel)
+    (task,) = sink.more(1)
+    assert not sink.should_stop(task)
+    channel.hear(Drop(ticket=0))
+    assert sink.should_stop(task)
+    assert sink.should_stop(task)
+    sink.epoch(task, Measurement(epoch=1, metrics={}))
+    sink.finished(task, DONE, None)
+    assert channel.said == [Gone(ticket=0)]
+
+
+def test_the_threshold_of_the_study_counts():
+    channel = HeardChannel(1)
+    sink = PipeSink(channel)
+    (task,) = sink.more(1)
+    assert sink.keeps_model(task, 0.1)
+    channel.hear(Threshold(study_id=STUDY.study_id, threshold=0.5))
+    assert [sink.keeps_model(task, value) for value in (0.5, 0.6)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("n", "error", "causes"),
+    [
+        (1, RuntimeError("no"), ["training_error"]),
+        (1, MemoryError(), ["oom"]),
+        (3, RuntimeError("no"), ["crashed"] * 3),
+        (3, MemoryError(), ["crashed"] * 3),
+        (1, None, ["training_error"]),
+        (2, None, ["crashed"] * 2),
+    ],
+)
+def test_an_engine_that_ends_too_soon_leaves_no_trial_without_an_end(
+    n: int, error: Exception | None, causes: list[str]
+):
+    def act(_tasks: Sequence[TrialTask], _sink: Sink) -> None:
+        if error is not None:
+            raise error
+
+    channel = HeardChannel(n)
+    train_all(Scripted(act), channel, appetite=8)
+    assert [event.outcome.cause for event in channel.said if isinstance(event, Finished)] == causes
+    assert channel.kinds()[-1] == "idle"
+
+
+def test_an_engine_that_takes_one_at_a_time_gets_them_one_after_another():
+    calls: list[int] = []
+
+    def act(tasks: Sequence[TrialTask], sink: Sink) -> None:
+        calls.append(len(tasks))
+        for task in tasks:
+            sink.finished(task, DONE, None)
+
+    channel = HeardChannel(3)
+    train_all(Scripted(act), channel, appetite=1)
+    assert calls == [1, 1, 1]
+    assert channel.kinds() == ["finished"] * 3 + ["idle"]
+
+
+@pytest.fixture
+def leaving() -> HeardChannel:
+    channel = HeardChannel(2)
+    channel.hear(Leave())
+    return channel
+
+
+def test_what_was_sent_is_trained_before_leaving(leaving: HeardChannel):
+    assert leaving.wait()
+    assert len(leaving.take(8)) == 2
+    assert not leaving.wait()

@@ -1,0 +1,124 @@
+"""Compiled programs on disk, so that the next process on this machine finds them instead of compiling again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import tensorflow as tf
+from tensorflow.python.framework import ops
+
+from workers.training.fused.traits import ProgramKey
+
+# A program has half a megabyte to two; a search space rarely needs more than thirty.
+_MAX_BYTES: Final = 256 * 2**20
+_VARIABLE: Final = "TF_XLA_FLAGS"
+_FLAG: Final = "--tf_xla_persistent_cache_directory"
+
+
+def keep_programs(root: Path) -> Path | None:
+    """Make XLA keep what it compiles for the CPU, and return the folder; None when it is told otherwise already.
+
+    Every machine type and version of TensorFlow gets a folder of its own: machine code of another processor could not
+    run here. Folders of others are left alone, the programs unused longest make room. To be called before anything is
+    compiled; later calls in the process change nothing.
+
+    Args:
+        root: Made if missing, readable by this user alone: what lies in it is run.
+
+    Raises:
+        OSError: The folder can not be used.
+    """
+    if _FLAG in os.environ.get(_VARIABLE, ""):
+        return None
+    folder = root / _machine_type()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_uid != os.getuid():
+        msg = f"{folder} belongs to another user"
+        raise PermissionError(msg)
+    _make_room(folder)
+    own = f"{_FLAG}={folder} --tf_xla_persistent_cache_device_types=CPU"
+    os.environ[_VARIABLE] = f"{os.environ.get(_VARIABLE, '')} {own}".strip()
+    return folder
+
+
+def note(folder: Path, key: ProgramKey) -> None:
+    """Remember that the program of a key is kept, so that plans of later processes prefer it."""
+    with suppress(OSError):
+        _note_of(folder, key).touch()
+
+
+def is_noted(folder: Path, key: ProgramKey) -> bool:
+    """Return whether the program of a key is kept, as far as is known."""
+    return _note_of(folder, key).exists()
+
+
+@contextmanager
+def lasting_names(key: ProgramKey) -> Iterator[None]:
+    """Name functions traced meanwhile by the program's key alone.
+
+    A kept program is found by its functions' names, too, and TensorFlow numbers those in the order of tracing, which
+    differs from process to process. Where a version of TensorFlow counts otherwise, programs are compiled again.
+    """
+    before = getattr(ops, "uid", None)
+    if before is None:
+        yield
+        return
+    # Far from TensorFlow's own numbers, with room for all that a program has to number.
+    numbers = count(int(_digest(key)[:10], 16) * 2**20)
+    ops.uid = lambda: next(numbers)
+    try:
+        yield
+    finally:
+        ops.uid = before
+
+
+def forget_programs(folder: Path) -> None:
+    """Delete the programs of a folder: one of them can not be read."""
+    for path in (*folder.glob("*.pb"), *folder.glob("*.key")):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _note_of(folder: Path, key: ProgramKey) -> Path:
+    return folder / f"{_digest(key)[:32]}.key"
+
+
+def _digest(key: ProgramKey) -> str:
+    return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _machine_type() -> str:
+    facts = [tf.__version__, platform.machine(), platform.processor(), os.environ.get("XLA_FLAGS", "")]
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        # Of the first core: its make and what it can do.
+        kinds = ("vendor_id", "model name", "flags", "CPU part", "Features")
+        facts += [next((line for line in lines if line.startswith(kind)), "") for kind in kinds]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
+def _make_room(folder: Path) -> None:
+    found = []
+    for path in folder.glob("*.pb"):
+        with suppress(OSError):
+            found.append((path.stat().st_atime, path.stat().st_size, path))
+    if sum(size for _, size, _ in found) <= _MAX_BYTES:
+        return
+    # Which note is whose is not known.
+    for path in folder.glob("*.key"):
+        with suppress(OSError):
+            path.unlink()
+    left = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if left <= _MAX_BYTES // 2:
+            return
+        with suppress(OSError):
+            path.unlink()
+            left -= size

@@ -1,0 +1,128 @@
+"""PipeSink: how an engine takes trials from the supervisor and tells it of them."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.metrics import better
+from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Measurement, Outcome
+from workers.messages import Epoch, Finished, Gone, Idle
+from workers.training.channel import Channel
+from workers.training.engine import Engine
+from workers.training.task import TrialTask
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_LOST: Final = Outcome(state="FAILED", cause="training_error", detail="the engine ended without a result")
+
+
+class PipeSink:
+    """The sink of one call of an engine: every attempt taken ends in one `Finished` or one `Gone`.
+
+    Args:
+        channel: To the supervisor.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        # By identity: a trial may come back as another attempt, and equal tasks are costly to compare.
+        self._held: dict[int, tuple[int, TrialTask]] = {}
+
+    def more(self, n: int) -> Sequence[TrialTask]:
+        """Return up to `n` trials that have arrived, without waiting."""
+        tasks: list[TrialTask] = []
+        while len(tasks) < n and (taken := self._channel.take(n - len(tasks))):
+            for ticket, task in taken:
+                if self._channel.is_dropped(ticket):
+                    self._gone(ticket)
+                else:
+                    self._held[id(task)] = (ticket, task)
+                    tasks.append(task)
+        return tasks
+
+    def epoch(self, task: TrialTask, measurement: Measurement) -> None:
+        """Pass one epoch on; of a trial that is over, nothing."""
+        held = self._held.get(id(task))
+        if held is not None:
+            self._channel.say(Epoch(ticket=held[0], measurement=measurement))
+
+    def finished(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
+        """Pass an end on, once."""
+        held = self._held.pop(id(task), None)
+        if held is not None:
+            self._channel.forget(held[0])
+            self._channel.say(Finished(ticket=held[0], outcome=outcome, model=model))
+
+    def should_stop(self, task: TrialTask) -> bool:
+        """Return whether the supervisor has dropped the attempt; if so it is over."""
+        held = self._held.get(id(task))
+        if held is None:
+            return True
+        if not self._channel.is_dropped(held[0]):
+            return False
+        del self._held[id(task)]
+        self._gone(held[0])
+        return True
+
+    def keeps_model(self, task: TrialTask, value: float) -> bool:
+        """Return whether the value beats what the study has; a final refit is always kept."""
+        threshold = self._channel.threshold(task.study.study_id)
+        if threshold is None or task.trial.kind == TrialKind.REFIT:
+            return True
+        return better(value, threshold, task.study.direction)
+
+    def settle(self, error: Exception | None) -> None:
+        """End all attempts that have no end, because the engine is done or has raised an error.
+
+        An error while many were in training says nothing about any one of them: they go back to the queue, and one that
+        comes back too often is trained alone.
+        """
+        held = [task for _, task in self._held.values()]
+        outcome = _LOST if error is None else outcome_of(error)
+        if len(held) > 1:
+            outcome = Outcome(state="FAILED", cause="crashed", detail=outcome.detail)
+        for task in held:
+            self.finished(task, outcome, None)
+
+    def _gone(self, ticket: int) -> None:
+        self._channel.forget(ticket)
+        self._channel.say(Gone(ticket=ticket))
+
+
+def train_all(engine: Engine, channel: Channel, appetite: int) -> None:
+    """Train what has arrived and what arrives meanwhile, until nothing is left.
+
+    Whatever the engine does, the supervisor gets exactly one end of every attempt it sent.
+
+    Args:
+        engine: One with no use for `more` gets its next trials in another call.
+        channel: To the supervisor.
+        appetite: Trials taken at once, at least 1.
+    """
+    while True:
+        sink = PipeSink(channel)
+        tasks = sink.more(appetite)
+        if not tasks:
+            break
+        raised: Exception | None = None
+        try:
+            engine.train(tasks, sink)
+        except Exception as error:  # noqa: BLE001 - a broken trial must not break the trainer
+            raised = error
+        sink.settle(raised)
+    channel.say(Idle())
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """Return the outcome that an exception in training stands for."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Outcome(state="RELEASED", cause="disk_full", detail=str(error)[:MAX_DETAIL_CHARACTERS])
+    text = "".join(traceback.format_exception(error))[-MAX_DETAIL_CHARACTERS:]
+    detail = text.encode("utf-8", "replace").decode().replace("\x00", "")
+    if isinstance(error, MemoryError):
+        return Outcome(state="INFEASIBLE", cause="oom", detail=detail)
+    return Outcome(state="FAILED", cause="training_error", detail=detail)
