@@ -101,6 +101,10 @@ soak: $(STAMP)  ## 20,000 trials on PostgreSQL and 10,000 on SQLite while everyt
 	$(BIN)/python -m tests.chaos.soak --database postgresql $(ARGS)
 	$(BIN)/python -m tests.chaos.soak --database sqlite --trials 10000 $(ARGS)
 
+.PHONY: verify-fused
+verify-fused: $(STAMP)  ## Compare fused training with plain Keras, all six points (ARGS="--all" lists every comparison).
+	$(BIN)/python -m workers.training.fused.verify $(ARGS)
+
 .PHONY: wheel
 wheel: $(STAMP)  ## Build the wheel and the source distribution into dist/.
 	$(BIN)/python -m uv build --no-build-isolation --python $(BIN)/python --out-dir dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, Final, Generic, TypeVar
@@ -11,6 +12,10 @@ Item = TypeVar("Item")
 
 # A round of sends to so many listeners would take a noticeable part of a core if it came more often.
 _PACE_PER_LISTENER_S: Final = 0.001
+# From this many on, listeners take an item one after the other instead of all at once, so that a request that comes in
+# between does not wait for all of them; they are through with it before the next one comes.
+_CROWD: Final = 50
+_SPREAD_PER_LISTENER_S: Final = 0.0005
 
 
 class Link(Generic[Item]):
@@ -18,13 +23,15 @@ class Link(Generic[Item]):
 
     Attributes:
         item: None only at the start of a chain and at its end.
+        spread_s: Time over which its listeners take it.
         following: Done once there is another; its result has no item when the news have ended.
     """
 
-    __slots__ = ("following", "item")
+    __slots__ = ("following", "item", "spread_s")
 
-    def __init__(self, item: Item | None) -> None:
+    def __init__(self, item: Item | None, spread_s: float = 0.0) -> None:
         self.item = item
+        self.spread_s = spread_s
         self.following: asyncio.Future[Link[Item]] = asyncio.get_running_loop().create_future()
 
     async def onwards(self, *ends: asyncio.Event, idle_s: float) -> AsyncGenerator[Item | None, None]:
@@ -43,6 +50,8 @@ class Link(Generic[Item]):
                     link = link.following.result()
                     if link.item is None:
                         return
+                    if link.spread_s:
+                        await asyncio.sleep(random.uniform(0, link.spread_s))  # noqa: S311 - nothing to guess here
                     yield link.item
                 elif not any(event.is_set() for event in ends):
                     yield None
@@ -89,7 +98,8 @@ class Broadcast(Generic[Item]):
         try:
             async with aclosing(self._produce(self)) as items:
                 async for item in items:
-                    self._append(Link(item))
+                    spread_s = self.n_listeners * _SPREAD_PER_LISTENER_S if self.n_listeners >= _CROWD else 0.0
+                    self._append(Link(item, spread_s))
         finally:
             self._append(Link(None))
 

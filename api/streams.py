@@ -91,13 +91,16 @@ Position = tuple[int, int]
 
 
 class News(NamedTuple):
-    """Events as they travel, each with its position, and the position reached with them."""
+    """Events as they travel, each with its position and all in one, and the position reached with them."""
 
     frames: tuple[tuple[Position, bytes], ...]
     reached: Position
+    whole: bytes = b""
 
     def after(self, position: Position) -> bytes:
         """Return the frames beyond a position."""
+        if not self.frames or position < self.frames[0][0]:
+            return self.whole
         return b"".join(frame for at, frame in self.frames if at > position)
 
 
@@ -175,7 +178,7 @@ def _id_of(position: Position) -> str | None:
 
 def _news(batch: Sequence[Event], before: Position) -> News:
     frames = tuple((position_of(event.event_id), event_frame(event)) for event in batch)
-    return News(frames, frames[-1][0] if frames else before)
+    return News(frames, frames[-1][0] if frames else before, b"".join(frame for _, frame in frames))
 
 
 class Board(NamedTuple):

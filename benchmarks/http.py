@@ -3,8 +3,9 @@
     python -m benchmarks.http [--seconds 20] [--clients 8] [--database sqlite|postgresql|both]
 
 The server is the real one (`hpsearch serve`): tokens checked, event log on, SQLite with synchronous=FULL, PostgreSQL
-with its defaults: every commit waits for the disk. The clients are processes with plain http.client connections that are kept open, so that the figures
-are the server's and not the client library's; both share the machine's cores. PostgreSQL is the one the tests use.
+with its defaults: every commit waits for the disk. The clients are processes with plain http.client connections that
+are kept open, so that the figures are the server's and not the client library's; both share the machine's cores.
+PostgreSQL is the one the tests use.
 """
 
 from __future__ import annotations

@@ -52,12 +52,11 @@ _WORKERS: Final[dict[Row, int]] = {"grid": 8, "budget": 8, "kills": 6, "frozen":
 _TRIAL_S: Final[dict[Row, float]] = {"grid": 0.3, "budget": 0.3, "kills": 2.5, "frozen": 1.0}
 _KILL_EVERY_S: Final = 2.0
 _N_KILLS: Final = 29
-# Well beyond Optuna's grace period and our lease.
-_FROZEN_S: Final = 6.0
+_FROZEN_S: Final = 6.0  # well beyond Optuna's grace period and our lease
 _LIMIT_S: Final = 600.0
 _COLUMNS: Final = (
     "situation", "database", "system", "COMPLETE", "RUNNING for ever", "different points", "kills", "attempts", "exact",
-    "seconds", "frozen worker",
+    "seconds", "remarks",
 )  # fmt: skip
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
@@ -72,7 +71,7 @@ class Outcome:
         points: Different grid points that completed; None for a search without a grid.
         kills: Workers killed.
         attempts: Executions begun: with one row per trial for ever, the sum of its attempts; else the number of rows.
-        frozen: What became of the frozen worker; empty without one.
+        remarks: What became of a frozen worker, and of trials that did not complete.
         seconds: From the first worker's readiness to the end.
     """
 
@@ -82,7 +81,7 @@ class Outcome:
     kills: int
     attempts: int
     seconds: float
-    frozen: str = ""
+    remarks: str = ""
 
 
 def optuna_worker(url: str, name: str, row: Row, trial_s: float, signs: Any, log: str) -> None:
@@ -193,8 +192,7 @@ def _freeze(pid: int) -> None:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:100] if lines else "it said nothing"
+    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["silent"])[-1][:100]
 
 
 def _strike_often(strike: Callable[[], bool], pace: float) -> int:
@@ -230,14 +228,15 @@ def run_ours(scene: Scene, row: Row, pace: float, number: int) -> Outcome:
     def frozen() -> str:
         victim = fleet.members[0]
         scene.wait_for(study, lambda seen: seen.counts["RUNNING"] == len(fleet.members), "work for all", 30)
+        journal = [fleet.folder / f"{victim.name}.journal"]
         fleet.freeze(victim)
+        n_before = len(list(read(path for path in journal if path.exists())))
         time.sleep(_FROZEN_S)
         fleet.thaw(victim)
         while not scene.is_over(study):
             time.sleep(0.05)
-        answers = [str(entry.status) for entry in read([fleet.folder / f"{victim.name}.journal"])]
-        after = answers[answers.index("stale_attempt") + 1 :] if "stale_attempt" in answers else []
-        fate = "goes on" if victim.is_alive and "accepted" in after else "does NOT go on"
+        answers = [str(entry.status) for entry in read(path for path in journal if path.exists())][n_before:]
+        fate = "goes on" if victim.is_alive and "accepted" in answers else "does NOT go on"
         return f"{answers.count('stale_attempt')} stale_attempt, {fate}"
 
     kills = _strike_often(strike, pace) if row == "kills" else 0
@@ -253,8 +252,11 @@ def run_ours(scene: Scene, row: Row, pace: float, number: int) -> Outcome:
     assert view.state in STUDY_FINAL, f"the study has not ended within {_LIMIT_S:g} s"
     fleet.retire()
     points = None if row == "budget" else len({tuple(sorted(trial.params.items())) for trial in complete})
+    rest = [f"trial {t.number} is {t.state} ({t.cause})" for t in trials if t.state != "COMPLETE"]
     attempts = sum(trial.attempt for trial in trials)
-    return Outcome(view.counts["COMPLETE"], view.counts["RUNNING"], points, kills, attempts, seconds, fate)
+    return Outcome(
+        view.counts["COMPLETE"], view.counts["RUNNING"], points, kills, attempts, seconds, "; ".join([fate, *rest])
+    )
 
 
 @contextmanager
@@ -285,7 +287,7 @@ def _show(row: Row, database: str, arm: str, outcomes: list[Outcome]) -> None:
         ROWS[row], database, arm, listed([one.complete for one in outcomes]), listed([one.running for one in outcomes]),
         listed([one.points for one in outcomes]), listed([one.kills for one in outcomes]),
         listed([one.attempts for one in outcomes]), f"{exact} of {len(outcomes)}", f"{seconds:.1f}",
-        "; ".join(one.frozen for one in outcomes),
+        "; ".join(filter(None, (one.remarks.strip("; ") for one in outcomes))),
     ]  # fmt: skip
     print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -189,8 +189,9 @@ class Supervisor:
 
     def _start(self, position: int) -> None:
         log = self._folder / f"trainer-{position}.log"
+        programs = self._options.work_dir / "programs"
         try:
-            self._trainers[position] = Trainer(self._seats[position], self._engine, log, self._hear)
+            self._trainers[position] = Trainer(self._seats[position], self._engine, programs, log, self._hear)
         except OSError as error:
             self._log.error(f"a trainer process can not be started: {(error.strerror or str(error)).lower()}")
             self._restart_s[position] = time.monotonic() + _RESTART_PAUSE_S

@@ -44,6 +44,7 @@ class Trainer:
     Args:
         seat: Device and environment.
         engine: `fused`, `reference` or `stub`.
+        programs: Folder in which compiled programs outlive the process.
         log: File its output goes to, begun anew.
         hear: Called for every event, and with None at the end of the process, from a thread of its own.
 
@@ -58,7 +59,9 @@ class Trainer:
         shared_s: Monotonic time up to which its time was shared among them.
     """
 
-    def __init__(self, seat: Seat, engine: str, log: Path, hear: Callable[[Trainer, Event | None], None]) -> None:
+    def __init__(
+        self, seat: Seat, engine: str, programs: Path, log: Path, hear: Callable[[Trainer, Event | None], None]
+    ) -> None:
         self.seat = seat
         self.log = log
         self.phase = Phase.STARTING
@@ -73,8 +76,10 @@ class Trainer:
         self._writing = threading.Lock()
         commands_out, commands_in = os.pipe()
         events_out, events_in = os.pipe()
-        arguments = (str(os.getpid()), str(commands_out), str(events_in), engine)
-        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"} | dict(seat.environment)
+        arguments = (str(os.getpid()), str(commands_out), str(events_in), engine, str(programs))
+        # Below 3 XLA prints two long lines for every compiled program it finds on disk.
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3" if engine == "fused" else "2"}
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | quiet | dict(seat.environment)
         environment.pop("HPSEARCH_TOKEN", None)
         try:
             with log.open("wb") as output:

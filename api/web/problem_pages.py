@@ -92,10 +92,9 @@ def _signed_out(request: Request) -> Response:
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET" or wants_part(request):
         wanted = session.HOME
-    address = session.sign_in_address(wanted, ended=had_session)
-    response = lead_to(request, address)
+    response = lead_to(request, session.sign_in_address(wanted, ended=had_session))
     if wants_part(request):
         response.status_code = _UNAUTHENTICATED  # an event stream that comes back understands this one
-    if had_session:
+    elif had_session:
         session.close_session(request, response)
     return response

@@ -93,6 +93,11 @@ def page(
         **values: What the template shows; all of it is escaped.
     """
     text = templates.get_template(template).render(rights=rights_of(request), section=section, **values)
+    return rendered(request, text, status=status, headers=headers)
+
+
+def rendered(request: Request, text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer with what a template has made already, such as a part that several people share."""
     content = text.encode("utf-8", "replace")
     all_headers = {**_HEADERS, **(headers or {})}
     if len(content) >= _WORTH_PACKING_BYTES and "gzip" in request.headers.get("accept-encoding", ""):

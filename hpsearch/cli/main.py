@@ -21,6 +21,7 @@ from hpsearch.cli.commands import (
     steering,
     studies,
     tokens,
+    verifying,
     workers,
 )
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for part in (running, studies, results, steering, datasets, predicting, serving, workers, tokens, database):
+for part in (running, studies, results, verifying, steering, datasets, predicting, serving, workers, tokens, database):
     part.register(app)
 
 

@@ -24,7 +24,7 @@ def predict(model: Path, data: Path, *, as_json: bool) -> None:
     check_readable(data)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no part of the result
-    with _quiet():
+    with quiet():
         predictions = _layout.load("workers.training.predict").predict_file(model, data)
     if as_json:
         emit({"predictions": [asdict(prediction) for prediction in predictions]})
@@ -35,7 +35,7 @@ def predict(model: Path, data: Path, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep TensorFlow's C++ part, which greets on the file descriptor itself, off stderr; not with HPSEARCH_DEBUG."""
     if os.environ.get("HPSEARCH_DEBUG"):
         yield

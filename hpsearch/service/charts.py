@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from hpsearch.domain.lifecycle import TrialState
-from hpsearch.domain.metrics import better
+from hpsearch.domain.metrics import Direction, better
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
 from hpsearch.errors import InvalidInputError
 from hpsearch.sampling.importance import MAX_RESULTS, MIN_RESULTS, ImportanceRequest, Share
@@ -15,7 +15,7 @@ from hpsearch.sampling.request import Observation
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.recent import Recent
-from hpsearch.storage.charts import FinishedRow, PointRow
+from hpsearch.storage.charts import PointRow
 from hpsearch.storage.records import StudyRecord
 from hpsearch.wire.charts import ChartColumn, ChartRow, Importance, Importances, Parallel, Timeline, TimelineItem
 from hpsearch.wire.pages import HistoryPoint, Page
@@ -54,25 +54,41 @@ def history(
     """
     with ctx.store.read() as tx:
         study = tx.studies.get(study_id)
-        rows = tx.charts.finished(study.id)
-    direction = resolved_of(study).direction
-    points: list[HistoryPoint] = []
-    improving: list[bool] = []
+        marks = _marks(tx.charts.finished(study.id), resolved_of(study).direction)
+        if improvements:
+            marks = [mark for mark in marks if mark.improves]
+        token = None
+        if max_points is not None:
+            chosen = _thinned(marks, max_points)
+        else:
+            start = _start(page_token)
+            chosen = marks[start : start + limit]
+            token = str(start + limit) if start + limit < len(marks) else None
+        rows = {row.id: row for row in tx.charts.points([mark.id for mark in chosen])}
+    # What was deleted meanwhile is left out.
+    items = tuple(_point(mark, rows[mark.id]) for mark in chosen if mark.id in rows)
+    return Page[HistoryPoint](items=items, next_page_token=token)
+
+
+class _Mark(NamedTuple):
+    """A result's place in the history, before the rest of it is read."""
+
+    id: int
+    n_results: int
+    best: float
+    spent: float
+    improves: bool
+
+
+def _marks(rows: Iterable[tuple[int, float, float]], direction: Direction) -> list[_Mark]:
+    marks: list[_Mark] = []
     best, spent = None, 0.0
-    for n_results, row in enumerate(rows, 1):
-        spent += row.device_seconds
-        improves = best is None or better(row.value, best, direction)
-        best = row.value if improves or best is None else best
-        if improves or not improvements:
-            points.append(_point(n_results, row, best, spent))
-            improving.append(improves)
-    if max_points is not None:
-        return Page[HistoryPoint](items=tuple(_thinned(points, improving, max_points)))
-    start = _start(page_token)
-    items = points[start : start + limit]
-    return Page[HistoryPoint](
-        items=tuple(items), next_page_token=str(start + limit) if start + limit < len(points) else None
-    )
+    for n_results, (trial_id, value, device_seconds) in enumerate(rows, 1):
+        spent += device_seconds
+        improves = best is None or better(value, best, direction)
+        best = value if improves or best is None else best
+        marks.append(_Mark(trial_id, n_results, best, spent, improves))
+    return marks
 
 
 def _start(page_token: str | None) -> int:
@@ -84,27 +100,27 @@ def _start(page_token: str | None) -> int:
     return int(page_token)
 
 
-def _point(n_results: int, row: FinishedRow, best: float, spent: float) -> HistoryPoint:
+def _point(mark: _Mark, row: PointRow) -> HistoryPoint:
     return HistoryPoint.model_construct(
-        n_results=n_results,
+        n_results=mark.n_results,
         number=row.number,
         trial_id=row.trial_id,
         kind=row.kind,
         value=row.value,
-        best=best,
+        best=mark.best,
         at=row.ended_at,
-        device_seconds=round(spent, 6),
+        device_seconds=round(mark.spent, 6),
     )
 
 
-def _thinned(points: Sequence[HistoryPoint], improving: Sequence[bool], n: int) -> list[HistoryPoint]:
-    """Return at most n points: the last improvements, the newest point, and an even draw of the rest."""
-    if len(points) <= n:
-        return list(points)
-    kept = [i for i, improves in enumerate(improving) if improves][-(n // 2) :]
-    stride = len(points) / (n - len(kept))
-    chosen = {*kept, len(points) - 1, *(int(i * stride) for i in range(n - len(kept) - 1))}
-    return [points[i] for i in sorted(chosen)]
+def _thinned(marks: Sequence[_Mark], n: int) -> list[_Mark]:
+    """Return at most n places: the last improvements, the newest result, and an even draw of the rest."""
+    if len(marks) <= n:
+        return list(marks)
+    kept = [i for i, mark in enumerate(marks) if mark.improves][-(n // 2) :]
+    stride = len(marks) / (n - len(kept))
+    chosen = {*kept, len(marks) - 1, *(int(i * stride) for i in range(n - len(kept) - 1))}
+    return [marks[i] for i in sorted(chosen)]
 
 
 def importances(ctx: Context, study_id: str) -> Importances:

@@ -16,18 +16,6 @@ _RUNNING: Final[ColumnElement[bool]] = literal_column("trial.state = 'RUNNING'")
 _MAX_IDS: Final = 500
 
 
-class FinishedRow(NamedTuple):
-    """One ranked result, in order of its end."""
-
-    id: int
-    number: int
-    trial_id: str
-    kind: str
-    value: float
-    ended_at: datetime
-    device_seconds: float
-
-
 class PointRow(NamedTuple):
     """One ranked result with its parameters."""
 
@@ -37,7 +25,7 @@ class PointRow(NamedTuple):
     kind: str
     value: float
     params: dict[str, Any]
-    n_weights: int | None
+    ended_at: datetime
 
 
 class AttemptRow(NamedTuple):
@@ -73,12 +61,13 @@ class ChartRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def finished(self, study_id: int) -> list[FinishedRow]:
-        """Return every ranked result of a study in order of its end."""
-        names = ("id", "number", "uid", "kind", "value", "ended_at", "device_seconds")
-        statement = select(*(trial.c[name] for name in names)).where(trial.c.study_id == study_id, _BOARD)
+    def finished(self, study_id: int) -> list[tuple[int, float, float]]:
+        """Return (internal id, value, device-seconds) of every ranked result of a study in order of its end."""
+        statement = select(trial.c.id, trial.c.value, trial.c.device_seconds).where(
+            trial.c.study_id == study_id, _BOARD
+        )
         rows = self._connection.execute(statement.order_by(trial.c.ended_at, trial.c.id))
-        return [FinishedRow(*row) for row in rows]
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def ranked_ids(self, study_id: int) -> list[int]:
         """Return the internal ids of the ranked results, the best first."""
@@ -90,7 +79,7 @@ class ChartRepository:
         """Return results with their parameters, in the order of their internal ids as given."""
         found: dict[int, PointRow] = {}
         for start in range(0, len(ids), _MAX_IDS):
-            names = ("id", "uid", "number", "kind", "value", "params", "n_weights")
+            names = ("id", "uid", "number", "kind", "value", "params", "ended_at")
             statement = select(*(trial.c[name] for name in names)).where(trial.c.id.in_(ids[start : start + _MAX_IDS]))
             found.update({row.id: PointRow(*row) for row in self._connection.execute(statement)})
         return [found[one] for one in ids if one in found]

@@ -149,6 +149,7 @@ study = Table(
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Index("ix_study_open", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    Index("ix_study_state", "state", "id"),
 )
 
 _waiting = text("state = 'WAITING' AND NOT held")

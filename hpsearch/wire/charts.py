@@ -25,7 +25,7 @@ class Importances(Lenient):
     """The importance of every searched parameter, the most important first.
 
     Attributes:
-        method: PED-ANOVA: it compares the best tenth of the results with all of them.
+        method: PED-ANOVA: it compares the best tenth of the results (at least five of them) with all.
         n_results: Finished search results there are.
         n_used: Results it was computed from; an even draw when there are more than can be used.
         reason: Why there are no items, None when there are some.

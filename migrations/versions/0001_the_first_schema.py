@@ -138,6 +138,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("ended_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NULL"),
         )
+        batch_op.create_index("ix_study_state", ["state", "id"], unique=False)
 
     op.create_table(
         "event",
@@ -343,6 +344,7 @@ def downgrade() -> None:
 
     op.drop_table("event")
     with op.batch_alter_table("study", schema=None) as batch_op:
+        batch_op.drop_index("ix_study_state")
         batch_op.drop_index(
             "ix_study_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
         )

@@ -39,6 +39,8 @@ def test_it_holds_every_file_of_the_product(wheel: Path):
     missing = []
     for path in tracked_files():
         first, _, rest = relative(path).partition("/")
+        if rest.startswith("web/charts/"):
+            continue  # what the chart library in web/static was built from
         if first in ("hpsearch", *moved) and f"{moved.get(first, first)}/{rest}" not in held:
             missing.append(relative(path))
     assert missing == []

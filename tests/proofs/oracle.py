@@ -24,6 +24,10 @@ class Oracle:
     workers: list[Worker] = field(default_factory=list)
     claims: dict[tuple[str, str], list[tuple[Trial, int]]] = field(default_factory=dict)
     n_created: int = 0
+    # Whose last claim got nothing: while they wait, others may get fewer trials than they ask for.
+    hungry: set[str] = field(default_factory=set)
+    # Who has lost a trial in the present transaction: all that fall together are one failure of their worker.
+    losers: set[str] = field(default_factory=set)
 
     @property
     def trials(self) -> Iterator[Trial]:
@@ -63,10 +67,15 @@ class Oracle:
             may, must = [], set()
         assert set(given) <= {trial.uid for trial in may}, "given what nobody may have"
         assert len(given) <= n
+        self.hungry.discard(worker.name)
+        # How many an idle worker is still waiting for depends on real time; that it leaves one at least does not.
+        enough = min(n, max(1, len(given))) if self.hungry else n
+        if not given:
+            self.hungry.add(worker.name)
         n_seen = 0
         for trial in may:
             n_seen += trial.uid in given
-            assert trial.uid in given or trial not in must or n_seen == n, "an earlier trial was passed over"
+            assert trial.uid in given or trial not in must or n_seen == enough, "an earlier trial was passed over"
         for trial in may:
             if trial.uid in given:
                 trial.state, trial.attempt, trial.worker = "RUNNING", trial.attempt + 1, worker
@@ -81,6 +90,7 @@ class Oracle:
         """Return the status each report should get, after doing what it should do."""
         verdicts = [(entry, self._judge(worker, entry)) for entry in entries]
         ended: list[Study] = []
+        self.losers.clear()
         for entry, status in verdicts:
             trial = entry.trial
             if status != "accepted" or isinstance(trial, str):
@@ -173,7 +183,9 @@ class Oracle:
         else:
             self._release(trial, outcome, "LOST", wait=REAPER_S * (2 ** (lost - 1) - 1))
             trial.lost = lost if trial.state == "WAITING" else trial.lost
-        self._count_failure(worker)
+        if worker.name not in self.losers:
+            self.losers.add(worker.name)
+            self._count_failure(worker)
 
     def _count_failure(self, worker: Worker) -> None:
         worker.failures_in_row += 1
@@ -186,6 +198,7 @@ class Oracle:
         lapsed = [trial for trial in self.trials if trial.state == "RUNNING" and trial.lease_end < self.now]
         lapsed.sort(key=lambda trial: (trial.lease_end, trial.order))
         for study in dict.fromkeys(trial.study for trial in lapsed):
+            self.losers.clear()
             for trial in sorted((one for one in lapsed if one.study is study), key=lambda one: one.order):
                 self.lose(trial, None)
             study.advance(self.now)

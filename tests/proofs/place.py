@@ -9,6 +9,7 @@ from typing import Any, Final
 from hpsearch.clock import ManualClock
 from hpsearch.service.context import Context
 from hpsearch.service.maintenance import Maintenance
+from hpsearch.service.signals import Signals
 from hpsearch.settings import Settings
 from hpsearch.storage.tables import metadata
 from tests.invariants.audit import Audit
@@ -43,6 +44,7 @@ class Place:
                 if table.name not in _KEPT:
                     tx.connection.execute(table.delete())
         self.clock.at, self.clock.elapsed_s = START, 0.0
+        self.ctx.signals = Signals()  # it remembers who was idle lately
         self.maintenance._beat()
 
     @property

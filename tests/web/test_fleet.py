@@ -49,6 +49,25 @@ def test_workers_are_shown_with_what_they_hold(either: Site) -> None:
     assert text.count('<span class="state ACTIVE">active</span>') == 2
 
 
+def test_a_worker_tells_how_quick_it_is(site: Site) -> None:
+    create_study(site.client, site.headers)
+    worker = _register(site, name="quick")
+    worker.claim(1)
+    progress = {
+        "engine": "fused",
+        "n_training": 31,
+        "n_waiting": 2,
+        "trials_per_hour": 812.4,
+        "epochs_per_second": 96.25,
+    }
+    with site.context.store.write() as tx:  # as its second report would; the first ones come too soon to be noted
+        tx.workers.change(tx.workers.get(worker.worker_id).id, {"progress": progress})
+    text = site.reader.get("/ui/fleet").text
+    assert "fused engine: 31 in training, 2 being prepared" in text
+    assert "812 an hour" in text
+    assert "96.2 epochs/s" in text
+
+
 def test_only_who_may_steers_workers(site: Site) -> None:
     worker = _register(site, name="steered")
     for person in (site.reader, site.author):
@@ -96,7 +115,7 @@ def test_who_is_gone_is_shown_on_demand(fresh: Site) -> None:
     text = fresh.reader.get("/ui/fleet?gone=true").text
     assert "was here" in text
     assert '<span class="state GONE">gone</span>' in text
-    assert "30 an hour" in text
+    assert "30.0 an hour" in text
 
 
 def test_the_fleet_is_paged(either: Site) -> None:

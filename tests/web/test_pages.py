@@ -407,7 +407,7 @@ def test_the_list_is_alive(watched: tuple[Live, list[tuple[float, str]]]) -> Non
         assert time.monotonic() < deadline
         time.sleep(0.01)
     first = next(at for at, frame in frames if "seen at once" in frame)
-    assert first - made < 2.0  # a second on a machine that does nothing else; tests share theirs
+    assert first - made < 3.0  # under a second on a machine that does nothing else; tests share theirs
 
 
 def test_a_stream_knows_where_it_was(live: Live) -> None:
@@ -432,6 +432,14 @@ def _until(pieces: Iterator[str], wanted: str) -> str:
             return text
     msg = f"the stream ended without {wanted!r}"
     raise AssertionError(msg)
+
+
+@pytest.mark.parametrize("name", ["htmx.js", "hx-sse.js"])
+def test_what_others_wrote_says_so(name: str) -> None:
+    first_line = (_STATIC / name).read_text("utf-8").partition("\n")[0]
+    assert re.fullmatch(r"/\* htmx 4\.\d+\.\d+ \(htmx\.org\), Zero-Clause BSD: see htmx\.LICENSE\.txt \*/", first_line)
+    assert "Zero-Clause BSD" in (_STATIC / "htmx.LICENSE.txt").read_text("utf-8")
+    assert "sourceMappingURL" not in (_STATIC / name).read_text("utf-8")
 
 
 def test_packed_files_unpack_to_themselves() -> None:

@@ -245,6 +245,7 @@ def test_a_revoked_token_signs_out_politely(site: Site) -> None:
     assert "session is over" in site.client.get(answer.headers["Location"]).text
     part = person.part("/ui/studies")
     assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/ui/sign-in?ended=1")
+    assert "Set-Cookie" not in part.headers  # so that the page that is loaded next can say why
     data = person.get("/ui/studies", Accept="application/json")
     assert (data.status_code, data.json()["code"]) == (401, "auth.required")
 

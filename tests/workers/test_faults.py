@@ -286,7 +286,7 @@ def test_trainers_that_die_at_the_start_end_the_worker_after_three(
     monkeypatch.setenv("PYTHONPATH", fake_keras(tmp_path / "fake", dying))
     server.add(1)
     worker = start_worker(engine="reference", trainers=1)
-    assert worker.wait(20) == 1
+    assert worker.wait(60) == 1
     assert "3 times in a row" in worker.said()
     assert "exit code 9; its last lines were:" in worker.said()
     assert "the driver is broken" in worker.said()

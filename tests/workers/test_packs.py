@@ -31,7 +31,7 @@ def test_a_pack_is_trained_reported_and_refilled(server: FakeServer, start_worke
         assert trial.outcome.value == stub_value(trial.params)
     assert max(len(claim) for claim in server.claims.values()) == 8, "what the engine can hold, and no more"
     bodies = [json.loads(body) for body in server.report_bodies]
-    assert max(len(body["reports"]) for body in bodies) == 8
+    assert max(len(body["reports"]) for body in bodies) >= 8
     # 120 epochs, 20 ends: one by one it would be 140 requests.
     assert len(bodies) < 40
     assert worker.wait() == 0

@@ -6,12 +6,15 @@ Started by `workers.trainer` with two pipes. Standard output and error go to a l
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from workers.devices import CORES_VARIABLE
@@ -29,11 +32,12 @@ _LEAST_SILENCE_S: Final = 60.0
 _COMPILES: Final = 30.0
 
 
-def build_engine(name: str, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+def build_engine(name: str, programs: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
     """Return the engine of a name, imported, and what to say about it.
 
     Args:
         name: `fused`, `reference` or `stub`.
+        programs: Folder in which compiled programs outlive the process.
         say: Takes sentences for the log.
     """
     if name == "stub":
@@ -50,15 +54,19 @@ def build_engine(name: str, say: Callable[[str], None]) -> tuple[Engine, Ready]:
 
         n_gpus = len(tf.config.list_physical_devices("GPU"))
         return ReferenceEngine(), Ready(n_gpus=n_gpus, engine=f"reference, {versions}")
-    return _fused(versions, say)
+    return _fused(versions, programs, say)
 
 
-def _fused(versions: str, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+def _fused(versions: str, programs: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
     import tensorflow as tf
 
     from workers.training.fused.engine import FusedEngine
+    from workers.training.fused.kept_programs import keep_programs
 
-    engine = FusedEngine(machine=_share_of_machine(), explain=say)
+    # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
+    with suppress(OSError):
+        keep_programs(programs)
+    engine = FusedEngine(machine=_share_of_machine(), explain=say, programs=programs)
     machine = engine.machine
     return engine, Ready(
         n_gpus=len(tf.config.list_physical_devices("GPU")),
@@ -86,7 +94,7 @@ def _share_of_machine() -> Machine | None:
 
 
 def main() -> None:
-    """Serve the supervisor whose pipes are named by the arguments: parent's pid, two descriptors, engine."""
+    """Serve the supervisor whose pipes are named by the arguments: parent's pid, two descriptors, engine, folder."""
     # The supervisor alone decides what an interrupt means; it may need this process to the last moment.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -95,7 +103,10 @@ def main() -> None:
     channel = Channel(os.fdopen(commands, "rb", buffering=0), os.fdopen(events, "wb", buffering=0))
     channel.listen()
     try:
-        engine, ready = build_engine(sys.argv[4], lambda text: channel.say(Said(text=text)))
+        # What is imported stays; to look through it again and again for garbage would cost half a second.
+        gc.disable()
+        engine, ready = build_engine(sys.argv[4], Path(sys.argv[5]), lambda text: channel.say(Said(text=text)))
+        gc.enable()
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
         channel.say(Broken(message=_complaint(error)))

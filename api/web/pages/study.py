@@ -21,9 +21,10 @@ from api.web.pages import study_words
 from api.web.pages.study_board import KINDS, STATES, Choice, Chosen, board
 from api.web.pages.study_curves import Curves, curves_of
 from api.web.pages.study_points import fields_of
-from api.web.rendering import Rights, page, text_of
+from api.web.rendering import Rights, page, rendered, text_of
 from hpsearch.service import charts, models, results, studies, watching
 from hpsearch.service.context import Context
+from hpsearch.service.recent import Recent
 from hpsearch.service.watching import Glimpse
 from hpsearch.wire.pages import StudyView
 
@@ -34,6 +35,7 @@ _HISTORY_POINTS: Final = 1000
 _POINTS: Final = 500
 _TIMELINE_TRIALS: Final = 300
 _NOBODY: Final = Rights(None)
+_rankings: Recent[tuple[str, Choice], str] = Recent(64)
 _MAX_CURVES: Final = 12
 
 
@@ -78,15 +80,23 @@ def study_board(study_id: StudyId, request: Request, ctx: Service, choice: Chose
 
 
 def _part(request: Request, ctx: Context, study_id: str, choice: Choice) -> Response:
+    if not choice.is_ranking:
+        return page(request, "study/board.html", **_board(ctx, study_id, choice))
+    # The ranking is what most look at, and all at the same moment: when it has changed. The mark is taken first, so
+    # that a change in between makes the next request render again, never miss.
+    key = (results.leaderboard_etag(ctx, study_id), choice)
+    text = _rankings.get(key, lambda: text_of("study/board.html", _NOBODY, **_board(ctx, study_id, choice)))
+    return rendered(request, text)
+
+
+def _board(ctx: Context, study_id: str, choice: Choice) -> dict[str, Any]:
     study = studies.get(ctx, study_id)
-    return page(
-        request,
-        "study/board.html",
-        study=study,
-        parameters=_parameters(study),
-        board=board(ctx, study, choice),
-        choice=choice,
-    )
+    return {
+        "study": study,
+        "parameters": _parameters(study),
+        "board": board(ctx, study, choice),
+        "choice": choice,
+    }
 
 
 @routes.get("/ui/studies/{study_id}/actions", scope="read")

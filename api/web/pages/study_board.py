@@ -40,7 +40,12 @@ Chosen = Annotated[Choice, Depends()]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the board; `place` is the rank, or the ranks it may have once confirmed."""
+    """One line of the board.
+
+    Attributes:
+        place: The rank, or the ranks it may have once confirmed.
+        flattered: The value the search saw, where further seeds gave another; None before the confirmation.
+    """
 
     trial_id: str
     number: int
@@ -51,6 +56,7 @@ class Row:
     value: float | None
     interval: tuple[float, float] | None
     n_seeds: int | None
+    flattered: float | None
     params: dict[str, Any]
     best_epoch: int | None
     epochs: int | None
@@ -116,6 +122,7 @@ def _ranked(row: LeaderboardRow, *, is_tied: bool) -> Row:
         value=row.mean if row.mean is not None else row.value,
         interval=row.interval,
         n_seeds=row.n_seeds,
+        flattered=None if row.mean is None else row.value,
         params=row.params,
         best_epoch=row.best_epoch,
         epochs=row.epochs,
@@ -137,6 +144,7 @@ def _plain(trial: Trial) -> Row:
         value=trial.value,
         interval=None,
         n_seeds=None,
+        flattered=None,
         params=trial.params,
         best_epoch=trial.best_epoch,
         epochs=trial.epochs,

@@ -200,7 +200,7 @@ export const slice = (data, { x }) => {
   const colors = palette();
   const place = data.columns.findIndex((column) => column.name === x);
   const column = data.columns[place];
-  const shown = data.rows.filter((row) => row.values[place] !== null);
+  const shown = data.rows.filter((row) => row.values[place] !== null).reverse();  // the best is drawn last, on top
   const most = Math.max(1, ...shown.map((row) => row.number));
   return frame(colors, {
     grid: { left: 12, right: 18, top: 14, bottom: 26, containLabel: true },
@@ -210,6 +210,7 @@ export const slice = (data, { x }) => {
       type: "scatter", symbolSize: 7,
       data: shown.map((row) => ({
         value: [column.kind === "choice" ? String(row.values[place]) : row.values[place], row.value], trial: row.trial_id,
+        symbolSize: row.rank === 1 ? 13 : 7, symbol: row.rank === 1 ? "diamond" : "circle",
         text: trialText(row, data.columns), itemStyle: { color: colors.series[row.rank === 1 ? 1 : 0], opacity: row.rank === 1 ? 1 : 0.25 + 0.5 * (row.number / most) },
       })),
       tooltip: { formatter: (one) => one.data.text },
@@ -268,7 +269,7 @@ export const contour = (data, { x, y }) => {
   // Named like the cells' axes, but continuous: where a result lies, whichever cell it falls into.
   const free = { type: "value", min: 0, max: 1, show: false };
   return frame(colors, {
-    grid: { left: 12, right: 18, top: 14, bottom: 26, containLabel: true },
+    grid: { left: 36, right: 18, top: 14, bottom: 26, containLabel: true },
     xAxis: [cellAxis(both[0], x, nx, 28), free],
     yAxis: [cellAxis(both[1], y, ny, 46), free],
     series: [

@@ -30,12 +30,15 @@ const loadBoard = async () => {
   isWanted = true;
   if (isLoading) return;
   isLoading = true;
-  while (isWanted) {
-    isWanted = false;
-    await window.htmx.ajax("GET", `${base}/board${address()}`, { target: "#board", swap: "innerMorph" });
-    boardShown();
+  try {
+    while (isWanted) {
+      isWanted = false;
+      await window.htmx.ajax("GET", `${base}/board${address()}`, { target: "#board", swap: "innerMorph" });
+      boardShown();
+    }
+  } finally {
+    isLoading = false;
   }
-  isLoading = false;
 };
 
 const choose = (changes) => {
@@ -80,8 +83,7 @@ const kept = (() => {
     return null;
   }
 })();
-// On a small screen the parameters would push the figures out of sight.
-const hidden = new Set(Array.isArray(kept) ? kept : matchMedia("(max-width: 40rem)").matches ? ["state", "duration_s"] : ["state", "duration_s"]);
+const hidden = new Set(Array.isArray(kept) ? kept : ["state", "duration_s"]);
 for (const box of boxes) box.checked = !hidden.has(box.value);
 hide([...hidden]);
 query("#board-columns").addEventListener("change", () => {
@@ -177,13 +179,13 @@ const makers = {
     const found = await source("importances");
     if (!found.items.length) return { note: `${found.reason[0].toUpperCase()}${found.reason.slice(1)}.` };
     const label = found.items.map((item) => `${item.name} ${Math.round(100 * item.share)} %`).join(", ");
-    return { option: charts.importances(found), label, height: Math.max(120, 34 * found.items.length + 20), note: `What set the best tenth apart, from ${few(found.n_used)} (PED-ANOVA).` };
+    return { option: charts.importances(found), label, height: Math.max(120, 34 * found.items.length + 20), note: `What set the best results apart, from ${few(found.n_used)} (PED-ANOVA)${found.n_used < 50 ? "; a first impression, it takes about 50 to be sure" : ""}.` };
   },
   async slice(card) {
     const found = await points();
     if (!found.rows.length || !found.columns.length) return { note: "No result yet." };
     const x = card.option("x");
-    return { option: charts.slice(found, { x }), label: `${metric} by ${x}`, note: `${metric.replaceAll("_", " ")} against ${x}; the stronger a dot, the later its trial.` };
+    return { option: charts.slice(found, { x }), label: `${metric} by ${x}`, note: `${metric.replaceAll("_", " ")} against ${x}; the stronger a dot, the later its trial, the diamond is the best.` };
   },
   async contour(card) {
     const found = await points();
@@ -199,7 +201,7 @@ const makers = {
     const workers = new Set(found.items.map((item) => item.worker_id)).size;
     const shown = new Set(found.items.map((item) => item.trial_id)).size;
     const label = `${shown} trials on ${workers} worker${workers === 1 ? "" : "s"}`;
-    return { option: charts.timeline(found), label, height: Math.min(900, 90 + 46 * workers), note: shown < found.n_trials ? `The newest ${shown} of ${found.n_trials} trials.` : "" };
+    return { option: charts.timeline(found), label, height: Math.min(900, Math.max(200, 90 + 46 * workers)), note: shown < found.n_trials ? `The newest ${shown} of ${found.n_trials} trials.` : "" };
   },
 };
 const cards = Object.fromEntries([...root.querySelectorAll("[data-chart]")].map((element) => [
@@ -211,7 +213,8 @@ onColours(() => Object.values(cards).forEach((card) => card.changed({ whole: tru
 
 let seen = { ...query("#now").dataset };
 const board = paced(() => { if (!document.hidden) loadBoard(); }, 400);
-const slow = () => (Number((sources.get("history") && seen.version) || 0) > 20_000 ? 10_000 : 2_000);
+// The version counts changes: what is drawn from very many results is fetched anew less often.
+const slow = () => (Number(seen.version) > 20_000 ? 10_000 : 2_000);
 const results = paced(() => ["history", "parallel", "importances", "slice", "contour", "timeline"].forEach((name) => cards[name].changed()), slow);
 const epochs = paced(() => cards.curves.changed(), 1_000);
 const look = () => {

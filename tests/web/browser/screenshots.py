@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import STUDY_FINAL
@@ -56,7 +56,12 @@ def _searched(client: Client, n_trials: int) -> str:
 def _draw(visitor: Visitor, path: str, target: Path, *, whole: bool) -> None:
     visitor.go(path)
     visitor.scroll_through()
-    visitor.page.wait_for_timeout(1500)
+    for chart in visitor.page.locator("[data-chart]").all():
+        chart.scroll_into_view_if_needed()
+        expect(chart).to_have_attribute("data-drawn", "yes", timeout=60_000)
+    visitor.page.mouse.move(1, 1)
+    visitor.page.evaluate("scrollTo(0, 0)")
+    visitor.page.wait_for_timeout(1000)
     visitor.page.screenshot(path=target, full_page=whole)
 
 

@@ -50,8 +50,8 @@ class FusedEngine:
         n_slots: Members of every pack; None lets the cost model choose.
         machine: The device; None measures it.
         explain: Takes a sentence for the log; None sends it to the logger `hpsearch.fused`.
-        programs: Folder in which compiled programs outlive the process; None keeps none. The first engine of a process
-            decides.
+        programs: Folder in which compiled programs outlive the process; None keeps none. Needs an engine made before
+            TensorFlow has computed anything in the process.
     """
 
     def __init__(
@@ -81,10 +81,13 @@ class FusedEngine:
 
     def _keep(self, root: Path) -> Path | None:
         try:
-            return keep_programs(root)
+            folder = keep_programs(root)
         except OSError as error:
             self.explain(f"compiled programs are not kept for the next start: {error}")
             return None
+        if folder is None:
+            self.explain("compiled programs are not kept for the next start: TensorFlow was in use before")
+        return folder
 
     @property
     def appetite(self) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 from workers.training.fused.traits import ProgramKey
@@ -23,11 +24,11 @@ _FLAG: Final = "--tf_xla_persistent_cache_directory"
 
 
 def keep_programs(root: Path) -> Path | None:
-    """Make XLA keep what it compiles for the CPU, and return the folder; None when it is told otherwise already.
+    """Make XLA keep what it compiles for the CPU, and return the folder; None when it is too late for that.
 
     Every machine type and version of TensorFlow gets a folder of its own: machine code of another processor could not
-    run here. Folders of others are left alone, the programs unused longest make room. To be called before anything is
-    compiled; later calls in the process change nothing.
+    run here. Folders of others are left alone, the programs unused longest make room. To be called before TensorFlow
+    computes anything: it reads its flags once. The first call of a process decides.
 
     Args:
         root: Made if missing, readable by this user alone: what lies in it is run.
@@ -35,16 +36,19 @@ def keep_programs(root: Path) -> Path | None:
     Raises:
         OSError: The folder can not be used.
     """
-    if _FLAG in os.environ.get(_VARIABLE, ""):
-        return None
     folder = root / _machine_type()
+    flags = os.environ.get(_VARIABLE, "")
+    if _FLAG in flags:
+        return folder if f"{_FLAG}={folder} " in flags else None
+    if _has_computed():
+        return None
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
         msg = f"{folder} belongs to another user"
         raise PermissionError(msg)
     _make_room(folder)
     own = f"{_FLAG}={folder} --tf_xla_persistent_cache_device_types=CPU"
-    os.environ[_VARIABLE] = f"{os.environ.get(_VARIABLE, '')} {own}".strip()
+    os.environ[_VARIABLE] = f"{flags} {own}".strip()
     return folder
 
 
@@ -70,6 +74,8 @@ def lasting_names(key: ProgramKey) -> Iterator[None]:
     if before is None:
         yield
         return
+    # Made once in every thread, and numbered too.
+    ops.get_default_graph()
     # Far from TensorFlow's own numbers, with room for all that a program has to number.
     numbers = count(int(_digest(key)[:10], 16) * 2**20)
     ops.uid = lambda: next(numbers)
@@ -92,6 +98,10 @@ def _note_of(folder: Path, key: ProgramKey) -> Path:
 
 def _digest(key: ProgramKey) -> str:
     return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def _has_computed() -> bool:
+    return getattr(context.context(), "_context_handle", None) is not None
 
 
 def _machine_type() -> str:

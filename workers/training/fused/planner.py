@@ -193,7 +193,10 @@ class Planner:
             return
         self._is_mode_checked = True
         other: Mode = "graph" if self.mode == "xla" else "xla"
-        seconds = {mode: pack.timed(Program(replace(pack.key, mode=mode))) for mode in (self.mode, other)}
+        seconds = {
+            self.mode: pack.timed(pack.program),
+            other: pack.timed(Program(replace(pack.key, mode=other), self._kept)),
+        }
         self.mode = min(seconds, key=lambda mode: seconds[mode])
         self._explain(
             f"an epoch took {took_s:.3f} s, {expected_s:.3f} s were expected; measured: "

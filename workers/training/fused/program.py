@@ -93,7 +93,8 @@ class Program:
 
     def __init__(self, key: ProgramKey, kept: Path | None = None) -> None:
         self.key = key
-        self._kept = kept
+        # What is not compiled is not kept.
+        self._kept = kept if key.mode == "xla" else None
         self._is_noted = False
         self._traced: Any = None
 
@@ -108,12 +109,13 @@ class Program:
         """
         try:
             return self._run(data, state, plan)
-        except (tf.errors.DataLossError, tf.errors.OutOfRangeError):
-            # A kept program that can not be read, such as one cut short by a loss of power.
-            if self._kept is None:
+        except tf.errors.OpError as error:
+            if self._kept is None or self._is_noted or isinstance(error, tf.errors.ResourceExhaustedError):
                 raise
+            # Perhaps a kept program that can not be read, such as one cut short by a loss of power. XLA remembers the
+            # failure by the function's name; traced without a lasting one it is another.
             forget_programs(self._kept)
-            self._traced = None
+            self._kept = self._traced = None
             return self._run(data, state, plan)
 
     def _run(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:

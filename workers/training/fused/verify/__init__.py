@@ -10,7 +10,7 @@ class Finding:
     """What one check found.
 
     Attributes:
-        point: Of the contract, 1 to 6.
+        point: Of the contract, 1 to 6; 0 for a promise beside it.
         what: Was compared.
         worst: Largest difference observed.
         bound: Largest difference allowed.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from workers.training import runtime
-from workers.training.fused.verify import Finding, curves, dropout, gradients, isolation, model_files, updates
+from workers.training.fused.verify import Finding, curves, dropout, gradients, isolation, model_files, steady, updates
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
         ("4  dropout", dropout.check),
         ("5  gradients", gradients.check),
         ("6  model files", model_files.check),
+        ("   500 trials in one process", steady.check),
     ]
     failed = 0
     for title, check in points:

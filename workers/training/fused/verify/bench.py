@@ -30,6 +30,7 @@ from workers.training.fused.traits import Mode, ProgramKey, Traits, padded_width
 from workers.training.network import DType
 from workers.training.rows import StudyRows, as_float32
 from workers.training.schedule import Schedule
+from workers.training.task import TrialTask
 from workers.training.watch import Watch
 
 _LOADERS: dict[str, Any] = {
@@ -200,6 +201,22 @@ class Bench:
             fitted = fit(recipe, Schedule.of(case.config, case.training), self.rows.fold(0), watch)
             weights = [np.asarray(weight) for weight in fitted.network.get_weights()]
         return Curve(fitted.history, fitted.best_epoch, fitted.stop_reason, weights)
+
+
+class SameRows:
+    """Stands for an engine's cache of rows: gives every task the same, which are in memory already.
+
+    Args:
+        rows: Given.
+    """
+
+    def __init__(self, rows: StudyRows) -> None:
+        self._rows = rows
+
+    def of(self, task: TrialTask) -> StudyRows:
+        """Return the rows."""
+        del task
+        return self._rows
 
 
 @contextmanager

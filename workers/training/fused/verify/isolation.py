@@ -59,6 +59,7 @@ def check() -> list[Finding]:
         Finding(3, "a pack of 16", _apart(bench.fused(whole, 16), curves), 0.0),
         Finding(3, "beside a member that diverges", _beside_divergence(bench, whole, curves), 0.0),
         Finding(3, "a slot that held a diverged member", _after_divergence(bench, whole, curves), 0.0),
+        Finding(3, "a slot left empty by a diverged member for a while", _after_a_gap(bench, whole, curves), 0.0),
         Finding(3, "in a pack cut down to 4 slots half way", _cut_down(bench, whole, curves), 0.0),
     ]
     return [*findings, *padding()]
@@ -89,6 +90,26 @@ def _beside_divergence(bench: Bench, whole: list[Case], curves: list[Curve]) -> 
 def _after_divergence(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
     got = bench.fused([*[_diverging(whole[3])] * 4, *whole[:4]], 4)
     return _apart(got[4:], curves[:4])
+
+
+def _after_a_gap(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
+    """Return how far a late joiner is apart whose slot went through an epoch with a dead member's weights."""
+    pack = bench.pack([*whole[:3], _diverging(whole[3])], 4, traits=union(whole))
+    joiner = bench.member(whole[3])
+    weights = None
+    while weights is None:
+        pack.conclude(pack.run())
+        if joiner.is_over:
+            ((slot, _),) = [pair for pair in pack.members.items() if pair[1] is joiner]
+            weights = pack.best_weights(slot)()
+        elif pack.n_free and joiner not in pack.members.values():
+            pack.admit([joiner])
+        for slot, member in list(pack.members.items()):
+            # The dead one leaves a moment late, so that its slot is trained once more before it is given away.
+            if member.is_over and member is not joiner and pack.n_epochs > 1:
+                pack.release(slot)
+    got = Curve(tuple(joiner.history), joiner.best_epoch, joiner.stop_reason, weights)
+    return _apart([got], [curves[3]])
 
 
 def _cut_down(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:

@@ -18,8 +18,8 @@ from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from workers.training.fused.engine import FusedEngine
 from workers.training.fused.verify import Finding
-from workers.training.fused.verify.bench import Bench
-from workers.training.rows import RowsCache, StudyRows
+from workers.training.fused.verify.bench import Bench, SameRows
+from workers.training.rows import RowsCache
 from workers.training.scores import score
 from workers.training.task import TrialTask
 
@@ -29,17 +29,6 @@ _PARAMS: Final[Sequence[dict[str, Scalar]]] = (
     {"layers": 2, "units_1": 50, "units_2": 7, "dropout": 0.3, "optimizer": "adamw", "weight_decay": 0.01},
     {"layers": 0, "learning_rate": 0.03},
 )
-
-
-class _Rows:
-    """Gives every task the same rows, which are in memory already."""
-
-    def __init__(self, rows: StudyRows) -> None:
-        self._rows = rows
-
-    def of(self, task: TrialTask) -> StudyRows:
-        del task
-        return self._rows
 
 
 class _Memory:
@@ -70,7 +59,7 @@ def check(data: Sequence[str] = ("iris", "breast_cancer", "diabetes")) -> list[F
     with tempfile.TemporaryDirectory() as directory:
         for name in data:
             bench = Bench(name, "float32")
-            engine.rows = cast("RowsCache", _Rows(bench.rows))
+            engine.rows = cast("RowsCache", SameRows(bench.rows))
             tasks = [_task(bench, number, Path(directory)) for number in range(len(_PARAMS))]
             memory = _Memory()
             engine.train(tasks, memory)
