@@ -118,6 +118,7 @@ def run(
     try:
         _refuse_open_door(context, host, address[0])
         tokens.ensure_local(context)
+        _log.info("data in %s, files in %s", context.store.product, settings.data_dir)
         with _bound(family, address, host) as listener:
             url = _url(host, address[0], listener.getsockname()[1])
 

@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.replies import is_current, not_modified, tagged
+from hpsearch.service.recent import Recent
 
 _LEVEL: Final = 5
 _WORTH_PACKING_BYTES: Final = 1024
+_made: Recent[tuple[str, str], bytes] = Recent(32)
 
 
 def data_reply(request: Request, make: Callable[[], BaseModel], mark: str | None = None) -> Response:
@@ -25,12 +27,17 @@ def data_reply(request: Request, make: Callable[[], BaseModel], mark: str | None
         mark: Changes with the data; None when they are different every time.
     """
     headers = {"Cache-Control": "no-store"}
+
+    def text() -> bytes:
+        return make().model_dump_json().encode()
+
     if mark is not None:
         etag = f'"{mark}"'
         if is_current(request, etag):
             return not_modified(etag)
         headers = tagged(etag)
-    content = make().model_dump_json().encode()
+    # All who look at the same study ask for the same, at the moment it has changed.
+    content = text() if mark is None else _made.get((request.url.path, mark), text)
     headers["Vary"] = "Accept-Encoding, Cookie"
     if len(content) >= _WORTH_PACKING_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         content = gzip.compress(content, _LEVEL, mtime=0)

@@ -15,7 +15,7 @@ from hpsearch.service.context import Context
 from hpsearch.service.filling import fill
 from hpsearch.service.ids import new_uid
 from hpsearch.service.progress import advance, is_due
-from hpsearch.service.reaper import reap
+from hpsearch.service.reaper import reap, recall
 
 _log = structlog.get_logger(__name__)
 
@@ -113,6 +113,7 @@ class Maintenance:
         if silence is None or abs(silence) > self._max_silence_s:
             self._beat()
         reap(self._ctx, max_silence_s=self._max_silence_s)
+        recall(self._ctx)
 
     def _fill(self) -> None:
         ctx = self._ctx

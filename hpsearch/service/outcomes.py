@@ -160,6 +160,22 @@ def _release(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: O
     return done
 
 
+def recall(tx: Transaction, study: StudyRecord, trial: QueuedTrial) -> bool:
+    """Take a trial back from a worker in quarantine, with nothing counted against it; return False if it has ended."""
+    why = "its worker was quarantined"
+    if _gives_up(study):
+        return cancel_trial(tx, study, trial, why=why)
+    if not tx.queue.back_to_waiting(
+        trial.id, trial.attempt, TrialEvent.RELEASE, held=_held(study), delay_s=0.0, values={}
+    ):
+        return False
+    # Without a digest: whatever the worker still reports is of a stale attempt.
+    tx.attempts.end(trial.id, trial.attempt, {"ended_at": tx.at, "state": "RELEASED", "detail": why})
+    told = {"number": trial.number, "kind": trial.kind, "attempt": trial.attempt, "why": why}
+    log(tx, "trial.released", study, trial.uid, **told)
+    return True
+
+
 def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
     """Count an infrastructure failure: back to the queue, or FAILED `lost_repeatedly` after five.
 

@@ -1,8 +1,9 @@
-"""Taking trials back from workers that went silent. Runs in every server process; none depends on another."""
+"""Taking trials back from workers that went silent or are in quarantine; every server process does it, none waits."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -33,6 +34,25 @@ def reap(ctx: Context, *, max_silence_s: float | None = None) -> int:
     for trial in lapsed:
         by_study[trial.study_id].append(trial)
     return sum(_reap_study(ctx, study_id, trials, max_silence_s) for study_id, trials in by_study.items())
+
+
+def recall(ctx: Context) -> int:
+    """Take the trials of workers in quarantine back, untouched, and return how many: others shall train them."""
+    with ctx.store.read() as tx:
+        found = tx.queue.of_quarantined(limit=_BATCH)
+    n = 0
+    for study_id in sorted({trial.study_id for trial in found}):
+        with suppress(NotFoundError), ctx.store.write() as tx:  # deleted meanwhile
+            study = tx.studies.lock(study_id)
+            mine = sorted((trial for trial in found if trial.study_id == study_id), key=lambda one: one.id)
+            # Seen without a lock: what has ended or gone on since is left alone.
+            taken = sum(outcomes.recall(tx, study, trial) for trial in mine)
+            advance(tx, study_id)
+            n += taken
+            ctx.signals.changed(study.uid)
+    if n:
+        ctx.signals.work()
+    return n
 
 
 def _reap_study(ctx: Context, study_id: int, trials: list[QueuedTrial], max_silence_s: float | None) -> int:

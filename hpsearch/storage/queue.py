@@ -260,6 +260,12 @@ class Queue:
         )
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
 
+    def of_quarantined(self, *, limit: int) -> list[QueuedTrial]:
+        """Return running trials of workers that are in quarantine now."""
+        suspended = select(worker.c.id).where(worker.c.quarantined_until > self._now)
+        statement = _QUEUED.where(literal_column("trial.state = 'RUNNING'"), trial.c.worker_id.in_(suspended))
+        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement.limit(limit))]
+
     def still_lapsed(self, trial_id: int, attempt_number: int) -> bool:
         """Return whether the same attempt is still running and overdue, and hold its row if so."""
         statement = (

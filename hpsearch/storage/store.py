@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,6 +119,14 @@ class Store:
     def takes_data(self) -> bool:
         """Whether no write was refused lately because the disk of the database is full."""
         return self._full_s is None or time.monotonic() - self._full_s > _FULL_FOR_S
+
+    @property
+    def product(self) -> str:
+        """The database's name and version, such as `SQLite 3.40.1`; only the name before the first contact."""
+        if self.dialect == "sqlite":
+            return f"SQLite {sqlite3.sqlite_version}"
+        version = getattr(self._writer.dialect, "server_version_info", None) or ()
+        return " ".join(["PostgreSQL", ".".join(map(str, version))]).strip()
 
     def ping(self) -> None:
         """Ask the database for a sign of life.

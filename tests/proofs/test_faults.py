@@ -15,7 +15,7 @@ from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.errors import InvalidInputError, UnavailableError
 from hpsearch.service import claims, events, fleet, health, results, studies
 from hpsearch.service.context import Context
-from hpsearch.service.reaper import reap
+from hpsearch.service.reaper import reap, recall
 from hpsearch.settings import Settings
 from hpsearch.wire.claims import ClaimedTrial
 from tests.invariants import invariants
@@ -260,6 +260,29 @@ def test_what_a_quarantined_worker_lost_is_finished_by_others(
     for trial in lost:
         again = results.trial(manual_context, trial.trial_id)
         assert (again.params, again.seed, again.attempt) == (trial.params, trial.seed, 2)
+
+
+def test_what_a_quarantined_worker_holds_goes_back_untouched(
+    manual_context: Context, manual_clock: ManualClock
+) -> None:
+    view = studies.create(manual_context, ADMIN, grid())
+    sick, well = StubWorker(manual_context), StubWorker(manual_context)
+    assert well.finish(well.one()).status == "accepted"
+    failing, held = sick.claim(5).trials, sick.claim(3).trials
+    assert recall(manual_context) == 0, "nobody is in quarantine"
+    for trial in failing:
+        sick.report(trial, CRASH)
+    assert recall(manual_context) == 3
+    assert recall(manual_context) == 0
+    assert sick.report(held[0], epochs=(1,)).status == "stale_attempt"
+    assert sick.report(held[1], complete(0.9)).status == "stale_attempt"
+    manual_clock.advance(30)
+    done = well.work(view)
+    assert (done.state, done.counts["COMPLETE"]) == ("COMPLETED", 12)
+    for trial in held:
+        again = results.trial(manual_context, trial.trial_id)
+        assert (again.attempt, [one.state for one in again.attempts]) == (2, ["RELEASED", "COMPLETE"])
+    assert invariants.check(manual_context.store) == []
 
 
 @contextmanager

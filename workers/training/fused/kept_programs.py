@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -78,7 +79,8 @@ def lasting_names(key: ProgramKey) -> Iterator[None]:
     ops.get_default_graph()
     # Far from TensorFlow's own numbers, with room for all that a program has to number.
     numbers = count(int(_digest(key)[:10], 16) * 2**20)
-    ops.uid = lambda: next(numbers)
+    here = threading.get_ident()
+    ops.uid = lambda: next(numbers) if threading.get_ident() == here else before()
     try:
         yield
     finally:

@@ -95,7 +95,9 @@ def _after_divergence(bench: Bench, whole: list[Case], curves: list[Curve]) -> f
 def _after_a_gap(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
     """Return how far a late joiner is apart whose slot went through an epoch with a dead member's weights."""
     pack = bench.pack([*whole[:3], _diverging(whole[3])], 4, traits=union(whole))
-    joiner = bench.member(whole[3])
+    # One whose best weights are not its last, so that they come from where the dead member's were.
+    place = next(place for place, curve in enumerate(curves) if curve.best_epoch < len(curve.history))
+    joiner = bench.member(whole[place])
     weights = None
     while weights is None:
         pack.conclude(pack.run())
@@ -109,7 +111,7 @@ def _after_a_gap(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
             if member.is_over and member is not joiner and pack.n_epochs > 1:
                 pack.release(slot)
     got = Curve(tuple(joiner.history), joiner.best_epoch, joiner.stop_reason, weights)
-    return _apart([got], [curves[3]])
+    return _apart([got], [curves[place]])
 
 
 def _cut_down(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
