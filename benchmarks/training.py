@@ -88,6 +88,8 @@ def plan() -> tuple[Plan, Path | None]:
         parser.error(
             f"--keras-trials must be at least {LEAST_COMPARED}, or 0 for the whole list, received {found.n_keras}"
         )
+    if options.save is not None and not options.save.absolute().parent.is_dir():
+        parser.error(f"--save needs a folder that exists, received {options.save}")
     return found, options.save
 
 
