@@ -86,7 +86,7 @@ def outage(scene: Scene) -> Judge:
 
 def jumping_clocks(scene: Scene) -> Judge:
     """C7: the server's clock and the database's jump by an hour either way; those of the workers are a day off."""
-    n = scene.size(100, least=16)
+    n = scene.size(100, least=48)
     offset = scene.folder / "server-clock.json"
     offset.write_text("0")
     if scene.place.kind == "postgresql":
