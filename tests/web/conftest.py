@@ -111,9 +111,16 @@ def opened(settings: Settings) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An application over SQLite that a module's tests share."""
     yield from opened(Settings(data_dir=tmp_path_factory.mktemp("site")))
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """The shared application, its client without the cookies that an earlier test was given."""
+    shared_site.client.cookies.clear()
+    return shared_site
 
 
 @pytest.fixture
