@@ -156,7 +156,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         (
             Edit(
                 _OUTCOMES,
-                '    if outcome.state == "FAILED" and outcome.cause in INFRASTRUCTURE:\n',
+                '    if meant == "FAILED" and outcome.cause in INFRASTRUCTURE:\n',
                 '    if outcome.cause in INFRASTRUCTURE | {"diverged"}:\n',
             ),
         ),
