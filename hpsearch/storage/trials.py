@@ -239,6 +239,14 @@ class TrialRepository:
         statement = statement.order_by(trial.c.tier, trial.c.score, trial.c.id).limit(k)
         return list(self._connection.execute(statement).scalars())
 
+    def best_of_search(self, study_id: int, k: int, *, larger_is_better: bool) -> list[int]:
+        """Return the internal ids of the k search results with the best values, confirmed or not, the best first."""
+        statement = select(trial.c.id).where(
+            trial.c.study_id == study_id, trial.c.value.is_not(None), _BOARD, trial.c.kind == "search"
+        )
+        value = trial.c.value.desc() if larger_is_better else trial.c.value.asc()
+        return list(self._connection.execute(statement.order_by(value, trial.c.id).limit(k)).scalars())
+
     def observations(self, study_id: int, *, kinds: Sequence[str]) -> list[tuple[dict[str, Any], str, float | None]]:
         """Return parameters, state and value of a study's trials of some kinds, in order of creation."""
         statement = (
