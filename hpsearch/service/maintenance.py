@@ -11,12 +11,13 @@ from typing import Final
 import structlog
 
 from hpsearch.errors import HpsearchError, NotFoundError
-from hpsearch.service import models
+from hpsearch.service import models, outcomes
 from hpsearch.service.context import Context
 from hpsearch.service.filling import fill
 from hpsearch.service.ids import new_uid
 from hpsearch.service.progress import advance, is_due
 from hpsearch.service.reaper import BATCH, reap, recall
+from hpsearch.storage.time_shift import Limits
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +50,11 @@ class Maintenance:
         self._beat_s = min(_MAX_BEAT_S, ctx.settings.lease_s / 8)
         # A worker that could not renew for a quarter of its lease still has time enough.
         self._max_silence_s = self._beat_s + ctx.settings.lease_s / 4
+        self._limits = Limits(
+            lease_s=ctx.settings.lease_s,
+            pause_s=outcomes.longest_pause_s(ctx),
+            quarantine_s=outcomes.MAX_QUARANTINE_S,
+        )
         self._threads: list[threading.Thread] = []
         self._last_watch_s = self._last_sweep_s = time.monotonic()
         self._watched_id = 0
@@ -98,7 +104,7 @@ class Maintenance:
             tx.replicas.take_turn()
             silence = tx.replicas.silence_s()
             if silence is not None and abs(silence) > self._max_silence_s:
-                n = tx.queue.shift_leases(silence)
+                n = tx.queue.shift_leases(silence, self._limits)
                 tx.replicas.shift(silence)
                 _log.info("no sign of life of any server; leases moved", seconds=round(silence, 1), leases=n)
             tx.replicas.beat(self._replica)

@@ -31,7 +31,7 @@ _TROUBLE_S: Final = 60.0
 # Failures in a row after which a worker is quarantined: 60 s, then twice as long each time, an hour at most.
 _QUARANTINE_AFTER: Final = 5
 _QUARANTINE_S: Final = 60.0
-_MAX_QUARANTINE_S: Final = 3600.0
+MAX_QUARANTINE_S: Final = 3600.0
 
 _COUNTERS: Final = {
     TrialState.COMPLETE: "n_complete",
@@ -209,7 +209,7 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
     elif _gives_up(study, trial):
         done = _cancel(tx, study, trial, outcome)
     else:
-        wait_s = ctx.settings.reaper_s * (2 ** (lost - 1) - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        wait_s = _pause_s(ctx, lost) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         values = {"infra_attempts": lost, **_paid(trial, outcome)}
         done = tx.queue.back_to_waiting(
             trial.id, trial.attempt, TrialEvent.LOSE, held=_held(study), delay_s=wait_s, values=values
@@ -222,6 +222,15 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
     if done and trial.worker_id is not None and tx.workers.is_first_loss(trial.worker_id):
         _count_failure(tx, study, trial.worker_id)
     return done
+
+
+def _pause_s(ctx: Context, lost: int) -> float:
+    return ctx.settings.reaper_s * (2 ** (lost - 1) - 1)
+
+
+def longest_pause_s(ctx: Context) -> float:
+    """Return the longest that a trial can be kept waiting after a loss, in seconds."""
+    return _pause_s(ctx, MAX_INFRA_ATTEMPTS)
 
 
 def _try_elsewhere(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
@@ -309,6 +318,6 @@ def _count_failure(tx: Transaction, study: StudyRecord, worker_id: int) -> None:
     if tx.workers.count_failure(worker_id) < _QUARANTINE_AFTER or not tx.workers.others_succeed(worker_id):
         return
     n_before = tx.workers.n_quarantines(worker_id)
-    seconds = min(_MAX_QUARANTINE_S, _QUARANTINE_S * 2**n_before)
+    seconds = min(MAX_QUARANTINE_S, _QUARANTINE_S * 2**n_before)
     tx.workers.quarantine(worker_id, seconds)
     log(tx, "worker.quarantined", study, worker_id=tx.workers.uids([worker_id])[worker_id], seconds=seconds)
