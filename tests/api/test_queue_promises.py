@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually, raw_request
@@ -155,3 +157,29 @@ def test_a_truncated_report_writes_nothing_and_harms_nobody(live: Live) -> None:
         assert client.get(f"/v1/trials/{trial['trial_id']}").json()["state"] == "RUNNING"
         assert worker.report(ending(trial)).json()["results"][0]["status"] == "accepted"
         eventually(lambda: client.get("/healthz").status_code == 200)
+
+
+def test_an_unknown_commit_is_a_503_and_the_same_request_settles_it(
+    service: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit happens, its confirmation is lost: nobody may be told that it failed, nor that it did not."""
+    create_study(service.client, service.admin)
+    worker = Worker.register(service.client, service.headers["worker"])
+    (trial,) = worker.claim(1)
+    store = service.context.store
+    plain = store._writer.dialect.do_commit
+    lost = (sqlite3 if store.dialect == "sqlite" else psycopg).OperationalError("the connection was lost")
+
+    def commit_and_lose(connection: Any) -> None:
+        plain(connection)
+        raise lost
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._writer.dialect, "do_commit", commit_and_lose)
+        unknown = worker.report(ending(trial))
+    assert unknown.status_code == 503
+    assert int(unknown.headers["Retry-After"]) >= 1
+    assert unknown.json()["code"] == "database.unavailable"
+    again = worker.report(ending(trial))
+    assert (again.status_code, again.json()["results"][0]["status"]) == (200, "replayed")
+    assert get_trial(service, trial)["value"] == ending(trial)["outcome"]["value"]
