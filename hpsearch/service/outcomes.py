@@ -225,7 +225,7 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
 
 
 def _pause_s(ctx: Context, lost: int) -> float:
-    return ctx.settings.reaper_s * (2 ** (lost - 1) - 1)
+    return ctx.settings.reaper_s * ((1 << lost - 1) - 1)
 
 
 def longest_pause_s(ctx: Context) -> float:
