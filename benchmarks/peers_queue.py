@@ -230,6 +230,10 @@ def run_ours(scene: Scene, row: Row, pace: float, number: int) -> Outcome:
         scene.wait_for(study, lambda seen: seen.counts["RUNNING"] == len(fleet.members), "work for all", 30)
         journal = [fleet.folder / f"{victim.name}.journal"]
         fleet.freeze(victim)
+        while not _holds_a_trial(scene, victim.name):  # caught between two trials: nothing would become stale
+            fleet.thaw(victim)
+            time.sleep(0.1)
+            fleet.freeze(victim)
         n_before = len(list(read(path for path in journal if path.exists())))
         time.sleep(_FROZEN_S)
         fleet.thaw(victim)
@@ -257,6 +261,12 @@ def run_ours(scene: Scene, row: Row, pace: float, number: int) -> Outcome:
     return Outcome(
         view.counts["COMPLETE"], view.counts["RUNNING"], points, kills, attempts, seconds, "; ".join([fate, *rest])
     )
+
+
+def _holds_a_trial(scene: Scene, name: str) -> bool:
+    with scene.client() as client:
+        present = [worker for worker in client.workers.all() if worker.state == "ACTIVE"]
+    return any(worker.name == name and worker.n_running for worker in present)
 
 
 @contextmanager

@@ -44,8 +44,9 @@ class Journal:
         return cls(Path(path) if path else None)
 
     def note(self, worker_id: str, report: TrialReport, result: ReportResult) -> None:
-        """Note one report and its answer; a mere heartbeat is not worth a line."""
-        if self._file is None or (report.outcome is None and not report.measurements):
+        """Note one report and its answer; a mere heartbeat is worth a line only when it was refused."""
+        is_mere_beat = report.outcome is None and not report.measurements
+        if self._file is None or (is_mere_beat and result.status == "accepted"):
             return
         entry = {
             "at": datetime.now(UTC).isoformat(),

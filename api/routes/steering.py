@@ -82,9 +82,10 @@ def clone_study(
     ctx: Service,
     caller: Asker,
     body: Annotated[CloneRequest, Depends(json_body(CloneRequest, optional=True))],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a study with the same definition, under another name if one is given."""
-    view = steering.clone(ctx, caller, study_id, body)
+    view = steering.clone(ctx, caller, study_id, body, idempotency_key=idempotency_key)
     return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
 
 

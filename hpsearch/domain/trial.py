@@ -12,6 +12,8 @@ from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, Positive
 
 MAX_METRICS: Final = 64
 MAX_DETAIL_CHARACTERS: Final = 16 * 1024
+# What the server keeps of a detail, whatever alphabet it is in.
+MAX_DETAIL_BYTES: Final = 16 * 1024
 
 MetricName = Annotated[Name, StringConstraints(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_./-]*$")]
 # A value that is not finite is null: SQL has no portable NaN.
@@ -53,11 +55,14 @@ class Outcome(Frozen):
 
     Attributes:
         state: COMPLETE, INFEASIBLE (diverged, oom) and PRUNED are results; FAILED is an error in training or, for the
-            causes `crashed` and `stalled`, in the infrastructure; RELEASED gives the trial back unharmed.
+            causes `crashed` and `stalled`, in the infrastructure; RELEASED gives the trial back unharmed. PRUNED is
+            refused unless the study has a pruner.
         value: The objective at the best epoch, finite; for COMPLETE always, otherwise when known.
         metrics: All metrics at the best epoch.
         best_epoch: Epoch of `value`.
-        cause: Why it did not complete.
+        cause: Why it did not complete. It decides what becomes of the trial, whatever `state` stands beside it:
+            diverged and oom are INFEASIBLE; training_error, crashed and stalled are FAILED; shutdown, data_mismatch
+            and disk_full give the trial back.
         detail: Traceback or message, cut to 16 KiB.
         device_seconds: Device time the attempt used; a member of a pack pays its share.
         stop_reason: Why training ended, for COMPLETE.
@@ -77,6 +82,9 @@ class Outcome(Frozen):
     def _coherent(self) -> Outcome:
         if self.cause in ("lost", "lost_repeatedly"):
             msg = f"the cause {self.cause} is the server's to give; use crashed or stalled"
+            raise ValueError(msg)
+        if self.state in ("COMPLETE", "PRUNED") and self.cause is not None:
+            msg = f"a {self.state} outcome has no cause, received {self.cause}"
             raise ValueError(msg)
         if self.state == "COMPLETE" and self.value is None:
             msg = "a COMPLETE outcome needs a finite value; a trial that diverged is INFEASIBLE with cause diverged"

@@ -36,6 +36,10 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         # because it waits for nothing more; so the same claim again waits here until the first is committed.
         worker = fleet.identify(tx, caller, worker_id, lock=True)
         rows, known = tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)
+        if rows:
+            # The answer promises a whole lease from now on, however long ago it was given first.
+            again = {(row.id, row.attempt): 0 for row in rows}
+            tx.queue.renew(again, worker_id=worker.id, lease_s=ctx.settings.lease_s)
         room = 0
         if not known and worker.state == fleet.ACTIVE and not tx.workers.quarantined(worker):
             room = min(request.max_trials, MAX_HELD - tx.workers.n_running(worker.id))

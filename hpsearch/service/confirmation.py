@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.service import creating
 from hpsearch.service.creating import NewTrial
 from hpsearch.service.definitions import definition_of, resolved_of
@@ -20,15 +20,27 @@ _RESAMPLES: Final = 1000
 
 
 def create_confirmations(tx: Transaction, study: StudyRecord) -> int:
-    """Create s trials with new seeds for each of the k best search trials and return how many."""
+    """Create s trials with new seeds for each of the k best search trials and return how many.
+
+    A study that was extended, or whose failed trials were tried again, comes here more than once: what was confirmed
+    before, or still runs, is not trained again.
+    """
     definition = definition_of(study)
-    top = tx.trials.best_ids(study.id, definition.confirm.top_k, kinds=(TrialKind.SEARCH.value,))
+    known = {
+        (one.parent_id, one.seed)
+        for one in tx.trials.of_kind(study.id, TrialKind.CONFIRMATION)
+        if one.state not in (TrialState.CANCELLED, TrialState.FAILED)
+    }
+    # By their own values: what was confirmed before stands at the head of the board, even of better ones found since.
+    larger = resolved_of(study).direction == "maximize"
+    top = tx.trials.best_of_search(study.id, definition.confirm.top_k, larger_is_better=larger)
     wanted: list[NewTrial] = []
     for parent_id in top:
         parent = tx.trials.by_id(parent_id)
         for repeat in range(definition.confirm.seeds):
             seed = derived_seed(definition.algorithm.seed, "confirmation", parent.number, repeat)
-            wanted.append(NewTrial(parent.params, TrialKind.CONFIRMATION, parent_id=parent_id, seed=seed))
+            if (parent.trial_id, seed) not in known:
+                wanted.append(NewTrial(parent.params, TrialKind.CONFIRMATION, parent_id=parent_id, seed=seed))
     return len(creating.insert(tx, study, wanted))
 
 

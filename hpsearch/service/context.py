@@ -78,7 +78,8 @@ class Context:
             raise InvalidInputError(msg, code="settings.invalid") from None
         url = settings.resolved_database_url
         store = Store(url, clock=clock)
-        lock = _claim_file(Path(str(store.url.database)).absolute()) if store.dialect == "sqlite" else None
+        # Links are followed first: the same file under another name is the same file, on the same file system.
+        lock = _claim_file(Path(str(store.url.database)).resolve()) if store.dialect == "sqlite" else None
         try:
             upgrade(url)
         except BaseException:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
-from hpsearch.errors import HpsearchError
-from hpsearch.service import models
+from hpsearch.errors import HpsearchError, NotFoundError
+from hpsearch.service import models, outcomes
 from hpsearch.service.context import Context
 from hpsearch.service.filling import fill
 from hpsearch.service.ids import new_uid
 from hpsearch.service.progress import advance, is_due
-from hpsearch.service.reaper import reap, recall
+from hpsearch.service.reaper import BATCH, reap, recall
+from hpsearch.storage.time_shift import Limits
 
 _log = structlog.get_logger(__name__)
 
@@ -24,6 +26,8 @@ _FILL_S: Final = 0.5
 # Between two rounds of the filler: many results that arrive together are answered by one.
 _FILL_PAUSE_S: Final = 0.05
 _WATCH_S: Final = 0.5
+# Open studies whose limits are looked at in one round.
+_WATCHED: Final = 100
 _SWEEP_S: Final = 60.0
 _TEMPORARY_S: Final = 3600.0
 # A gap between wall and steady time larger than this is a jump of the clock, not drift.
@@ -46,8 +50,14 @@ class Maintenance:
         self._beat_s = min(_MAX_BEAT_S, ctx.settings.lease_s / 8)
         # A worker that could not renew for a quarter of its lease still has time enough.
         self._max_silence_s = self._beat_s + ctx.settings.lease_s / 4
+        self._limits = Limits(
+            lease_s=ctx.settings.lease_s,
+            pause_s=outcomes.longest_pause_s(ctx),
+            quarantine_s=outcomes.MAX_QUARANTINE_S,
+        )
         self._threads: list[threading.Thread] = []
         self._last_watch_s = self._last_sweep_s = time.monotonic()
+        self._watched_id = 0
         self._drift: float | None = None
 
     def start(self) -> None:
@@ -94,7 +104,7 @@ class Maintenance:
             tx.replicas.take_turn()
             silence = tx.replicas.silence_s()
             if silence is not None and abs(silence) > self._max_silence_s:
-                n = tx.queue.shift_leases(silence)
+                n = tx.queue.shift_leases(silence, self._limits)
                 tx.replicas.shift(silence)
                 _log.info("no sign of life of any server; leases moved", seconds=round(silence, 1), leases=n)
             tx.replicas.beat(self._replica)
@@ -112,7 +122,9 @@ class Maintenance:
             silence = tx.replicas.silence_s()
         if silence is None or abs(silence) > self._max_silence_s:
             self._beat()
-        reap(self._ctx, max_silence_s=self._max_silence_s)
+        # A worker that held thousands lets them all go at once; a round that was full is followed by another.
+        while not self._stopping.is_set() and reap(self._ctx, max_silence_s=self._max_silence_s) >= BATCH:
+            pass
         recall(self._ctx)
 
     def _fill(self) -> None:
@@ -120,7 +132,7 @@ class Maintenance:
         ctx.signals.fill_needed.wait(_FILL_S)
         ctx.signals.fill_needed.clear()
         with ctx.store.read() as tx:
-            study_ids = tx.studies.open_ids()
+            study_ids = tx.studies.fillable_ids()
         for study_id in study_ids:
             if self._stopping.is_set():
                 return
@@ -128,20 +140,23 @@ class Maintenance:
         now_s = time.monotonic()
         if now_s - self._last_watch_s > _WATCH_S:
             self._last_watch_s = now_s
-            self._watch_limits(study_ids)
+            self._watch_limits()
         if now_s - self._last_sweep_s > _SWEEP_S:
             self._last_sweep_s = now_s
             ctx.blobs.sweep_temporary(_TEMPORARY_S)
-            for study_id in study_ids:
+            with ctx.store.read() as tx:
+                open_ids = tx.studies.open_ids()
+            for study_id in open_ids:
                 models.drop_beaten(ctx, study_id)
 
-    def _watch_limits(self, study_ids: list[int]) -> None:
-        """End searches whose wall time is over: no report need come for that."""
-        for study_id in study_ids:
-            with self._ctx.store.read() as tx:
-                study = tx.studies.by_ids([study_id]).get(study_id)
-                if study is None or not is_due(tx, study):
-                    continue
-            with self._ctx.store.write() as tx:
+    def _watch_limits(self) -> None:
+        """End searches whose wall time is over: no report need come for that. Of very many, some have their turn."""
+        with self._ctx.store.read() as tx:
+            ids = tx.studies.open_ids()
+            turn = [study_id for study_id in ids if study_id > self._watched_id][:_WATCHED]
+            self._watched_id = turn[-1] if len(turn) == _WATCHED else 0
+            due = [study.id for study in tx.studies.by_ids(turn).values() if is_due(tx, study)]
+        for study_id in due:
+            with suppress(NotFoundError), self._ctx.store.write() as tx:  # deleted meanwhile
                 study = advance(tx, study_id)
-            self._ctx.signals.changed(study.uid)
+                self._ctx.signals.changed(study.uid)

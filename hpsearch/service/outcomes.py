@@ -15,7 +15,7 @@ from hpsearch.domain.lifecycle import (
     TrialState,
 )
 from hpsearch.domain.metrics import better
-from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
+from hpsearch.domain.trial import MAX_DETAIL_BYTES, Outcome
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.ids import fingerprint
@@ -31,7 +31,7 @@ _TROUBLE_S: Final = 60.0
 # Failures in a row after which a worker is quarantined: 60 s, then twice as long each time, an hour at most.
 _QUARANTINE_AFTER: Final = 5
 _QUARANTINE_S: Final = 60.0
-_MAX_QUARANTINE_S: Final = 3600.0
+MAX_QUARANTINE_S: Final = 3600.0
 
 _COUNTERS: Final = {
     TrialState.COMPLETE: "n_complete",
@@ -39,6 +39,20 @@ _COUNTERS: Final = {
     TrialState.INFEASIBLE: "n_infeasible",
     TrialState.FAILED: "n_failed",
 }
+# What happened decides, whatever state a worker puts beside it: a loss that is no number is never tried again because
+# somebody called it a failure, and a trial whose data is damaged does not fail for it.
+_STATE_OF_CAUSE: Final = {
+    "diverged": "INFEASIBLE",
+    "oom": "INFEASIBLE",
+    "training_error": "FAILED",
+    "crashed": "FAILED",
+    "stalled": "FAILED",
+    "shutdown": "RELEASED",
+    "data_mismatch": "RELEASED",
+    "disk_full": "RELEASED",
+}
+# Of a worker that says no more.
+_USUAL_CAUSE: Final = {"INFEASIBLE": "diverged", "FAILED": "training_error"}
 _RESULTS: Final = {
     "COMPLETE": (TrialEvent.COMPLETE, TrialState.COMPLETE),
     "PRUNED": (TrialEvent.PRUNE, TrialState.PRUNED),
@@ -55,18 +69,22 @@ def digest_of(outcome: Outcome) -> str:
 def apply(
     ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome, worker: WorkerRecord
 ) -> bool:
-    """End the trial's current attempt as its worker says; return False when it was not running any more."""
-    if outcome.state == "RELEASED":
+    """End the trial's current attempt as its worker says; return False when it was not running any more.
+
+    A cause decides over the state beside it; what is stored to know a repetition by is what the worker said.
+    """
+    meant = _STATE_OF_CAUSE.get(outcome.cause or "", outcome.state)
+    if meant == "RELEASED":
         done = _release(tx, study, trial, outcome)
         if done and outcome.cause in _WORKER_TROUBLE:
             tx.workers.quarantine(worker.id, _TROUBLE_S)
             log(tx, "worker.quarantined", study, worker_id=worker.uid, cause=outcome.cause, seconds=_TROUBLE_S)
         return done
-    if outcome.state == "FAILED" and outcome.cause in INFRASTRUCTURE:
+    if meant == "FAILED" and outcome.cause in INFRASTRUCTURE:
         return lose(ctx, tx, study, trial, outcome)
-    if outcome.state == "INFEASIBLE" and outcome.cause == "oom" and trial.oom_attempts == 0:
+    if meant == "INFEASIBLE" and outcome.cause == "oom" and trial.oom_attempts == 0:
         return _try_elsewhere(tx, study, trial, outcome)
-    event, state = _RESULTS[outcome.state]
+    event, state = _RESULTS[meant]
     if not _accept(tx, study, trial, outcome, event=event, state=state):
         return False
     if state is TrialState.FAILED:
@@ -100,7 +118,7 @@ def _accept(
             "best_epoch": outcome.best_epoch,
             "epochs": outcome.epochs if outcome.epochs is not None else (trial.last_epoch or None),
             "stop_reason": outcome.stop_reason,
-            "cause": outcome.cause,
+            "cause": outcome.cause or _USUAL_CAUSE.get(state),
             "ended_at": tx.at,
             "duration_s": None if trial.started_at is None else max(0.0, (tx.at - trial.started_at).total_seconds()),
             "lease_expires_at": None,
@@ -148,7 +166,7 @@ def _best_after(tx: Transaction, study: StudyRecord, trial: QueuedTrial, value: 
 
 
 def _release(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
-    if _gives_up(study):
+    if _gives_up(study, trial):
         return _cancel(tx, study, trial, outcome)
     done = tx.queue.back_to_waiting(
         trial.id, trial.attempt, TrialEvent.RELEASE, held=_held(study), delay_s=0.0, values=_paid(trial, outcome)
@@ -163,7 +181,7 @@ def _release(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: O
 def recall(tx: Transaction, study: StudyRecord, trial: QueuedTrial) -> bool:
     """Take a trial back from a worker in quarantine, with nothing counted against it; return False if it has ended."""
     why = "its worker was quarantined"
-    if _gives_up(study):
+    if _gives_up(study, trial):
         return cancel_trial(tx, study, trial, why=why)
     if not tx.queue.back_to_waiting(
         trial.id, trial.attempt, TrialEvent.RELEASE, held=_held(study), delay_s=0.0, values={}
@@ -188,10 +206,10 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
         # Its worker knows the outcome by what it reported itself: the same again must be found to be the same.
         digest = digest_of(final if outcome.cause == "lost" else outcome)
         done = _accept(tx, study, trial, final, event=TrialEvent.FAIL, state=TrialState.FAILED, digest=digest)
-    elif _gives_up(study):
+    elif _gives_up(study, trial):
         done = _cancel(tx, study, trial, outcome)
     else:
-        wait_s = ctx.settings.reaper_s * (2 ** (lost - 1) - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        wait_s = _pause_s(ctx, lost) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         values = {"infra_attempts": lost, **_paid(trial, outcome)}
         done = tx.queue.back_to_waiting(
             trial.id, trial.attempt, TrialEvent.LOSE, held=_held(study), delay_s=wait_s, values=values
@@ -206,8 +224,17 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
     return done
 
 
+def _pause_s(ctx: Context, lost: int) -> float:
+    return ctx.settings.reaper_s * ((1 << lost - 1) - 1)
+
+
+def longest_pause_s(ctx: Context) -> float:
+    """Return the longest that a trial can be kept waiting after a loss, in seconds."""
+    return _pause_s(ctx, MAX_INFRA_ATTEMPTS)
+
+
 def _try_elsewhere(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
-    if _gives_up(study):
+    if _gives_up(study, trial):
         return _cancel(tx, study, trial, outcome)
     values = {"oom_attempts": trial.oom_attempts + 1, "avoid_worker_id": trial.worker_id, **_paid(trial, outcome)}
     done = tx.queue.back_to_waiting(
@@ -221,7 +248,7 @@ def _try_elsewhere(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outc
 
 
 def _cancel(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
-    if not cancel_trial(tx, study, trial, why=f"the study is {study.state}"):
+    if not cancel_trial(tx, study, trial, why=_why_given_up(study)):
         return False
     _end_attempt(tx, trial, outcome, state=TrialState.CANCELLED.value)
     tx.trials.change(trial.id, _paid(trial, outcome))
@@ -229,9 +256,19 @@ def _cancel(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Ou
     return True
 
 
-def _gives_up(study: StudyRecord) -> bool:
-    """Return whether a trial that comes back is dropped: the study wants no new executions."""
-    return study.state == StudyState.STOPPING or study.state in STUDY_FINAL
+def _gives_up(study: StudyRecord, trial: QueuedTrial) -> bool:
+    """Return whether a trial that comes back is dropped: nobody wants another execution of it.
+
+    A search that is over, by its time or its target, must not wait for a worker that begins its last trial once more.
+    """
+    is_over = study.end_reason is not None and trial.kind == TrialKind.SEARCH
+    return is_over or study.state == StudyState.STOPPING or study.state in STUDY_FINAL
+
+
+def _why_given_up(study: StudyRecord) -> str:
+    if study.state == StudyState.RUNNING:
+        return f"the search is over: {study.end_reason}"
+    return f"the study is {study.state}"
 
 
 def _held(study: StudyRecord) -> bool:
@@ -247,7 +284,7 @@ def _end_attempt(
         {
             "ended_at": tx.at,
             "state": state,
-            "cause": outcome.cause,
+            "cause": outcome.cause or _USUAL_CAUSE.get(state),
             "detail": _cut(outcome.detail),
             "device_seconds": outcome.device_seconds,
             # An attempt the reaper gave up was not ended by its worker: it may still report, and be revived.
@@ -273,13 +310,14 @@ def _told(trial: QueuedTrial, outcome: Outcome, value: float | None) -> dict[str
 
 
 def _cut(detail: str | None) -> str | None:
-    return None if detail is None else detail[-MAX_DETAIL_CHARACTERS:]
+    # The end says what happened. Cut by bytes, whatever the alphabet; half a character at the cut goes too.
+    return None if detail is None else detail.encode()[-MAX_DETAIL_BYTES:].decode(errors="ignore")
 
 
 def _count_failure(tx: Transaction, study: StudyRecord, worker_id: int) -> None:
     if tx.workers.count_failure(worker_id) < _QUARANTINE_AFTER or not tx.workers.others_succeed(worker_id):
         return
     n_before = tx.workers.n_quarantines(worker_id)
-    seconds = min(_MAX_QUARANTINE_S, _QUARANTINE_S * 2**n_before)
+    seconds = min(MAX_QUARANTINE_S, _QUARANTINE_S * 2**n_before)
     tx.workers.quarantine(worker_id, seconds)
     log(tx, "worker.quarantined", study, worker_id=tx.workers.uids([worker_id])[worker_id], seconds=seconds)

@@ -17,7 +17,8 @@ from hpsearch.storage.records import QueuedTrial
 
 _log = structlog.get_logger(__name__)
 
-_BATCH: Final = 500
+# Attempts looked at in one round.
+BATCH: Final = 500
 
 
 def reap(ctx: Context, *, max_silence_s: float | None = None) -> int:
@@ -29,7 +30,7 @@ def reap(ctx: Context, *, max_silence_s: float | None = None) -> int:
             still, and the leases must be given that time first. None does not look.
     """
     with ctx.store.read() as tx:
-        lapsed = tx.queue.lapsed(limit=_BATCH)
+        lapsed = tx.queue.lapsed(limit=BATCH)
     by_study: dict[int, list[QueuedTrial]] = defaultdict(list)
     for trial in lapsed:
         by_study[trial.study_id].append(trial)
@@ -39,7 +40,7 @@ def reap(ctx: Context, *, max_silence_s: float | None = None) -> int:
 def recall(ctx: Context) -> int:
     """Take the trials of workers in quarantine back, untouched, and return how many: others shall train them."""
     with ctx.store.read() as tx:
-        found = tx.queue.of_quarantined(limit=_BATCH)
+        found = tx.queue.of_quarantined(limit=BATCH)
     n = 0
     for study_id in sorted({trial.study_id for trial in found}):
         with suppress(NotFoundError), ctx.store.write() as tx:  # deleted meanwhile

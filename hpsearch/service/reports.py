@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import Literal
 
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
-from hpsearch.domain.metrics import METRICS
+from hpsearch.domain.metrics import METRICS, Task
+from hpsearch.domain.trial import Measurement
 from hpsearch.errors import NotFoundError
 from hpsearch.service import fleet, outcomes
 from hpsearch.service.context import Caller, Context
@@ -153,21 +154,38 @@ def _revive(tx: Transaction, trial: QueuedTrial) -> None:
 def _wrong(tx: Transaction, trial: QueuedTrial, entry: TrialReport) -> str | None:
     """Return what is wrong with the content of a report; None when nothing is."""
     definition, resolved = facts_of(tx, trial.study_id, trial.study_uid)
-    cap = definition.training.max_epochs * ((definition.split.folds or 0) + 1)
-    epochs = [measurement.epoch for measurement in entry.measurements]
-    if any(later <= earlier for earlier, later in pairwise(epochs)):
-        return f"epochs must rise within a report, received {epochs[:20]}"
+    cap = definition.training.max_epochs * (definition.split.folds or 1)  # folds follow one another
+    wrong = _wrong_epochs(resolved.task, cap, entry.measurements)
+    if wrong is not None or entry.outcome is None:
+        return wrong
     outcome = entry.outcome
-    if epochs and epochs[-1] > cap:
-        return f"epoch {epochs[-1]} is beyond this study's {cap}"
-    if outcome is None:
-        return None
     for name, number in (("best_epoch", outcome.best_epoch), ("epochs", outcome.epochs)):
         if number is not None and number > cap:
             return f"{name} {number} is beyond this study's {cap} epochs"
-    metric = METRICS[resolved.task][resolved.metric]
-    if outcome.value is not None and not metric.admits(outcome.value):
-        return f"{metric.name} lies between {metric.low} and {metric.high}, received {outcome.value}"
+    if outcome.state == "PRUNED" and definition.pruner.kind == "none":
+        return "this study has no pruner; a trial that stopped early by itself is COMPLETE"
+    return _impossible(resolved.task, {resolved.metric: outcome.value}) or _impossible(resolved.task, outcome.metrics)
+
+
+def _wrong_epochs(task: Task, cap: int, measurements: Sequence[Measurement]) -> str | None:
+    epochs = [measurement.epoch for measurement in measurements]
+    if any(later <= earlier for earlier, later in pairwise(epochs)):
+        return f"epochs must rise within a report, received {epochs[:20]}"
+    if epochs and epochs[-1] > cap:
+        return f"epoch {epochs[-1]} is beyond this study's {cap}"
+    for measurement in measurements:
+        if (wrong := _impossible(task, measurement.metrics)) is not None:
+            return f"epoch {measurement.epoch}: {wrong}"
+    return None
+
+
+def _impossible(task: Task, metrics: Mapping[str, float | None]) -> str | None:
+    """Return which metric, of any part of the rows, has a value it can not take; None when none has."""
+    known = METRICS[task]
+    for name, value in metrics.items():
+        metric = known.get(name.removeprefix("train_").removeprefix("test_"))
+        if value is not None and metric is not None and not metric.admits(value):
+            return f"{name} lies between {metric.low} and {metric.high}, received {value}"
     return None
 
 

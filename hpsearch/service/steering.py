@@ -242,17 +242,20 @@ def stop_trial(ctx: Context, trial_id: str) -> TrialView:
     return results.trial(ctx, trial_id)
 
 
-def clone(ctx: Context, caller: Caller, study_id: str, request: CloneRequest) -> StudyView:
+def clone(
+    ctx: Context, caller: Caller, study_id: str, request: CloneRequest, *, idempotency_key: str | None = None
+) -> StudyView:
     """Return a new study with the same definition.
 
     Raises:
         NotFoundError: There is no such study.
+        InvalidInputError: The key was used for another definition.
     """
     with ctx.store.read() as tx:
         definition = definition_of(tx.studies.get(study_id))
     if request.name is not None:
         definition = StudyDefinition.model_validate({**definition.model_dump(mode="json"), "name": request.name})
-    return studies.create(ctx, caller, definition)
+    return studies.create(ctx, caller, definition, idempotency_key=idempotency_key)
 
 
 def enqueue(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.trial import Attempt
-from hpsearch.storage.paging import check_limit, decode_token, encode_token
+from hpsearch.storage.paging import check_limit, checked, decode_token, encode_token
 from hpsearch.storage.parameters import one_or_many
 from hpsearch.storage.tables import attempt, measurement, worker
 
@@ -90,7 +90,8 @@ class AttemptRepository:
             measurement.c.trial_id == trial_id, measurement.c.attempt == number
         )
         if page_token is not None:
-            (epoch,) = decode_token(f"measurements:{number}", page_token, length=1)
+            values = decode_token(f"measurements:{number}", page_token, length=1)
+            (epoch,) = checked([(measurement.c.epoch, False)], values)
             statement = statement.where(measurement.c.epoch > epoch)
         rows = self._connection.execute(statement.order_by(measurement.c.epoch).limit(limit + 1)).all()
         found = [(row.epoch, row.metrics) for row in rows[:limit]]

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, or_
 from hpsearch.errors import InvalidInputError
 
 MAX_LIMIT: Final = 1000
+_PAST_ALL_NUMBERS: Final = 2**63
 
 # An order is a list of (column, descending). The last column is unique and never NULL; NULLs of the others come last.
 Order = Sequence[tuple[ColumnElement[Any], bool]]
@@ -36,9 +37,40 @@ def decode_token(scope: str, page_token: str, *, length: int) -> list[Any]:
     except (binascii.Error, ValueError, TypeError, RecursionError):
         found, values = None, []
     if found != scope or len(values) != length or not all(isinstance(v, str | int | float | None) for v in values):
-        msg = "page_token is not one this list gave out; start again without it"
-        raise InvalidInputError(msg, code="page_token.invalid")
+        raise _not_ours()
     return list(values)
+
+
+def _not_ours() -> InvalidInputError:
+    return InvalidInputError(
+        "page_token is not one this list gave out; start again without it", code="page_token.invalid"
+    )
+
+
+def checked(order: Order, values: Sequence[Any], *, some_missing: bool = True) -> Sequence[Any]:
+    """Return the order values of a token as they are.
+
+    Args:
+        order: What the values are of.
+        values: From the token.
+        some_missing: Whether rows without a value are listed, where a column allows them.
+
+    Raises:
+        InvalidInputError: One is nothing that its column could hold: a database would refuse the comparison.
+    """
+    for (column, _), value in zip(order, values, strict=True):
+        may_miss = some_missing and getattr(column, "nullable", True)
+        if not (may_miss if value is None else _fits(column, value)):
+            raise _not_ours()
+    if not isinstance(values[-1], int):  # an id or a number
+        raise _not_ours()
+    return values
+
+
+def _fits(column: ColumnElement[Any], value: str | float) -> bool:
+    if column.type.python_type is str:
+        return isinstance(value, str)
+    return not isinstance(value, str | bool) and abs(value) < _PAST_ALL_NUMBERS
 
 
 def check_limit(limit: int) -> int:
@@ -54,7 +86,12 @@ def check_limit(limit: int) -> int:
 
 
 def after(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
-    """Return the condition that a row comes after the one with these order values."""
+    """Return the condition that a row comes after the one with these order values.
+
+    Raises:
+        InvalidInputError: They are no order values of these columns.
+    """
+    checked(order, values)
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     for (column, descending), value in zip(order, values, strict=True):

@@ -31,6 +31,7 @@ from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.parameters import one_or_many
 from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial, worker
+from hpsearch.storage.time_shift import Limits, shift
 
 _CLAIMED = columns_of(ClaimedRow, trial)
 _OWN = (field.name for field in fields(QueuedTrial) if field.name not in ("study_uid", "model_threshold"))
@@ -280,23 +281,10 @@ class Queue:
         )
         return self._connection.execute(statement).first() is not None
 
-    def shift_leases(self, seconds: float) -> int:
-        """Move the end of every running lease, waiting time and quarantine by some seconds; return how many leases.
-
-        When the clock was set back, what has been written since is already in its new time and stays.
-        """
+    def shift_leases(self, seconds: float, limits: Limits) -> int:
+        """Give every running lease, waiting time and quarantine some seconds more; return how many leases."""
         self._take(literal_column("trial.state IN ('WAITING', 'RUNNING')"))
-        moved: list[int] = []
-        for column, condition in (
-            (trial.c.lease_expires_at, literal_column("trial.state = 'RUNNING'")),
-            (trial.c.available_at, literal_column("trial.state = 'WAITING'")),
-            (worker.c.quarantined_until, worker.c.quarantined_until.is_not(None)),
-        ):
-            statement = update(column.table).where(condition).values({column: column + seconds})
-            if seconds < 0:
-                statement = statement.where(column > self._now - seconds / 2)
-            moved.append(self._connection.execute(statement).rowcount)
-        return moved[0]
+        return shift(self._connection, self._now, seconds, limits)
 
     def _take(self, condition: ColumnElement[bool]) -> None:
         """Lock trials in order of their ids, before a statement that would take them in any order."""
@@ -358,7 +346,4 @@ class Queue:
 
     def any_waiting(self) -> bool:
         """Return whether some trial could be claimed now."""
-        statement = select(trial.c.id).where(
-            literal_column("trial.state = 'WAITING' AND NOT trial.held"), trial.c.available_at <= self._now
-        )
-        return self._connection.execute(statement.limit(1)).first() is not None
+        return self.n_waiting(at_most=1) > 0

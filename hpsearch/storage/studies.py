@@ -105,6 +105,19 @@ class StudyRepository:
             ).scalars()
         )
 
+    def fillable_ids(self) -> list[int]:
+        """Return the ids of the studies that may want more search trials now, oldest first.
+
+        Of thousands of open studies most wait, are paused, or have all their trials already: none of them costs a look.
+        """
+        statement = select(study.c.id).where(
+            study.c.ended_at.is_(None),
+            study.c.state == StudyState.RUNNING.value,
+            study.c.end_reason.is_(None),
+            study.c.n_search < study.c.max_trials + study.c.n_search_cancelled,
+        )
+        return list(self._connection.execute(statement.order_by(study.c.id)).scalars())
+
     def change(self, study_id: int, values: Mapping[str, Any]) -> None:
         """Set columns and raise the version, which every view of the study is tagged with."""
         self._locked.pop(study_id, None)

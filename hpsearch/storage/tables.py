@@ -213,6 +213,15 @@ trial = Table(
     Index("ix_trial_state", "study_id", "state", "number"),
     Index("ix_trial_ranked", "study_id", "tier", "score", "id", sqlite_where=_ranked, postgresql_where=_ranked),
     Index("ix_trial_parent", "parent_id"),
+    # Pages sorted by a result begin where the index says. Only trials that have one stand there: beats cost no more.
+    *(
+        Index(name, "study_id", column, "id", sqlite_where=known, postgresql_where=known)
+        for name, column, known in (
+            ("ix_trial_value", "value", text("value IS NOT NULL")),
+            ("ix_trial_epochs", "epochs", text("epochs IS NOT NULL")),
+            ("ix_trial_duration", "duration_s", text("duration_s IS NOT NULL")),
+        )
+    ),
 )
 
 attempt = Table(
@@ -298,6 +307,7 @@ worker = Table(
     Column("registered_at", Instant, nullable=False),
     Column("last_seen_at", Instant, nullable=False),
     Column("progress", Json),
+    Column("succeeded_at", Instant),
 )
 
 idempotency = Table(

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Text,
     and_,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
-from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.paging import Order, check_limit, checked, decode_token, encode_token
 from hpsearch.storage.records import to_trial
 from hpsearch.storage.tables import model, result, study, trial, worker
 
@@ -150,9 +151,8 @@ class TrialRepository:
         if parameter is None and sort not in SORTS:
             msg = f"sort must be one of {', '.join(SORTS)} or param.NAME, received {sort!r}"
             raise InvalidInputError(msg, code="sort.invalid")
-        # A page over instants is a page over ids: both rise together, and ids survive JSON exactly.
-        column = trial.c.id if sort == "created_at" else trial.c[sort] if parameter is None else _of_params(*parameter)
-        order = [(column, descending), (trial.c.id, descending)]
+        # A page over instants is a page over numbers: both rise together, and numbers survive JSON exactly.
+        column = trial.c["number" if sort == "created_at" else sort] if parameter is None else _of_params(*parameter)
         # The keys alone are sorted; whole rows are fetched for one page of them.
         keys = select(trial.c.id, column.label("position")).where(trial.c.study_id == study_id)
         if states:
@@ -160,14 +160,45 @@ class TrialRepository:
         if kinds:
             keys = keys.where(trial.c.kind.in_(kinds))
         scope = f"trials:{sort}:{descending:d}"
-        if page_token is not None:
-            keys = keys.where(after(order, decode_token(scope, page_token, length=2)))
-        found = self._connection.execute(ordered(keys, order).limit(limit + 1)).all()
+        position = None if page_token is None else decode_token(scope, page_token, length=2)
+        found = self._keys(keys, column, descending=descending, limit=limit + 1, position=position)
         trials = self._by_ids([row.id for row in found[:limit]])
         if len(found) <= limit:
             return trials, None
         last = found[limit - 1]
         return trials, encode_token(scope, [last.position, last.id])
+
+    def _keys(
+        self,
+        keys: Select[Any],
+        column: ColumnElement[Any],
+        *,
+        descending: bool,
+        limit: int,
+        position: Sequence[Any] | None,
+    ) -> list[Row[Any]]:
+        """Return keys after a position in the order of a column, those without a value at the end.
+
+        First those with a value, which an index holds in this order, then the others if there is room for them: asked
+        for in one statement, all keys of the study would be sorted for each page.
+        """
+        order = [(column, descending), (trial.c.id, descending)]
+        if position is not None:
+            checked(order, position)
+        directed = [part.desc() if descending else part.asc() for part in (column, trial.c.id)]
+        found: list[Row[Any]] = []
+        if position is None or position[0] is not None:
+            part = keys if not getattr(column, "nullable", True) else keys.where(column.is_not(None))
+            if position is not None:
+                here, there = tuple_(column, trial.c.id), tuple_(*position)
+                part = part.where(here < there if descending else here > there)
+            found += self._connection.execute(part.order_by(*directed).limit(limit)).all()
+        if len(found) < limit and getattr(column, "nullable", True):
+            part = keys.where(column.is_(None))
+            if position is not None and position[0] is None:
+                part = part.where(trial.c.id < position[1] if descending else trial.c.id > position[1])
+            found += self._connection.execute(part.order_by(directed[1]).limit(limit - len(found))).all()
+        return found
 
     def _by_ids(self, ids: Sequence[int]) -> list[Trial]:
         rows = {row.id: row for row in self._connection.execute(_select_trials().where(trial.c.id.in_(ids)))}
@@ -180,14 +211,12 @@ class TrialRepository:
             InvalidInputError: The limit or token is not valid.
         """
         check_limit(limit)
-        order = [(trial.c.tier, False), (trial.c.score, False), (trial.c.id, False)]
+        order: Order = [(trial.c.tier, False), (trial.c.score, False), (trial.c.id, False)]
         statement = _select_trials().where(trial.c.study_id == study_id, _BOARD)
         start = 1
         if page_token is not None:
             *position, rank = decode_token("leaderboard", page_token, length=4)
-            if not all(isinstance(number, int | float) for number in (*position, rank)):
-                msg = "page_token is not one this list gave out; start again without it"
-                raise InvalidInputError(msg, code="page_token.invalid")
+            checked([*order, (trial.c.number, False)], [*position, rank], some_missing=False)
             statement = statement.where(tuple_(*(column for column, _ in order)) > tuple_(*position))
             start = int(rank) + 1
         rows = self._connection.execute(statement.order_by(*(column for column, _ in order)).limit(limit + 1)).all()
@@ -209,6 +238,14 @@ class TrialRepository:
         statement = select(trial.c.id).where(trial.c.study_id == study_id, _BOARD, trial.c.kind.in_(kinds))
         statement = statement.order_by(trial.c.tier, trial.c.score, trial.c.id).limit(k)
         return list(self._connection.execute(statement).scalars())
+
+    def best_of_search(self, study_id: int, k: int, *, larger_is_better: bool) -> list[int]:
+        """Return the internal ids of the k search results with the best values, confirmed or not, the best first."""
+        statement = select(trial.c.id).where(
+            trial.c.study_id == study_id, trial.c.value.is_not(None), _BOARD, trial.c.kind == "search"
+        )
+        value = trial.c.value.desc() if larger_is_better else trial.c.value.asc()
+        return list(self._connection.execute(statement.order_by(value, trial.c.id).limit(k)).scalars())
 
     def observations(self, study_id: int, *, kinds: Sequence[str]) -> list[tuple[dict[str, Any], str, float | None]]:
         """Return parameters, state and value of a study's trials of some kinds, in order of creation."""

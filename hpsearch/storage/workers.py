@@ -19,7 +19,12 @@ _LOCK: Final = _GET.with_for_update(key_share=True)
 _SUCCESS: Final = (
     update(worker)
     .where(worker.c.id == bindparam("by_worker"))
-    .values(n_finished=worker.c.n_finished + 1, n_failures_in_row=0, n_quarantines=0)
+    .values(
+        n_finished=worker.c.n_finished + 1,
+        n_failures_in_row=0,
+        n_quarantines=0,
+        succeeded_at=bindparam("now", type_=worker.c.succeeded_at.type),
+    )
 )
 _N_RUNNING: Final = (
     select(func.count())
@@ -28,6 +33,8 @@ _N_RUNNING: Final = (
 )
 # `last_seen_at` is for people: writing it with every beat would double the writes of a beat.
 _SEEN_EVERY = timedelta(seconds=2)
+# How long a success tells that the work at hand can be done.
+_LATELY = timedelta(minutes=10)
 
 
 class WorkerRepository:
@@ -92,7 +99,7 @@ class WorkerRepository:
 
     def count_success(self, worker_id: int) -> None:
         """Note an accepted result."""
-        self._connection.execute(_SUCCESS, {"by_worker": worker_id})
+        self._connection.execute(_SUCCESS, {"by_worker": worker_id, "now": self._at})
 
     def n_running(self, worker_id: int) -> int:
         """Return how many trials the worker holds."""
@@ -112,9 +119,17 @@ class WorkerRepository:
         return is_first
 
     def others_succeed(self, worker_id: int) -> bool:
-        """Return whether another worker's last report was a success: then the trouble is this worker's own."""
+        """Return whether another worker succeeds at present: then the trouble is this worker's own.
+
+        Its last report was a success, of the last ten minutes and since this worker is here: what somebody could do
+        who left long ago, or the same machine's worker before it was started again, says nothing of today's work.
+        """
+        arrival = select(worker.c.registered_at).where(worker.c.id == worker_id).scalar_subquery()
         statement = select(worker.c.id).where(
-            worker.c.id != worker_id, worker.c.n_finished > 0, worker.c.n_failures_in_row == 0
+            worker.c.id != worker_id,
+            worker.c.n_failures_in_row == 0,
+            worker.c.succeeded_at >= self._at - _LATELY,
+            worker.c.succeeded_at >= arrival,
         )
         return self._connection.execute(statement.limit(1)).first() is not None
 

@@ -103,7 +103,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         (
             Edit(
                 _OUTCOMES,
-                "        wait_s = ctx.settings.reaper_s",
+                "        wait_s = _pause_s(ctx, lost)",
                 "        from hpsearch.service import creating\n\n"
                 "        done = _cancel(tx, study, trial, outcome)\n"
                 "        again = tx.trials.by_id(trial.id)\n"
@@ -111,7 +111,7 @@ BUGS: Final[tuple[Bug, ...]] = (
                 "        if done:\n"
                 "            creating.insert(tx, tx.studies.lock(study.id), [twin])\n"
                 "        return done\n"
-                "        wait_s = ctx.settings.reaper_s",
+                "        wait_s = _pause_s(ctx, lost)",
             ),
         ),
     ),
@@ -156,7 +156,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         (
             Edit(
                 _OUTCOMES,
-                '    if outcome.state == "FAILED" and outcome.cause in INFRASTRUCTURE:\n',
+                '    if meant == "FAILED" and outcome.cause in INFRASTRUCTURE:\n',
                 '    if outcome.cause in INFRASTRUCTURE | {"diverged"}:\n',
             ),
         ),

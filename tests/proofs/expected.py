@@ -24,6 +24,7 @@ class Worker:
     n_finished: int = 0
     n_quarantines: int = 0
     until: float = 0.0
+    succeeded: float | None = None
 
     def quarantine(self, now: float, seconds: float) -> None:
         self.until, self.n_quarantines, self.failures_in_row = now + seconds, self.n_quarantines + 1, 0
@@ -98,7 +99,7 @@ class Study:
 
     @property
     def gives_up(self) -> bool:
-        return self.ended or self.state == "STOPPING"
+        return self.ended or self.state == "STOPPING" or self.end_reason is not None
 
     @property
     def n_creatable(self) -> int:

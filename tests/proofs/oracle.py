@@ -61,6 +61,9 @@ class Oracle:
         if key in self.claims:
             current = {t.uid: a for t, a in self.claims[key] if (t.state, t.attempt) == ("RUNNING", a)}
             assert given == current, "the same claim again gives what is still its own"
+            for trial, _ in self.claims[key]:
+                if trial.uid in given:
+                    trial.lease_end = self.now + LEASE_S
             return
         may, must = self.claimable(worker)
         if worker.until > self.now:
@@ -132,6 +135,8 @@ class Oracle:
         value = None if entry.outcome is None else entry.outcome.value
         if value is not None and not 0 <= value <= 1:
             return "invalid"
+        if entry.outcome is not None and entry.outcome.state == "PRUNED":  # none of the studies has a pruner
+            return "invalid"
         for measurement in entry.measurements:
             stored = trial.epochs.get((entry.attempt, measurement.epoch))
             if measurement.epoch <= trial.last_epoch and stored != measurement.metrics:
@@ -171,6 +176,7 @@ class Oracle:
                 self._count_failure(worker)
             return
         worker.n_finished, worker.failures_in_row, worker.n_quarantines = worker.n_finished + 1, 0, 0
+        worker.succeeded = self.now
         if trial.state == "COMPLETE" and (study.best is None or (trial.value or 0.0) > study.best):
             study.best = trial.value
 
@@ -189,7 +195,12 @@ class Oracle:
 
     def _count_failure(self, worker: Worker) -> None:
         worker.failures_in_row += 1
-        others = any(w.n_finished and not w.failures_in_row for w in self.workers if w is not worker)
+        lately = self.now - 600.0
+        others = any(
+            w.succeeded is not None and w.succeeded >= lately and not w.failures_in_row
+            for w in self.workers
+            if w is not worker
+        )
         if worker.failures_in_row >= 5 and others:
             worker.quarantine(self.now, min(3600.0, 60.0 * 2**worker.n_quarantines))
 

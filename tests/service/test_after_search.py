@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hpsearch.service import results, studies
+from hpsearch.service import results, steering, studies
 from hpsearch.service.confirmation import mean_interval, rank_intervals
 from hpsearch.service.context import Context
+from hpsearch.service.filling import fill
+from hpsearch.wire.studies import ExtendRequest
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
 
 
@@ -34,6 +36,31 @@ def test_the_top_is_trained_again_and_ranked_by_its_mean(manual_context: Context
     assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "max_trials", 6)
     assert ended.best is not None
     assert ended.best.value == 0.8
+
+
+def test_an_extended_study_confirms_what_is_new_and_nothing_twice(manual_context: Context, worker: StubWorker) -> None:
+    plan = definition(confirm={"top_k": 2, "seeds": 2}, refit="off", budget={"max_trials": 3})
+    study = studies.create(manual_context, ADMIN, plan)
+    for trial, value in zip(worker.claim(3).trials, [0.6, 0.9, 0.7], strict=True):
+        worker.report(trial, complete(value))
+    first = worker.claim(9).trials
+    assert len(first) == 4
+    for trial in first:
+        worker.report(trial, complete(0.65))
+    assert studies.get(manual_context, study.study_id).state == "COMPLETED"
+    steering.extend(manual_context, study.study_id, ExtendRequest(max_trials=4))
+    with manual_context.store.read() as tx:
+        fill(manual_context, tx.studies.get(study.study_id).id)
+    (better,) = worker.claim(9).trials
+    worker.report(better, complete(0.95))
+    second = worker.claim(9).trials
+    assert [(trial.kind, trial.params) for trial in second] == [("confirmation", better.params)] * 2
+    for trial in second:
+        worker.report(trial, complete(0.93))
+    ended = studies.get(manual_context, study.study_id)
+    assert (ended.state, ended.n_trials) == ("COMPLETED", 4)
+    assert ended.best is not None
+    assert (ended.best.trial_id, ended.best.mean) == (better.trial_id, 0.93)
 
 
 def test_both_stages_can_be_off(manual_context: Context, worker: StubWorker) -> None:

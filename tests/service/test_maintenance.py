@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from hpsearch.clock import ManualClock
-from hpsearch.service import results, studies
+from hpsearch.service import maintenance, reaper, results, steering, studies
 from hpsearch.service.context import Context
 from hpsearch.service.maintenance import Maintenance
 from hpsearch.service.reaper import reap
@@ -57,3 +59,53 @@ def test_the_threads_fill_and_end_studies_by_themselves(context: Context) -> Non
         assert studies.get(context, timed.study_id).end_reason == "wall_time"
     finally:
         threads.stop()
+
+
+def test_very_many_open_studies_have_their_turn(
+    manual_context: Context, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Limits are looked at for some studies in a round, and for all of them in some rounds."""
+    monkeypatch.setattr(maintenance, "_WATCHED", 3)
+    timed = definition(budget={"max_trials": 4, "wall_time_s": 10.0})
+    ids = [studies.create(manual_context, ADMIN, timed).study_id for _ in range(7)]
+    threads = Maintenance(manual_context)
+    threads._watch_limits()
+    assert {studies.get(manual_context, one).state for one in ids} == {"RUNNING"}
+    manual_clock.advance(11)
+    for n_ended in (1, 4, 7):  # the second turn of the round before is what is left of it
+        threads._watch_limits()
+        assert sum(studies.get(manual_context, one).end_reason == "wall_time" for one in ids) >= n_ended
+    assert {studies.get(manual_context, one).state for one in ids} == {"COMPLETED"}
+
+
+def test_the_filler_looks_only_where_trials_may_be_wanted(manual_context: Context, worker: StubWorker) -> None:
+    full = studies.create(manual_context, ADMIN, definition(name="full")).study_id
+    plan = definition(name="more", parallelism=2)
+    paused, open_ = (studies.create(manual_context, ADMIN, plan).study_id for _ in range(2))
+    steering.pause(manual_context, paused)
+
+    def looked_at() -> set[str]:
+        with manual_context.store.read() as tx:
+            return {study.uid for study in tx.studies.by_ids(tx.studies.fillable_ids()).values()}
+
+    assert looked_at() == {open_}
+    steering.resume(manual_context, paused)
+    assert looked_at() == {paused, open_}
+    steering.stop_trial(manual_context, worker.one().trial_id)
+    assert looked_at() == {full, paused, open_}, "a trial that somebody stopped is replaced"
+
+
+def test_a_worker_that_held_thousands_lets_them_all_go_at_once(
+    manual_context: Context, worker: StubWorker, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "BATCH", 2)
+    monkeypatch.setattr(reaper, "BATCH", 2)
+    study_id = studies.create(manual_context, ADMIN, definition()).study_id
+    threads = Maintenance(manual_context)
+    threads._beat()
+    assert len(worker.claim(5).trials) == 5
+    for _ in range(8):  # alive meanwhile
+        manual_clock.advance(8)
+        threads._beat()
+    threads._reap()
+    assert studies.get(manual_context, study_id).counts["RUNNING"] == 0

@@ -68,3 +68,27 @@ def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
         {"HPSEARCH_DATA_DIR": "/elsewhere", "HPSEARCH_WORKERS": "3"}, data_dir=tmp_path, workers=None
     )
     assert (loaded.data_dir, loaded.workers) == (tmp_path, 3)
+
+
+def test_the_same_file_under_another_name_is_refused_too(tmp_path: Path) -> None:
+    """Locks follow links: two names of one file are one file."""
+    first = Context.open(Settings(data_dir=tmp_path / "data"))
+    (file,) = (tmp_path / "data").glob("*.sqlite3")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "linked.sqlite3"
+    link.symlink_to(file)
+    try:
+        with pytest.raises(ConflictError, match="already served by another process"):
+            Context.open(Settings(data_dir=tmp_path / "elsewhere", database_url=f"sqlite:///{link}"))
+    finally:
+        first.close()
+
+
+def test_a_folder_linked_to_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "share").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "share")
+    plain, mounts = Path.read_text, Path("/proc/self/mounts")
+    told = f"overlay / overlay rw 0 0\nserver:/share {tmp_path / 'share'} nfs4 rw 0 0\n"
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: told if path == mounts else plain(path, **how))
+    with pytest.raises(InvalidInputError, match="network file system"):
+        Context.open(Settings(data_dir=tmp_path / "data"))

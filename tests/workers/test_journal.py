@@ -88,6 +88,16 @@ def test_a_heartbeat_is_not_worth_a_line_and_without_a_path_nothing_is(tmp_path:
     assert len(_lines(path)) == 2
 
 
+def test_a_heartbeat_that_was_refused_is_noted(tmp_path: Path):
+    """A worker that was frozen between two epochs hears by a heartbeat that its trial has gone to another."""
+    path = tmp_path / "journal.jsonl"
+    stale = ReportResult(trial_id="t", status="stale_attempt", action="stop")
+    Journal(path).note("w", TrialReport(trial_id="t", attempt=1), stale)
+    assert [(line["status"], line["outcome"], line["measurements"]) for line in _lines(path)] == [
+        ("stale_attempt", None, [])
+    ]
+
+
 def test_a_path_that_can_not_be_written_is_one_sentence(tmp_path: Path):
     with pytest.raises(InvalidInputError, match=r"HPSEARCH_JOURNAL .* can not be written: is a directory"):
         Journal.of_environment({JOURNAL_VARIABLE: str(tmp_path)})
