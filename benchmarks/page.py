@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from api.web.pages.study_board import PAGE_ROWS
 from benchmarks.filling import make_history, new_study
 from benchmarks.http import STUDY, Tally, client, quantile
 from hpsearch.client import Client
@@ -90,7 +91,7 @@ def load(n_trials: int) -> None:
                     page.locator("[data-chart=history]").scroll_into_view_if_needed()
                     page.locator("[data-chart=history][data-drawn=yes]").wait_for()
                     rows = page.locator("#board tbody tr").count()
-                    assert rows == 50, rows
+                    assert rows == PAGE_ROWS, rows
                     if n_round == 0:
                         continue  # caches of the server were cold
                     for name, value in (
@@ -130,13 +131,13 @@ def board(n_trials: int) -> None:
         for _ in range(n_trials // 2000):
             query = f"{api}/leaderboard?limit=1000" + (f"&page_token={middle}" if middle else "")
             middle = json.loads(ask(query))["next_page_token"]
-        print(f"\nBoard of {n_trials:,} trials, 50 rows a page, {_REQUESTS} requests each")
+        print(f"\nBoard of {n_trials:,} trials, {PAGE_ROWS} rows a page, {_REQUESTS} requests each")
         print(f"  {'page':<44} {'p50 ms':>8} {'p99 ms':>8}")
         for name, path in (
             ("first, HTML", f"{page}/board"),
-            ("first, JSON", f"{api}/leaderboard?limit=50"),
+            ("first, JSON", f"{api}/leaderboard?limit={PAGE_ROWS}"),
             ("middle, HTML", f"{page}/board?page_token={middle}"),
-            ("middle, JSON", f"{api}/leaderboard?limit=50&page_token={middle}"),
+            ("middle, JSON", f"{api}/leaderboard?limit={PAGE_ROWS}&page_token={middle}"),
             ("sorted by learning_rate, HTML", f"{page}/board?sort=param.learning_rate&order=desc"),
             ("sorted by weights, HTML", f"{page}/board?sort=n_weights"),
             ("history in 4,000 points, JSON", f"{api}/history?max_points=4000"),

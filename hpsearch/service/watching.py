@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hpsearch.service.context import Context
+from hpsearch.service.definitions import definition_of
+from hpsearch.service.remaining import left_s
 from hpsearch.service.views import view
 from hpsearch.storage.charts import RunningRow
 from hpsearch.wire.pages import StudyView
@@ -22,12 +24,14 @@ class Glimpse:
         version: Changes with every result.
         running: Trials under way, the earliest first, at most as many as were asked for.
         open_counts: Waiting and running trials by (state, kind).
+        left_s: Seconds until the search probably ends; None when nothing can be said.
     """
 
     study: StudyView
     version: int
     running: tuple[RunningRow, ...]
     open_counts: Mapping[tuple[str, str], int]
+    left_s: float | None = None
 
 
 def glimpse(ctx: Context, study_id: str, *, max_running: int = 12) -> Glimpse:
@@ -43,6 +47,7 @@ def glimpse(ctx: Context, study_id: str, *, max_running: int = 12) -> Glimpse:
             version=study.version,
             running=tuple(tx.charts.running(study.id, limit=max_running)),
             open_counts=tx.trials.open_counts(study.id),
+            left_s=left_s(tx, study, definition_of(study)),
         )
 
 
