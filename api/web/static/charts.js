@@ -129,6 +129,9 @@ export const metricPair = (data, metric, bestEpoch) => {
   });
 };
 
+// A value that is none has no place on an axis and no colour.
+const ranked = (data) => data.rows.filter((row) => Number.isFinite(row.value));
+
 // Values as the scale of colours wants them: 0 the poorest shown, 1 the best; the worst tenth shares one colour.
 const goodness = (data) => {
   const sorted = data.rows.map((row) => row.value).filter(Number.isFinite).sort((a, b) => a - b);
@@ -161,7 +164,7 @@ export const parallel = (data) => {
   const colors = palette();
   const columns = [...data.columns, { name: data.metric, kind: "number", log: false }];
   const good = goodness(data);
-  const rows = [...data.rows].reverse();  // the best are drawn last, on top
+  const rows = ranked(data).reverse();  // the best are drawn last, on top
   return frame(colors, {
     parallel: { left: 46, right: 62, top: 44, bottom: 20, axisExpandable: false, parallelAxisDefault: { nameLocation: "end", nameGap: 16 } },
     parallelAxis: columns.map((column, dim) => ({
@@ -208,8 +211,8 @@ export const slice = (data, { x }) => {
   const colors = palette();
   const place = data.columns.findIndex((column) => column.name === x);
   const column = data.columns[place];
-  const shown = data.rows.filter((row) => row.values[place] !== null).reverse();  // the best is drawn last, on top
-  const most = Math.max(1, ...shown.map((row) => row.number));
+  const shown = ranked(data).filter((row) => row.values[place] !== null).reverse();  // the best is drawn last, on top
+  const most = shown.reduce((most, row) => Math.max(most, row.number), 1);
   return frame(colors, {
     grid: { left: 12, right: 18, top: 14, bottom: 26, containLabel: true },
     xAxis: space(colors, column, x),
@@ -237,7 +240,7 @@ export const contour = (data, { x, y }) => {
   const colors = palette();
   const [i, j] = [x, y].map((name) => data.columns.findIndex((column) => column.name === name));
   const both = [asChoice(data.columns[i]), asChoice(data.columns[j])];
-  const rows = data.rows.filter((row) => row.values[i] !== null && row.values[j] !== null);
+  const rows = ranked(data).filter((row) => row.values[i] !== null && row.values[j] !== null);
   const unit = (column, value) => {
     if (column.kind === "choice") return (column.choices.map(String).indexOf(String(value)) + 0.5) / column.choices.length;
     const scale = column.log ? Math.log : (v) => v;

@@ -21,8 +21,8 @@ _REQUIRE_VARIABLE = "HPSEARCH_TEST_REQUIRE_BROWSER"
 def browser() -> Iterator[Browser]:
     """Chromium, as the machine has it; one for each file.
 
-    Playwright keeps an event loop running in this thread until it is closed: were it to stay open for the session, tests of
-    other files in the same process could not run theirs.
+    Playwright keeps an event loop running in this thread until it is closed: were it to stay open for the session,
+    tests of other files in the same process could not run theirs.
     """
     with sync_playwright() as playwright:
         try:

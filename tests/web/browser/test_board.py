@@ -52,6 +52,26 @@ def test_it_is_sorted_by_any_column(visitor: Visitor, scene: Scene) -> None:
     expect(page.locator('th[data-column="param.learning_rate"]')).to_have_attribute("aria-sort", "descending")
 
 
+def test_ranks_only_rise_and_other_orders_hold_the_same_trials(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.hostile}")
+    ranked = _numbers(page)
+    heading = page.locator('th[data-column="rank"]')
+    page.get_by_role("button", name="Rank").click()
+    page.wait_for_timeout(500)
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert _numbers(page) == ranked
+    value = page.locator('th[data-column="value"]')
+    value.get_by_role("button").click()
+    expect(value).to_have_attribute("aria-sort", "descending")  # the best of what is maximised come first
+    assert sorted(_numbers(page)) == sorted(ranked), "what failed or still runs has no place among results"
+    page.select_option("#board-state", "ANY")
+    expect(page.locator(f"#row-{scene.failed_trial}")).to_be_visible()
+    page.get_by_role("button", name="Rank").click()
+    page.select_option("#board-state", "")
+    expect(page.locator("#board tbody tr")).to_have_count(len(ranked))
+    assert _numbers(page) == ranked
+
+
 def test_it_is_filtered(visitor: Visitor, scene: Scene) -> None:
     page = visitor.go(f"/ui/studies/{scene.hostile}")
     page.select_option("#board-state", "FAILED")
