@@ -96,11 +96,10 @@ def trials(
         NotFoundError: There is no such study.
         InvalidInputError: An argument is not one of those above.
     """
-    for name, value, known in (
-        ("state", state, list(TrialState)),
-        *(("kind", kind, list(TrialKind)) for kind in kinds),
-        ("order", order, ["asc", "desc"]),
-    ):
+    checked: list[tuple[str, str | None, Sequence[str]]] = [("state", state, list(TrialState))]
+    checked += [("kind", kind, list(TrialKind)) for kind in kinds]
+    checked += [("order", order, ["asc", "desc"])]
+    for name, value, known in checked:
         if value is not None and value not in known:
             msg = f"{name} must be one of {', '.join(known)}, received {value!r}"
             raise InvalidInputError(msg, code=f"{name}.invalid")
