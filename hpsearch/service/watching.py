@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hpsearch.domain.trial import Trial
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of
 from hpsearch.service.remaining import left_s
@@ -58,6 +59,12 @@ def curves(ctx: Context, trial_ids: Sequence[str]) -> Mapping[str, list[tuple[in
     """
     with ctx.store.read() as tx:
         return {uid: list(epochs) for uid, epochs in tx.charts.curves(trial_ids, max_epochs=_MAX_EPOCHS_SHOWN).items()}
+
+
+def repeats(ctx: Context, trial_id: str) -> tuple[Trial, ...]:
+    """Return the trials that repeat a trial: confirmations with other seeds, and the refit."""
+    with ctx.store.read() as tx:
+        return tuple(tx.trials.repeating(trial_id))
 
 
 def last_epoch(ctx: Context, trial_id: str) -> int:
