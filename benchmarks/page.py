@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from api.web.pages.study_board import PAGE_ROWS
 from benchmarks.filling import make_history, new_study
 from benchmarks.http import STUDY, Tally, client, quantile
 from hpsearch.client import Client
@@ -90,7 +91,7 @@ def load(n_trials: int) -> None:
                     page.locator("[data-chart=history]").scroll_into_view_if_needed()
                     page.locator("[data-chart=history][data-drawn=yes]").wait_for()
                     rows = page.locator("#board tbody tr").count()
-                    assert rows == 50, rows
+                    assert rows == PAGE_ROWS, rows
                     if n_round == 0:
                         continue  # caches of the server were cold
                     for name, value in (
@@ -130,13 +131,13 @@ def board(n_trials: int) -> None:
         for _ in range(n_trials // 2000):
             query = f"{api}/leaderboard?limit=1000" + (f"&page_token={middle}" if middle else "")
             middle = json.loads(ask(query))["next_page_token"]
-        print(f"\nBoard of {n_trials:,} trials, 50 rows a page, {_REQUESTS} requests each")
+        print(f"\nBoard of {n_trials:,} trials, {PAGE_ROWS} rows a page, {_REQUESTS} requests each")
         print(f"  {'page':<44} {'p50 ms':>8} {'p99 ms':>8}")
         for name, path in (
             ("first, HTML", f"{page}/board"),
-            ("first, JSON", f"{api}/leaderboard?limit=50"),
+            ("first, JSON", f"{api}/leaderboard?limit={PAGE_ROWS}"),
             ("middle, HTML", f"{page}/board?page_token={middle}"),
-            ("middle, JSON", f"{api}/leaderboard?limit=50&page_token={middle}"),
+            ("middle, JSON", f"{api}/leaderboard?limit={PAGE_ROWS}&page_token={middle}"),
             ("sorted by learning_rate, HTML", f"{page}/board?sort=param.learning_rate&order=desc"),
             ("sorted by weights, HTML", f"{page}/board?sort=n_weights"),
             ("history in 4,000 points, JSON", f"{api}/history?max_points=4000"),
@@ -155,7 +156,8 @@ def board(n_trials: int) -> None:
 async def _stream(host: str, port: int, token: str, path: str, seen: list[int]) -> None:
     """Read one stream until cancelled, counting its bytes."""
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    asked = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
+    writer.write(f"{asked}Cookie: hpsearch_session_{port}={token}\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     assert b" 200 " in head.split(b"\r\n")[0], head
     seen[0] += 1
@@ -193,14 +195,19 @@ def listen(
 
 
 def streams(n_streams: int, seconds: float) -> None:
-    """Print what claims and reports cost while so many event streams of the same study are open, and while none is."""
-    arms: dict[str, Tally] = {"without streams": Tally(), f"with {n_streams} streams": Tally()}
+    """Print what claims and reports cost while so many streams of the same study are open, and while none is.
+
+    The streams are either those of programs (events as they happen) or those of open pages (the head of the study's
+    page, drawn anew whenever something changed).
+    """
+    programs, pages = f"with {n_streams} streams", f"with {n_streams} open pages"
+    arms: dict[str, Tally] = {"without streams": Tally(), programs: Tally(), pages: Tally()}
     spent: dict[str, float] = dict.fromkeys(arms, 0.0)
-    heard = 0
+    heard = dict.fromkeys(arms, 0)
     with filled(0) as (url, token, _):
         with Client(url, token) as api:
             study = api.studies.create(StudyDefinition.model_validate(STUDY)).study_id
-        path = f"/v1/studies/{study}/events?after=latest"
+        paths = {programs: f"/v1/studies/{study}/events?after=latest", pages: f"/ui/studies/{study}/live"}
         work(url, token, 3.0)  # warm
         for _ in range(_PHASES):
             for name, total in arms.items():
@@ -209,7 +216,7 @@ def streams(n_streams: int, seconds: float) -> None:
                 listener = None
                 if name.startswith("with "):
                     listener = multiprocessing.Process(
-                        target=listen, args=(url, token, path, n_streams, opened, stop, counts)
+                        target=listen, args=(url, token, paths[name], n_streams, opened, stop, counts)
                     )
                     listener.start()
                     assert opened.wait(60), "the streams could not be opened"
@@ -219,7 +226,7 @@ def streams(n_streams: int, seconds: float) -> None:
                 spent[name] += elapsed
                 if listener is not None:
                     stop.set()
-                    heard += counts.get(timeout=60)
+                    heard[name] += counts.get(timeout=60)
                     listener.join()
     print(f"\nThe queue under load (2 workers without a pause), {_PHASES} turns of {seconds / _PHASES:.0f} s each")
     print(f"  {'':<22} {'request':<12} {'count':>7} {'p50 ms':>8} {'p99 ms':>8}")
@@ -228,7 +235,7 @@ def streams(n_streams: int, seconds: float) -> None:
             print(
                 f"  {name:<22} {kind:<12} {len(values):>7} {quantile(values, 0.5):8.1f} {quantile(values, 0.99):8.1f}"
             )
-    print(f"  the streams received {heard / 1e6:.1f} MB in all")
+    print("  received: " + ", ".join(f"{name} {n / 1e6:.1f} MB" for name, n in heard.items() if n))
 
 
 def work(url: str, token: str, seconds: float, n: int = 2) -> tuple[Tally, float]:

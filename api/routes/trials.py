@@ -47,7 +47,7 @@ def list_trials(
         limit=page.limit,
         page_token=page.page_token,
         state=state and state.value,
-        kind=kind and kind.value,
+        kinds=() if kind is None else (kind.value,),
         sort=sort,
         order=order,
     )

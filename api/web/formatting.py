@@ -107,6 +107,14 @@ def words(name: str | None) -> str:
     return "" if name is None else name.replace("_", " ")
 
 
+def coded(sentence: str) -> str:
+    """Return a sentence of ours as a page shows it: what stands between backticks is code; all of it is escaped."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:
+        return sentence
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": count,
     "figure": figure,
@@ -117,4 +125,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
     "time": time,
     "words": words,
+    "coded": coded,
 }

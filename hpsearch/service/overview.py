@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hpsearch.domain.lifecycle import StudyState, TrialState
-from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
-from hpsearch.service.progress import progress_of
 from hpsearch.service.recent import Recent
+from hpsearch.service.remaining import left_s
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
@@ -180,24 +179,9 @@ def _summary(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> Stu
         ),
         device_seconds=study.device_seconds,
         max_device_seconds=definition.budget.device_seconds,
-        left_s=_left_s(tx, study, definition),
+        left_s=left_s(tx, study, definition),
         labels=study.labels,
         created_at=study.created_at,
         ended_at=study.ended_at,
         advice=study.advice,
     )
-
-
-def _left_s(tx: Transaction, study: StudyRecord, definition: StudyDefinition) -> float | None:
-    """Return seconds until the first limit of the search is met if it goes on as until now."""
-    if study.state != StudyState.RUNNING or study.end_reason is not None:
-        return None
-    so_far, budget = progress_of(tx, study), definition.budget
-    ends: list[float] = []
-    if budget.wall_time_s is not None:
-        ends.append(budget.wall_time_s - so_far.wall_time_s)
-    if so_far.n_finished:
-        ends.append((so_far.n_wanted - so_far.n_finished) * so_far.wall_time_s / so_far.n_finished)
-    if budget.device_seconds is not None and so_far.device_seconds > 0:
-        ends.append((budget.device_seconds - so_far.device_seconds) * so_far.wall_time_s / so_far.device_seconds)
-    return max(0.0, min(ends)) if ends else None

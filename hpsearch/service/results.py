@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
@@ -75,7 +75,7 @@ def trials(
     limit: int,
     page_token: str | None = None,
     state: str | None = None,
-    kind: str | None = None,
+    kinds: Sequence[str] = (),
     sort: str = "number",
     order: str = "asc",
 ) -> Page[Trial]:
@@ -87,7 +87,7 @@ def trials(
         limit: Trials at most, 1 to 1,000.
         page_token: From the page before.
         state: Only trials in this state.
-        kind: Only trials of this kind.
+        kinds: Only trials of one of these kinds; empty for all.
         sort: number, value, epochs, device_seconds, duration_s, n_weights, created_at, or `param.` and the name of a
             parameter.
         order: asc or desc; trials without the value come last either way.
@@ -96,11 +96,10 @@ def trials(
         NotFoundError: There is no such study.
         InvalidInputError: An argument is not one of those above.
     """
-    for name, value, known in (
-        ("state", state, list(TrialState)),
-        ("kind", kind, list(TrialKind)),
-        ("order", order, ["asc", "desc"]),
-    ):
+    checked: list[tuple[str, str | None, Sequence[str]]] = [("state", state, list(TrialState))]
+    checked += [("kind", kind, list(TrialKind)) for kind in kinds]
+    checked += [("order", order, ["asc", "desc"])]
+    for name, value, known in checked:
         if value is not None and value not in known:
             msg = f"{name} must be one of {', '.join(known)}, received {value!r}"
             raise InvalidInputError(msg, code=f"{name}.invalid")
@@ -113,7 +112,7 @@ def trials(
             sort=sort,
             descending=order == "desc",
             states=() if state is None else (state,),
-            kinds=() if kind is None else (kind,),
+            kinds=kinds,
             parameter=parameter_of(study, sort),
         )
     return Page[Trial](items=tuple(found), next_page_token=token)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hpsearch.domain.trial import Trial
 from hpsearch.service.context import Context
+from hpsearch.service.definitions import definition_of
+from hpsearch.service.remaining import left_s
 from hpsearch.service.views import view
 from hpsearch.storage.charts import RunningRow
 from hpsearch.wire.pages import StudyView
@@ -22,12 +25,14 @@ class Glimpse:
         version: Changes with every result.
         running: Trials under way, the earliest first, at most as many as were asked for.
         open_counts: Waiting and running trials by (state, kind).
+        left_s: Seconds until the search probably ends; None when nothing can be said.
     """
 
     study: StudyView
     version: int
     running: tuple[RunningRow, ...]
     open_counts: Mapping[tuple[str, str], int]
+    left_s: float | None = None
 
 
 def glimpse(ctx: Context, study_id: str, *, max_running: int = 12) -> Glimpse:
@@ -43,6 +48,7 @@ def glimpse(ctx: Context, study_id: str, *, max_running: int = 12) -> Glimpse:
             version=study.version,
             running=tuple(tx.charts.running(study.id, limit=max_running)),
             open_counts=tx.trials.open_counts(study.id),
+            left_s=left_s(tx, study, definition_of(study)),
         )
 
 
@@ -53,6 +59,12 @@ def curves(ctx: Context, trial_ids: Sequence[str]) -> Mapping[str, list[tuple[in
     """
     with ctx.store.read() as tx:
         return {uid: list(epochs) for uid, epochs in tx.charts.curves(trial_ids, max_epochs=_MAX_EPOCHS_SHOWN).items()}
+
+
+def repeats(ctx: Context, trial_id: str) -> tuple[Trial, ...]:
+    """Return the trials that repeat a trial: confirmations with other seeds, and the refit."""
+    with ctx.store.read() as tx:
+        return tuple(tx.trials.repeating(trial_id))
 
 
 def last_epoch(ctx: Context, trial_id: str) -> int:

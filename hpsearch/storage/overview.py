@@ -18,6 +18,8 @@ _OPEN: Final[ColumnElement[bool]] = literal_column("trial.state IN ('WAITING', '
 _BOARD: Final[ColumnElement[bool]] = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
 _RUNNING: Final[ColumnElement[bool]] = literal_column("trial.state = 'RUNNING'")
 
+_FINISHED: Final = ("COMPLETE", "PRUNED", "INFEASIBLE")
+
 
 class HeldRow(NamedTuple):
     """A trial that a worker holds."""
@@ -30,6 +32,14 @@ class HeldRow(NamedTuple):
     started_at: datetime | None
     study_id: str
     study_name: str
+
+
+class RecentRow(NamedTuple):
+    """The newest finished search trials of a study together; no instant without any."""
+
+    n: int
+    first_started_at: datetime | None
+    device_seconds: float
 
 
 class OverviewRepository:
@@ -111,6 +121,19 @@ class OverviewRepository:
         statement = select(results.c.n_results, results.c.value).where(or_(results.c.before.is_(None), beats))
         rows = self._connection.execute(statement.order_by(results.c.n_results))
         return [(row.n_results, row.value) for row in rows]
+
+    def recent(self, study_id: int, *, limit: int) -> RecentRow:
+        """Return what a study's newest finished search trials took; found from the end, however many there are."""
+        newest = (
+            select(trial.c.started_at, trial.c.device_seconds)
+            .where(trial.c.study_id == study_id, trial.c.kind == "search", trial.c.state.in_(_FINISHED))
+            .order_by(trial.c.number.desc())
+            .limit(limit)
+            .subquery()
+        )
+        statement = select(func.count(), func.min(newest.c.started_at), func.sum(newest.c.device_seconds))
+        n, first, device_seconds = self._connection.execute(statement.select_from(newest)).one()
+        return RecentRow(n, first, device_seconds or 0.0)
 
     def held(self, worker_uids: Sequence[str]) -> list[HeldRow]:
         """Return the trials that some workers hold, in the order of their claims."""

@@ -273,6 +273,11 @@ class TrialRepository:
             repeats.setdefault(row.parent_id, []).append(row.value)
         return repeats
 
+    def repeating(self, uid: str) -> list[Trial]:
+        """Return the trials that repeat one with other seeds or rows, in order of creation."""
+        statement = _select_trials().where(_parent.c.uid == uid).order_by(trial.c.id)
+        return [to_trial(row) for row in self._connection.execute(statement)]
+
     def of_kind(self, study_id: int, kind: str) -> list[Trial]:
         """Return a study's trials of one kind, in order of creation."""
         statement = _select_trials().where(trial.c.study_id == study_id, trial.c.kind == kind).order_by(trial.c.id)

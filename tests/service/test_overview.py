@@ -77,11 +77,27 @@ def test_how_long_it_will_last(
     made = studies.create(manual_context, ADMIN, definition(budget=budget))
     clock = manual_context.clock
     assert isinstance(clock, ManualClock)
-    clock.advance(20.0)
-    _work(worker, 0.5, 0.6)
-    assert _only(manual_context).left_s == pytest.approx(left_s)
+    clock.advance(0.5)  # until a worker comes
+    for value in (0.5, 0.6):
+        trial = worker.one()
+        clock.advance(9.75)
+        assert worker.report(trial, complete(value, device_seconds=2.0)).status == "accepted"
+    assert _only(manual_context).left_s == pytest.approx(left_s, rel=0.03)
     steering.pause(manual_context, made.study_id)
     assert _only(manual_context).left_s is None
+
+
+def test_a_pause_is_no_part_of_the_pace(manual_context: Context, worker: StubWorker) -> None:
+    study_id = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 6})).study_id
+    clock = manual_context.clock
+    assert isinstance(clock, ManualClock)
+    steering.pause(manual_context, study_id)
+    clock.advance(86_400.0)
+    steering.resume(manual_context, study_id)
+    trial = worker.one()
+    clock.advance(10.0)
+    assert worker.report(trial, complete(0.5)).status == "accepted"
+    assert _only(manual_context).left_s == pytest.approx(50.0)
 
 
 @contextmanager
@@ -113,8 +129,10 @@ def test_a_page_costs_the_same_however_much_happened(
     with _counted() as later:
         overview(manual_context, limit=10)
     ours = [[one for one in statements if "study" in one or "worker" in one] for statements in (cold, warm, later)]
-    assert len(ours[0]) == 3 + 3  # studies, open trials, workers; and the improvements of each
-    assert len(ours[1]) == len(ours[2]) == 3  # nothing better came
+    paces = [[one for one in statements if "number DESC" in one] for statements in ours]
+    assert [len(one) for one in paces] == [1, 1, 1]  # of the study under way that has results
+    assert len(ours[0]) == 1 + 3 + 3  # studies, open trials, workers; and the improvements of each
+    assert len(ours[1]) == len(ours[2]) == 1 + 3  # nothing better came
 
 
 def test_a_worker_of_long_ago_does_not_count(manual_context: Context, worker: StubWorker) -> None:

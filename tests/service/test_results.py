@@ -58,7 +58,7 @@ def test_pages_of_trials_join_in_every_order(manual_context: Context, study_id: 
 def test_trials_are_filtered(manual_context: Context, study_id: str) -> None:
     waiting = results.trials(manual_context, study_id, limit=100, state="WAITING").items
     assert len(waiting) == 5
-    assert results.trials(manual_context, study_id, limit=100, kind="baseline").items == ()
+    assert results.trials(manual_context, study_id, limit=100, kinds=("baseline",)).items == ()
 
 
 @pytest.mark.parametrize(

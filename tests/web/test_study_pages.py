@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from markupsafe import Markup
 
+from api.web.formatting import coded
 from tests.api.conftest import Worker, create_study, ending
 from tests.web.conftest import Site
 
@@ -187,3 +189,58 @@ def test_what_a_study_does_is_said(either: Site) -> None:
     worker.finish(3)
     assert "Finished: all its trials are done." in said()
     assert "No search trial beats the baseline" in either.reader.get(f"/ui/studies/{study_id}").text
+
+
+def test_a_confirmed_study_shows_intervals_ties_and_repeats(either: Site) -> None:
+    confirm = {"top_k": 2, "seeds": 3}
+    study_id = create_study(either.client, either.headers, budget={"max_trials": 3}, confirm=confirm)
+    worker = Worker.register(either.client, either.headers)
+    for value in (0.9, 0.8, 0.5):
+        (trial,) = worker.claim(1, wait_s=5.0)
+        worker.report(ending(trial, value=value))
+    assert "One seed" not in either.reader.part(f"/ui/studies/{study_id}/board").text
+    # Both do equally well with other seeds: which of them is the best, nobody can tell.
+    values = {}
+    for _ in range(6):
+        (trial,) = worker.claim(1, wait_s=5.0)
+        n = values.setdefault(str(trial["params"]), 0)
+        values[str(trial["params"])] += 1
+        worker.report(ending(trial, value=(0.6, 0.7, 0.8)[n]))
+    board = either.reader.part(f"/ui/studies/{study_id}/board").text
+    assert board.count(">tie<") == 2
+    assert board.count("1 to 2</td>") == 2
+    assert len(re.findall(r'title="Of the mean over 3 seeds">0\.\d+ to 0\.\d+<', board)) == 2
+    assert re.search(r'data-column="seen">0\.9000<', board)
+    best = re.findall(r'id="row-([^"]+)"', board)[0]
+    page = either.reader.get(f"/ui/trials/{best}").text
+    assert "Trained again" in page
+    assert page.count("with another seed") == 3
+    (repeat, *_) = _kind(either, study_id, "confirmation")
+    assert "the trial it confirms" in either.reader.get(f"/ui/trials/{repeat}").text
+
+
+def _kind(site: Site, study_id: str, kind: str) -> list[str]:
+    answer = site.client.get(f"/v1/studies/{study_id}/trials?kind={kind}&limit=100", headers=site.headers)
+    return [item["trial_id"] for item in answer.json()["items"]]
+
+
+def test_orders_hold_what_can_be_ranked(either: Site, study_id: str) -> None:
+    path = f"/ui/studies/{study_id}/board"
+    for query, n_rows in (
+        ("?sort=param.units", 3), ("?sort=rank&order=desc", 3), ("?sort=number&state=ANY", 5), ("?state=ANY", 5),
+        ("?state=ANY&kind=ANY", 5), ("?kind=confirmation&state=ANY", 0),
+    ):  # fmt: skip
+        text = either.reader.part(path + query).text
+        found = len(re.findall(r'<tr id="row-', text))
+        waiting = text.count('class="state WAITING"')
+        assert found - waiting == n_rows, query
+    ranked = re.findall(r'id="row-([^"]+)"', either.reader.part(path).text)
+    turned = either.reader.part(path + "?sort=rank&order=desc").text
+    assert re.findall(r'id="row-([^"]+)"', turned) == ranked
+    assert 'aria-sort="ascending"' in turned
+
+
+def test_commands_in_sentences_are_code() -> None:
+    assert coded("start `a <b>` or <c>") == "start <code>a &lt;b&gt;</code> or &lt;c&gt;"
+    assert coded("a `stray <one>") == "a `stray <one>"
+    assert not isinstance(coded("a `stray <one>"), Markup)

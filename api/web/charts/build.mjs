@@ -2,6 +2,7 @@
 //
 //   node build.mjs            into the checkout
 //   node build.mjs --into DIR somewhere else, for comparing
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +18,10 @@ const facts = LIBRARIES.map((name) => ({
   folder: join(here, "node_modules", name),
   about: JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"), "utf8")),
 }));
-const banner = `/*! ${facts.map(({ name, about }) => `${name} ${about.version} (${about.license})`).join(", ")}; see echarts.LICENSE.txt */`;
+// Tells a bundle that was not built from these sources, also where it can not be built again.
+const SOURCES = ["echarts.mjs", "build.mjs", "package-lock.json"];
+const mark = SOURCES.reduce((hash, name) => hash.update(readFileSync(join(here, name))), createHash("sha256")).digest("hex").slice(0, 16);
+const banner = `/*! ${facts.map(({ name, about }) => `${name} ${about.version} (${about.license})`).join(", ")}; see echarts.LICENSE.txt; built from ${mark} */`;
 
 await build({
   entryPoints: [join(here, "echarts.mjs")],

@@ -18,10 +18,11 @@ from api.web.data import data_reply
 from api.web.live import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words
-from api.web.pages.study_board import KINDS, STATES, Choice, Chosen, board
+from api.web.pages.study_board import KINDS, PAGE_ROWS, STATES, Choice, Chosen, board
 from api.web.pages.study_curves import Curves, curves_of
 from api.web.pages.study_points import fields_of
 from api.web.rendering import Rights, page, rendered, text_of
+from api.web.study_yaml import as_yaml, shortest
 from hpsearch.service import charts, models, results, studies, watching
 from hpsearch.service.context import Context
 from hpsearch.service.recent import Recent
@@ -51,8 +52,10 @@ def study_page(study_id: StudyId, request: Request, ctx: Service, choice: Chosen
         parameters=_parameters(seen.study),
         board=board(ctx, seen.study, choice),
         choice=choice,
+        page_rows=PAGE_ROWS,
         states=STATES,
         kinds=KINDS,
+        definition=as_yaml(shortest(seen.study.definition)),
         fields=fields_of(seen.study),
     )
 
@@ -96,6 +99,7 @@ def _board(ctx: Context, study_id: str, choice: Choice) -> dict[str, Any]:
         "parameters": _parameters(study),
         "board": board(ctx, study, choice),
         "choice": choice,
+        "page_rows": PAGE_ROWS,
     }
 
 

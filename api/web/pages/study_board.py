@@ -15,7 +15,12 @@ from hpsearch.service.context import Context
 from hpsearch.wire.pages import LeaderboardRow, StudyView
 
 RANK: Final = "rank"
-PAGE_ROWS: Final = 50
+ANY: Final = "ANY"
+# What the board shows as long as nobody chose anything else: what can have a rank.
+RANKED_STATE: Final = TrialState.COMPLETE.value
+RANKED_KINDS: Final = (TrialKind.SEARCH.value, TrialKind.BASELINE.value)
+# As many as leave the charts below within reach.
+PAGE_ROWS: Final = 25
 _SORTS: Final = "rank|number|value|epochs|device_seconds|duration_s|n_weights|created_at"
 
 
@@ -32,7 +37,17 @@ class Choice:
     @property
     def is_ranking(self) -> bool:
         """Whether it is the ranking as it stands, without a filter."""
-        return self.sort == RANK and not self.state and not self.kind
+        return self.sort == RANK and not self.is_filtered
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it shows something else than the trials that are ranked."""
+        return bool(self.state or self.kind)
+
+    @property
+    def turn(self) -> str:
+        """Which way the rows go: ranks always rise, the best comes first."""
+        return "asc" if self.sort == RANK else self.order
 
 
 Chosen = Annotated[Choice, Depends()]
@@ -87,18 +102,17 @@ def board(ctx: Context, study: StudyView, choice: Choice) -> Board:
         tied = _tied(page.items)
         rows = tuple(_ranked(one, is_tied=one.trial_id in tied) for one in page.items)
         return Board(rows, page.next_page_token, any(row.n_seeds for row in rows))
-    descending = choice.order == "desc"
-    sort = choice.sort
+    descending, sort = choice.turn == "desc", choice.sort
     if sort == RANK:
         # Within a filter, the order of ranks is the order of values.
-        sort, descending = "value", (study.resolved.direction == "maximize") != descending
+        sort, descending = "value", study.resolved.direction == "maximize"
     found = results.trials(
         ctx,
         study.study_id,
         limit=PAGE_ROWS,
         page_token=token,
-        state=choice.state or None,
-        kind=choice.kind or None,
+        state=None if choice.state == ANY else choice.state or RANKED_STATE,
+        kinds=() if choice.kind == ANY else (choice.kind,) if choice.kind else RANKED_KINDS,
         sort=sort,
         order="desc" if descending else "asc",
     )
@@ -155,5 +169,5 @@ def _plain(trial: Trial) -> Row:
     )
 
 
-STATES: Final = tuple(state.value for state in TrialState)
+STATES: Final = tuple(state.value for state in TrialState if state is not TrialState.COMPLETE)
 KINDS: Final = tuple(kind.value for kind in TrialKind)

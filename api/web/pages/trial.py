@@ -61,6 +61,7 @@ def _values(ctx: Context, trial_id: str) -> dict[str, Any]:
         "study": study,
         "kind": kind_of(trial.kind.value, trial.params),
         "last_epoch": watching.last_epoch(ctx, trial_id),
+        "repeats": watching.repeats(ctx, trial_id),
         "why": _why(trial),
         "causes": _CAUSES,
         "can_retry": trial.state is TrialState.FAILED and study.state not in ("CANCELLED", "STOPPING"),

@@ -68,7 +68,7 @@ export const history = (page, { metric, x }) => {
     grid: { left: 12, right: 18, top: 34, bottom: 26, containLabel: true },
     legend: { top: 0, left: 0, textStyle: { color: colors.text }, data: ["best so far", "each result"], itemWidth: 18, itemHeight: 9 },
     dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }],
-    xAxis: axis(colors, { type: x === "time" ? "time" : "value", name: names[x], min: x === "n" ? 1 : undefined, minInterval: x === "n" ? 1 : undefined, splitLine: { show: false } }),
+    xAxis: axis(colors, { type: x === "time" ? "time" : "value", name: names[x], min: x === "n" ? 1 : undefined, max: x === "time" ? undefined : "dataMax", minInterval: x === "n" ? 1 : undefined, splitLine: { show: false } }),
     yAxis: axis(colors, { type: "value", scale: true, name: undefined }),
     series: [
       { name: "each result", type: "scatter", data: results, large: results.length > 3000, itemStyle: { color: colors.series[6], opacity: 0.55 }, tooltip: { formatter: (one) => one.data.text ?? "" } },
@@ -86,7 +86,7 @@ export const curves = (data, { metric, names }) => {
   return frame(colors, {
     grid: { left: 12, right: 18, top: wanted.length > 6 ? 58 : 34, bottom: 26, containLabel: true },
     legend: { type: "plain", top: 0, left: 0, textStyle: { color: colors.text }, itemWidth: 22, itemHeight: 9 },
-    xAxis: axis(colors, { type: "value", name: "epoch", min: 1, minInterval: 1, splitLine: { show: false } }),
+    xAxis: axis(colors, { type: "value", name: "epoch", min: 1, max: "dataMax", minInterval: 1, splitLine: { show: false } }),
     yAxis: axis(colors, { type: "value", scale: true }),
     series: wanted.map((curve) => {
       const place = Math.max(0, ids.indexOf(curve.trial_id));
@@ -102,24 +102,35 @@ export const curves = (data, { metric, names }) => {
   });
 };
 
-// Metrics of one trial: the training split dashed beside the validation split.
-export const metricPair = (data, metric) => {
+// Metrics of one trial: the training split dashed beside the validation split, a diamond where the kept weights are from.
+export const metricPair = (data, metric, bestEpoch) => {
   const colors = palette();
-  const lines = [[metric, "validation", colors.series[0], "solid"], [`train_${metric}`, "training", colors.series[1], "dashed"]];
+  const lines = [[metric, metric === "learning_rate" ? "learning rate" : "validation", colors.series[0], "solid"], [`train_${metric}`, "training", colors.series[1], "dashed"]];
   const series = lines.flatMap(([name, label, color, type]) =>
     data.items.filter((curve) => curve.metric === name).map((curve) => ({
       name: label, type: "line", data: curve.epochs.map((epoch, i) => [epoch, curve.values[i]]),
       showSymbol: curve.epochs.length < 3, symbolSize: 6, lineStyle: { width: 2, color, type }, itemStyle: { color },
       tooltip: { formatter: (one) => `${label}\nepoch ${one.value[0]}: ${number(one.value[1])}` }, triggerLineEvent: true,
     })));
+  const best = data.items.find((curve) => curve.metric === metric);
+  const value = best?.values[best.epochs.indexOf(bestEpoch)];
+  if (Number.isFinite(value)) {
+    series.push({
+      name: "best epoch", type: "scatter", symbol: "diamond", symbolSize: 12, z: 5, data: [[bestEpoch, value]], itemStyle: { color: colors.series[2], borderColor: colors.surface, borderWidth: 1 },
+      tooltip: { formatter: () => `best epoch ${bestEpoch}: ${number(value)}` },
+    });
+  }
   return frame(colors, {
-    grid: { left: 12, right: 18, top: 34, bottom: 26, containLabel: true },
+    grid: { left: 12, right: 18, top: series.length > 1 ? 34 : 14, bottom: 26, containLabel: true },
     legend: { top: 0, left: 0, textStyle: { color: colors.text }, itemWidth: 22, itemHeight: 9, show: series.length > 1 },
-    xAxis: axis(colors, { type: "value", name: "epoch", min: 1, minInterval: 1, splitLine: { show: false } }),
+    xAxis: axis(colors, { type: "value", name: "epoch", min: 1, max: "dataMax", minInterval: 1, splitLine: { show: false } }),
     yAxis: axis(colors, { type: "value", scale: true }),
     series,
   });
 };
+
+// A value that is none has no place on an axis and no colour.
+const ranked = (data) => data.rows.filter((row) => Number.isFinite(row.value));
 
 // Values as the scale of colours wants them: 0 the poorest shown, 1 the best; the worst tenth shares one colour.
 const goodness = (data) => {
@@ -153,7 +164,7 @@ export const parallel = (data) => {
   const colors = palette();
   const columns = [...data.columns, { name: data.metric, kind: "number", log: false }];
   const good = goodness(data);
-  const rows = [...data.rows].reverse();  // the best are drawn last, on top
+  const rows = ranked(data).reverse();  // the best are drawn last, on top
   return frame(colors, {
     parallel: { left: 46, right: 62, top: 44, bottom: 20, axisExpandable: false, parallelAxisDefault: { nameLocation: "end", nameGap: 16 } },
     parallelAxis: columns.map((column, dim) => ({
@@ -200,8 +211,8 @@ export const slice = (data, { x }) => {
   const colors = palette();
   const place = data.columns.findIndex((column) => column.name === x);
   const column = data.columns[place];
-  const shown = data.rows.filter((row) => row.values[place] !== null).reverse();  // the best is drawn last, on top
-  const most = Math.max(1, ...shown.map((row) => row.number));
+  const shown = ranked(data).filter((row) => row.values[place] !== null).reverse();  // the best is drawn last, on top
+  const most = shown.reduce((most, row) => Math.max(most, row.number), 1);
   return frame(colors, {
     grid: { left: 12, right: 18, top: 14, bottom: 26, containLabel: true },
     xAxis: space(colors, column, x),
@@ -229,7 +240,7 @@ export const contour = (data, { x, y }) => {
   const colors = palette();
   const [i, j] = [x, y].map((name) => data.columns.findIndex((column) => column.name === name));
   const both = [asChoice(data.columns[i]), asChoice(data.columns[j])];
-  const rows = data.rows.filter((row) => row.values[i] !== null && row.values[j] !== null);
+  const rows = ranked(data).filter((row) => row.values[i] !== null && row.values[j] !== null);
   const unit = (column, value) => {
     if (column.kind === "choice") return (column.choices.map(String).indexOf(String(value)) + 0.5) / column.choices.length;
     const scale = column.log ? Math.log : (v) => v;

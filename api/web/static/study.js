@@ -41,29 +41,32 @@ const loadBoard = async () => {
   }
 };
 
+const toTop = () => { if (query(".board").getBoundingClientRect().top < 0) query(".board").scrollIntoView(); };
 const choose = (changes) => {
   Object.assign(choice, changes);
   trail = [""];
   history.replaceState(null, "", location.pathname + address());
-  loadBoard();
+  loadBoard().then(toTop);
 };
 
 root.addEventListener("click", (event) => {
   const { target } = event;
   const sort = target.closest?.("button.sort");
   if (sort) {
-    const turned = choice.sort === sort.dataset.sort && choice.order === "asc" ? "desc" : "asc";
+    // Ranks always rise: the best comes first.
+    const isSame = choice.sort === sort.dataset.sort && choice.sort !== "rank";
+    const turned = !isSame ? sort.dataset.first : choice.order === "asc" ? "desc" : "asc";
     choose({ sort: sort.dataset.sort, order: turned });
   } else if (target.id === "board-next") {
     trail.push(query("#board-page").dataset.next);
-    loadBoard();
+    loadBoard().then(toTop);
   } else if (target.id === "board-back") {
     if (trail.length > 1) trail.pop();
     else trail = [""];
-    loadBoard();
+    loadBoard().then(toTop);
   } else if (target.id === "board-first") {
     trail = [""];
-    loadBoard();
+    loadBoard().then(toTop);
   }
 });
 query("#board-state").addEventListener("change", (event) => choose({ state: event.target.value }));
@@ -153,7 +156,7 @@ const makers = {
   },
   async curves(card) {
     const ids = selected().slice(0, MOST);
-    if (!ids.length) return { note: "Tick trials on the board to compare how they learned." };
+    if (!ids.length) return { note: rows().length ? "Tick trials on the board to compare how they learned." : "No epoch has been reported yet." };
     const found = await data(`${base}/data/curves?trials=${ids.join(",")}`);
     if (!found.items.length) return { note: "No epoch has been reported yet." };
     const select = card.element.querySelector("select");

@@ -7,11 +7,12 @@ const [{ Card, data, onColours, paced }, charts] = await Promise.all([import(add
 const place = document.getElementById("curves");
 const cards = new Map();
 let found = { metrics: [], items: [] };
+const now = () => document.getElementById("now").dataset;
 
 const made = (metric) => {
   const curve = found.items.find((one) => one.metric === metric) ?? found.items.find((one) => one.metric === `train_${metric}`);
   const last = curve.values.at(-1);
-  return { option: charts.metricPair(found, metric), label: `${metric.replaceAll("_", " ")} by epoch, ${curve.epochs.length} epochs, ${charts.number(last)} at the last` };
+  return { option: charts.metricPair(found, metric, Number(now().best)), label: `${metric.replaceAll("_", " ")} by epoch, ${curve.epochs.length} epochs, ${charts.number(last)} at the last` };
 };
 
 const addCard = (metric) => {
@@ -30,7 +31,8 @@ const addCard = (metric) => {
 
 const load = async () => {
   found = await data(`${base}/data/curves`);
-  const metrics = [...new Set(found.metrics.map((name) => name.replace(/^train_/, "")))];
+  // The objective comes first.
+  const metrics = [...new Set([root.dataset.metric, ...found.metrics.map((name) => name.replace(/^train_/, ""))])].filter((name) => found.metrics.some((one) => one === name || one === `train_${name}`));
   if (metrics.length && !cards.size) place.replaceChildren();
   for (const metric of metrics) {
     if (cards.has(metric)) cards.get(metric).changed();
@@ -39,7 +41,6 @@ const load = async () => {
   root.dataset.ready = "yes";
 };
 
-const now = () => document.getElementById("now").dataset;
 let { state } = now();
 const again = paced(() => { if (!document.hidden) load(); }, 700);
 document.getElementById("live").addEventListener("htmx:sse:after:message", () => {

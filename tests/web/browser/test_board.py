@@ -24,14 +24,14 @@ def test_all_pages_are_reached_and_left(visitor: Visitor, scene: Scene) -> None:
     first = _numbers(page)
     seen = list(first)
     expect(page.locator("#board-back")).to_be_disabled()
-    for rank in (51, 101):
+    for rank in (26, 51, 76, 101, 126):
         page.click("#board-next")
         expect(page.locator("#board td[data-column=rank]").first).to_have_text(str(rank))
         seen += _numbers(page)
     assert len(seen) == len(set(seen)) == N_TRIALS
     expect(page.locator("#board-next")).to_be_disabled()
     page.click("#board-back")
-    expect(page.locator("#board td[data-column=rank]").first).to_have_text("51")
+    expect(page.locator("#board td[data-column=rank]").first).to_have_text("101")
     page.click("#board-first")
     expect(page.locator("#board td[data-column=rank]").first).to_have_text("1")
     assert _numbers(page) == first
@@ -50,6 +50,26 @@ def test_it_is_sorted_by_any_column(visitor: Visitor, scene: Scene) -> None:
     assert top[0] >= rates[-1]
     page.reload()
     expect(page.locator('th[data-column="param.learning_rate"]')).to_have_attribute("aria-sort", "descending")
+
+
+def test_ranks_only_rise_and_other_orders_hold_the_same_trials(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.hostile}")
+    ranked = _numbers(page)
+    heading = page.locator('th[data-column="rank"]')
+    page.get_by_role("button", name="Rank").click()
+    page.wait_for_timeout(500)
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert _numbers(page) == ranked
+    value = page.locator('th[data-column="value"]')
+    value.get_by_role("button").click()
+    expect(value).to_have_attribute("aria-sort", "descending")  # the best of what is maximised come first
+    assert sorted(_numbers(page)) == sorted(ranked), "what failed or still runs has no place among results"
+    page.select_option("#board-state", "ANY")
+    expect(page.locator(f"#row-{scene.failed_trial}")).to_be_visible()
+    page.get_by_role("button", name="Rank").click()
+    page.select_option("#board-state", "")
+    expect(page.locator("#board tbody tr")).to_have_count(len(ranked))
+    assert _numbers(page) == ranked
 
 
 def test_it_is_filtered(visitor: Visitor, scene: Scene) -> None:

@@ -23,7 +23,9 @@ def test_reports_are_seen_within_a_second(visitor: Visitor, scene: Scene) -> Non
         waits.append(visitor.wait_s(f"#running-{trial['trial_id']}", f"epoch {epoch}"))
     scene.complete(trial, value=0.875)
     waits.append(visitor.wait_s(f"#row-{trial['trial_id']}", "0.8750"))
+    # A third of a second on a quiet machine; the single worst one may meet a neighbour's test.
     assert median(waits) < 1, waits
+    assert sorted(waits)[-2] < 1, waits
     expect(page.locator(".tile-value").first).to_have_text("0.8750")
 
 

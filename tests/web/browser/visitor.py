@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 _AXE: Final = Path(__file__).parent / "vendor" / "axe.js"
-_GRAVE: Final = {"serious", "critical"}
+# WCAG 2.2, levels A and AA.
+_RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Visitor:
     url: str
     complaints: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
 
     @classmethod
@@ -38,10 +40,11 @@ class Visitor:
         width: int = 1280,
         height: int = 900,
         theme: str = "light",
+        zone: str = "UTC",
     ) -> Iterator[Self]:
         """Give somebody who has signed in, or stands before the door without a token."""
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=theme, locale="en-GB", timezone_id="UTC"
+            viewport={"width": width, "height": height}, color_scheme=theme, locale="en-GB", timezone_id=zone
         )
         context.add_init_script(path=_AXE)
         page = context.new_page()
@@ -69,6 +72,7 @@ class Visitor:
 
     def _follow(self, request: Request) -> None:
         target = urlsplit(request.url)
+        self.addresses.append(request.url)
         if target.scheme not in ("data", "blob") and target.netloc != urlsplit(self.url).netloc:
             self.strangers.append(request.url)
 
@@ -105,12 +109,12 @@ class Visitor:
 
     def scroll_through(self) -> None:
         """Bring everything into sight once, so that all charts are drawn."""
-        for _ in range(30):
-            before = self.page.evaluate("scrollY")
-            self.page.mouse.wheel(0, 700)
+        beyond = "scrollBy(0, 500), document.documentElement.scrollHeight - innerHeight - scrollY"
+        for _ in range(60):
             self.page.wait_for_timeout(60)
-            if self.page.evaluate("scrollY") == before:
+            if self.page.evaluate(beyond) < 2:
                 break
+        self.page.wait_for_timeout(60)
         self.page.evaluate("scrollTo(0, 0)")
 
     def width_beyond(self) -> int:
@@ -119,12 +123,12 @@ class Visitor:
         return beyond
 
     def barriers(self) -> list[str]:
-        """Return what keeps people out, as axe finds it: the grave findings, with the elements at fault."""
-        found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        """Return what keeps people out, as axe finds it by WCAG 2.2 AA, with the elements at fault."""
+        options = {"resultTypes": ["violations"], "runOnly": _RULES}
+        found: dict[str, Any] = self.page.evaluate("(options) => axe.run(document, options)", options)
         return [
             f"{finding['id']} ({finding['impact']}): {node['target']} {node.get('failureSummary', '')[:300]}"
             for finding in found["violations"]
-            if finding["impact"] in _GRAVE
             for node in finding["nodes"]
         ]
 
