@@ -118,8 +118,20 @@ def test_the_mode_is_measured_when_an_epoch_is_suspiciously_slow(machine: Any) -
     planner.check_mode(pack, shape, 1_000.0)
     assert len(said) == 1
     assert "xla" in said[0]
-    assert planner.mode in ("xla", "graph")
     after = pack.tensors()
     assert all((one == other).all() for one, other in zip(before["weights"], after["weights"], strict=True))
     planner.check_mode(pack, shape, 1_000.0)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("seconds", "mode"), [((3.0, 0.5), "graph"), ((3.0, 1.0), "xla"), ((0.5, 3.0), "xla")])
+def test_only_a_much_faster_mode_is_changed_to(machine: Any, seconds: tuple[float, float], mode: str) -> None:
+    from workers.training.fused.planner import Planner
+    from workers.training.fused.verify.bench import Bench, Case
+
+    planner = Planner(machine, "float32", "xla", lambda _: None)
+    pack = Bench("iris", "float32").pack([Case({"layers": 1, "units": 5, "batch_size": 4})], 4, mode="graph")
+    measured = dict(zip(("graph", "xla"), seconds[::-1], strict=True))
+    pack.timed = lambda program: measured["xla" if program is pack.program else program.key.mode]
+    planner.check_mode(pack, Shape(widths=(4, 64, 3), n_rows=90, n_held_out=30, batch_size=4), 1_000.0)
+    assert planner.mode == mode

@@ -60,10 +60,12 @@ def build_engine(name: str, programs: Path, say: Callable[[str], None]) -> tuple
 def _fused(versions: str, programs: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
     import tensorflow as tf
 
+    from workers.training import runtime
     from workers.training.fused.engine import FusedEngine
     from workers.training.fused.kept_programs import keep_programs
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
+    runtime.compute_products_in_one_thread()
     with suppress(OSError):
         keep_programs(programs)
     engine = FusedEngine(machine=_share_of_machine(), explain=say, programs=programs)
@@ -87,7 +89,7 @@ def _share_of_machine() -> Machine | None:
     cores = int(os.environ.get(CORES_VARIABLE, "0"))
     if not 0 < cores < len(os.sched_getaffinity(0)) or tf.config.list_physical_devices("GPU"):
         return None
-    runtime.configure(threads=1)
+    runtime.configure_for_packs(cores)
     machine = this_machine()
     share = machine.memory_bytes * cores // machine.n_lanes
     return replace(machine, name=f"{cores} of {machine.name}", n_lanes=cores, memory_bytes=share)

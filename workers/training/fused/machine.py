@@ -48,6 +48,11 @@ class Machine:
     load_s: float
 
 
+def n_cores() -> int:
+    """Return the CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
 @cache
 def this_machine() -> Machine:
     """Return the device TensorFlow computes on by default, with its matrix rate measured now."""
@@ -67,12 +72,12 @@ def this_machine() -> Machine:
             compile_s=6.0,
             load_s=6.0,
         )
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    n_lanes = n_cores()
     return Machine(
         kind="cpu",
-        name=f"{n_cores} CPU cores",
-        n_lanes=n_cores,
-        rate=matrix_rate("cpu") / n_cores,
+        name=f"{n_lanes} CPU cores",
+        n_lanes=n_lanes,
+        rate=matrix_rate("cpu") / n_lanes,
         cache_bytes=8 * 2**20,
         memory_bytes=int(psutil.virtual_memory().available * _MEMORY_SHARE),
         step_s=4e-5,

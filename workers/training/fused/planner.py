@@ -24,6 +24,8 @@ from workers.training.rows import StudyRows
 _MAX_PROGRAMS: Final = 128
 # An epoch this many times slower than expected is looked into; other people's load on the machine explains less.
 _SUSPICIOUS: Final = 12.0
+# The two ways of running a program round differently, so a busy moment must not change from one to the other.
+_MUCH_FASTER: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Planner:
         return program
 
     def check_mode(self, pack: Pack, shape: Shape, took_s: float) -> None:
-        """Compare the ways of running a program, if an epoch took suspiciously long, and use the faster from now on.
+        """Compare the ways of running a program if an epoch took suspiciously long; use the other if it is much faster.
 
         Most programs run two to three times as fast compiled; but some operation that a version of XLA compiles badly
         can make one a hundred times slower, and then every program is concerned. Asked once in a process.
@@ -197,7 +199,8 @@ class Planner:
             self.mode: pack.timed(pack.program),
             other: pack.timed(Program(replace(pack.key, mode=other), self._kept)),
         }
-        self.mode = min(seconds, key=lambda mode: seconds[mode])
+        if seconds[other] * _MUCH_FASTER < seconds[self.mode]:
+            self.mode = other
         self._explain(
             f"an epoch took {took_s:.3f} s, {expected_s:.3f} s were expected; measured: "
             + ", ".join(f"{mode} {second:.3f} s" for mode, second in seconds.items())
