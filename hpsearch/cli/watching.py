@@ -12,6 +12,7 @@ from typing import Final, Protocol, Self
 
 from hpsearch.cli import console
 from hpsearch.cli.progress import Snapshot
+from hpsearch.cli.stopping import stop_if_asked
 from hpsearch.client import Client
 from hpsearch.errors import ForbiddenError, UnavailableError
 from hpsearch.wire.workers import WorkerView
@@ -181,6 +182,7 @@ class Watcher:
         away_since_s: float | None = None
         with Wakeups(self.source, self.study_id) as wakeups:
             while True:
+                stop_if_asked()
                 tend()
                 try:
                     snapshot = self.take()

@@ -7,12 +7,14 @@ import signal
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch.cli import watching
+from hpsearch.cli.progress import Snapshot
 from tests.cli.conftest import DEFINITION, NOW, STUDY_ID, FakeServer, Said, board, page, problem, row, study, trial
 
 Run = Callable[..., Said]
@@ -230,6 +232,21 @@ def test_an_interrupt_leaves_the_study_on_the_server(
     assert f"The study goes on at {fake.url}: run the same command again to watch it" in said.err
     assert not [request for request in fake.requests if request.path.endswith("/cancel")]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_interrupt_that_python_loses_is_heeded_all_the_same(
+    fake: FakeServer, remote: Run, yaml_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Story(fake, study(n_trials=1))
+    take = watching.Watcher.take
+
+    def deaf(watcher: watching.Watcher) -> Snapshot:
+        with suppress(KeyboardInterrupt):  # as in a finaliser
+            signal.raise_signal(signal.SIGTERM)
+        return take(watcher)
+
+    monkeypatch.setattr(watching.Watcher, "take", deaf)
+    assert remote("run", yaml_file).code == 130
 
 
 @pytest.mark.parametrize(
