@@ -20,8 +20,7 @@ def killed_workers(scene: Scene) -> Judge:
     """C1: a random worker is killed every half second."""
     n, n_kills = scene.size(300, least=24), scene.size(60, least=6)
     scene.serve()
-    n_workers = scene.size(8, least=4)
-    fleet = scene.hire(n_workers, trial_s=0.5)
+    fleet = scene.hire(scene.size(8, least=4), trial_s=0.5)
     study = scene.create(grid(n, seed=scene.seed))
     scene.wait_for_trials(study, 1)
 
@@ -29,8 +28,7 @@ def killed_workers(scene: Scene) -> Judge:
         fleet.kill(fleet.choose())
         fleet.hire()
 
-    # A worker lives for four seconds on average, however many there are: some must be alive to take a trial again.
-    scene.while_running(study, strike, every_s=4.0 / n_workers, times=n_kills)
+    scene.while_running(study, strike, every_s=0.5, times=n_kills)
     scene.finish(study, n)
 
     def judge(timeline: Timeline) -> None:
