@@ -31,6 +31,7 @@ from benchmarks.training_arms.figures import LEAST_COMPARED
 from benchmarks.training_arms.launch import ARMS, FUSED_ARMS, Laboratory, Run
 from benchmarks.training_arms.tables import ABOUT, print_case
 from benchmarks.training_arms.workload import SETS, Trial, trial_list
+from workers.devices import cpu_cores
 
 _PACK_SIZES: Final = tuple(2**power for power in range(11))
 _PACK_DEPTH: Final = 2
@@ -101,10 +102,6 @@ def _known(parser: argparse.ArgumentParser, what: str, given: str, known: Sequen
     return names
 
 
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
 def _installed(arms: Sequence[str]) -> list[str]:
     """Return the arms whose packages are here; say which are left out."""
     left = []
@@ -122,7 +119,7 @@ def _n_measured(arm: str, asked: Plan, n_trials: int) -> int:
     if arm in FUSED_ARMS or asked.n_keras == 0:
         return n_trials
     # Three for each process: the first of each is warm-up.
-    return min(n_trials, max(asked.n_keras, 3 * _n_cores() if arm == "keras-cores" else 0))
+    return min(n_trials, max(asked.n_keras, 3 * cpu_cores() if arm == "keras-cores" else 0))
 
 
 def _measure(
@@ -163,10 +160,10 @@ def main() -> None:
     arms = _installed(asked.arms)
     saved = []
     with tempfile.TemporaryDirectory(prefix="hpsearch-training-", ignore_cleanup_errors=True) as folder:
-        laboratory = Laboratory(Path(folder), _n_cores())
+        laboratory = Laboratory(Path(folder), cpu_cores())
         laboratory.measure_rate()
         print(
-            f"{time.strftime('%Y-%m-%d %H:%M')}, {platform.machine()}, {_n_cores()} cores, Python "
+            f"{time.strftime('%Y-%m-%d %H:%M')}, {platform.machine()}, {cpu_cores()} cores, Python "
             f"{platform.python_version()}, trains on {laboratory.device_name}; load at the start "
             f"{os.getloadavg()[0]:.1f}; {asked.repeats} repeats",
             flush=True,

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from workers.devices import CORES_VARIABLE
+from workers.devices import CORES_VARIABLE, cpu_cores
 from workers.messages import Broken, Ready, Said
 from workers.training.channel import Channel
 from workers.training.engine import Engine
@@ -87,7 +87,7 @@ def _share_of_machine() -> Machine | None:
     from workers.training.fused.machine import this_machine
 
     cores = int(os.environ.get(CORES_VARIABLE, "0"))
-    if not 0 < cores < len(os.sched_getaffinity(0)) or tf.config.list_physical_devices("GPU"):
+    if not 0 < cores < cpu_cores() or tf.config.list_physical_devices("GPU"):
         return None
     runtime.configure_for_packs(cores)
     machine = this_machine()

@@ -9,11 +9,12 @@ from typing import Protocol, runtime_checkable
 
 import tensorflow as tf
 
+from workers.devices import cpu_cores
 from workers.training import runtime
 from workers.training.engine import Sink
 from workers.training.fused.fold_data import FoldStore
 from workers.training.fused.kept_programs import keep_programs
-from workers.training.fused.machine import Machine, n_cores, this_machine
+from workers.training.fused.machine import Machine, this_machine
 from workers.training.fused.planner import Planner
 from workers.training.fused.session import Session
 from workers.training.fused.traits import Mode
@@ -68,7 +69,7 @@ class FusedEngine:
         self.dtype: DType = dtype
         runtime.compute_products_in_one_thread()
         kept = None if programs is None else self._keep(programs)
-        _share_cores(machine.n_lanes if machine else n_cores(), self.explain)
+        _share_cores(machine.n_lanes if machine else cpu_cores(), self.explain)
         self.reference = ReferenceEngine(dtype)
         self.machine = machine or this_machine()
         self.rows = RowsCache(dtype, size=8)

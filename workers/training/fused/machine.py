@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,8 @@ from typing import Final, Literal
 
 import psutil
 import tensorflow as tf
+
+from workers.devices import cpu_cores
 
 # Side of the measured product: big enough to show the full rate, small enough to take milliseconds on a CPU.
 _SIDE: Final = {"cpu": 768, "gpu": 4096}
@@ -48,11 +49,6 @@ class Machine:
     load_s: float
 
 
-def n_cores() -> int:
-    """Return the CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
 @cache
 def this_machine() -> Machine:
     """Return the device TensorFlow computes on by default, with its matrix rate measured now."""
@@ -72,7 +68,7 @@ def this_machine() -> Machine:
             compile_s=6.0,
             load_s=6.0,
         )
-    n_lanes = n_cores()
+    n_lanes = cpu_cores()
     return Machine(
         kind="cpu",
         name=f"{n_lanes} CPU cores",
