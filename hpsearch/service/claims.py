@@ -9,7 +9,7 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.service import fleet
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
-from hpsearch.storage.records import ClaimedRow, StudyHeading
+from hpsearch.storage.records import ClaimedRow, StudyHeading, WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
 
@@ -49,18 +49,8 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
             room = min(room, max(1, -(-tx.queue.n_waiting(at_most=room * (n_hungry + 1)) // (n_hungry + 1))))
         if room > 0:
             rows = tx.queue.claim(worker_id=worker.id, claim_id=request.claim_id, n=room, lease_s=ctx.settings.lease_s)
-            tx.events.add_all(
-                [
-                    (
-                        "trial.claimed",
-                        row.study_id,
-                        row.uid,
-                        {"number": row.number, "attempt": row.attempt, "worker_id": worker.uid, "worker": worker.name},
-                    )
-                    for row in rows
-                ]
-            )
         reply = _reply(ctx, tx, rows)
+        _log(tx, worker, () if known else rows)
         tx.workers.seen(worker)
     if is_asking:
         ctx.signals.claimed(worker_id, len(rows))
@@ -84,6 +74,12 @@ def _nothing_to_give(ctx: Context, caller: Caller, worker_id: str, request: Clai
         worker = fleet.identify(tx, caller, worker_id)
         silent = (tx.at - worker.last_seen_at).total_seconds() > ctx.settings.heartbeat_s
         return not silent and not tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)[1]
+
+
+def _log(tx: Transaction, worker: WorkerRecord, rows: Sequence[ClaimedRow]) -> None:
+    by = {"worker_id": worker.uid, "worker": worker.name}
+    told = [(row.study_id, row.uid, {"number": row.number, "attempt": row.attempt, **by}) for row in rows]
+    tx.events.add_all([("trial.claimed", *one) for one in told])
 
 
 def _reply(ctx: Context, tx: Transaction, rows: Sequence[ClaimedRow]) -> ClaimReply:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -15,7 +14,6 @@ from typing import Literal
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
 from hpsearch.domain.metrics import METRICS, Task
 from hpsearch.domain.trial import Measurement
-from hpsearch.errors import NotFoundError
 from hpsearch.service import fleet, outcomes
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
@@ -80,11 +78,9 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
 def _lock(tx: Transaction, reports: Sequence[TrialReport]) -> dict[str, QueuedTrial]:
     """Return the trials reported on, locked: studies first, in order of id, then trials, so that nobody deadlocks."""
     uids = sorted({entry.trial_id for entry in reports})
-    ending = {entry.trial_id for entry in reports if entry.outcome is not None}
+    ending = sorted({entry.trial_id for entry in reports if entry.outcome is not None})
     if ending:
-        for study_id in tx.queue.studies_of(sorted(ending)):
-            with suppress(NotFoundError):  # deleted meanwhile, and its trials with it
-                tx.studies.lock(study_id)
+        tx.studies.lock_of_trials(ending)
     return tx.queue.look_up(uids, lock=not tx.is_alone)
 
 

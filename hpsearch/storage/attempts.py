@@ -11,14 +11,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hpsearch.domain.trial import Attempt
 from hpsearch.storage.paging import check_limit, checked, decode_token, encode_token
 from hpsearch.storage.parameters import one_or_many
+from hpsearch.storage.pipeline import unread
 from hpsearch.storage.tables import attempt, measurement, worker
 
-_END: Final = update(attempt).where(
-    attempt.c.trial_id == bindparam("ended_id"), attempt.c.attempt == bindparam("ended_attempt")
+_END: Final = unread(
+    update(attempt).where(attempt.c.trial_id == bindparam("ended_id"), attempt.c.attempt == bindparam("ended_attempt"))
 )
 _ADD_MEASUREMENTS: Final = {
     "sqlite": sqlite.insert(measurement).inline().on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(measurement).inline().on_conflict_do_nothing(),
+    "postgresql": unread(postgresql.insert(measurement).inline().on_conflict_do_nothing()),
 }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from hpsearch.errors import InvalidInputError, UnavailableError
+from hpsearch.storage.pipeline import pipelined
 
 _SQLITE_BUSY_MS: Final = 10_000
 # A connection used so lately is taken to stand still.
@@ -92,7 +93,7 @@ def open_engines(url: URL, *, pool_size: int = 12) -> tuple[Engine, Engine]:
     )
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _check_if_idle)
-    return engine, engine
+    return pipelined(engine), engine
 
 
 def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:

@@ -23,9 +23,10 @@ from sqlalchemy import (
 )
 
 from hpsearch.storage.parameters import one_or_many
+from hpsearch.storage.pipeline import unread
 from hpsearch.storage.tables import event
 
-_ADD: Final = insert(event).inline()
+_ADD: Final = unread(insert(event).inline())
 _ADD_POSTGRES: Final = _ADD.values(xact=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
 # The oldest transaction that is still open in this database, or the next one if there is none. The snapshot's own xmin
 # would do too, but counts the transactions of all databases of the server: a long one elsewhere would hold all events

@@ -29,6 +29,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialState, sources
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.parameters import one_or_many
+from hpsearch.storage.pipeline import unread
 from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial, worker
 from hpsearch.storage.time_shift import Limits, shift
@@ -112,15 +113,9 @@ def _move_statement(event: TrialEvent) -> Update:
     return update(trial).where(*guard).values(state=to.value)
 
 
-_STUDIES_OF: Final = (
-    select(trial.c.study_id)
-    .where(trial.c.uid.in_(bindparam("uids", expanding=True)))
-    .distinct()
-    .order_by(trial.c.study_id)
-)
 _LOOK_UP: Final = _QUEUED.where(trial.c.uid.in_(bindparam("uids", expanding=True))).order_by(trial.c.id)
 _LOCK: Final = _LOOK_UP.with_for_update(key_share=True, of=trial)
-_BEGIN_ATTEMPT: Final = insert(attempt).inline()
+_BEGIN_ATTEMPT: Final = unread(insert(attempt).inline())
 _CLAIMED_BEFORE: Final = (
     select(
         *_CLAIMED,
@@ -186,10 +181,6 @@ class Queue:
         """
         rows = self._connection.execute(_LOCK if lock else _LOOK_UP, {"uids": list(uids)})
         return {row.uid: to_record(QueuedTrial, row) for row in rows}
-
-    def studies_of(self, uids: Sequence[str]) -> list[int]:
-        """Return the ids of the studies of trials, in order; unknown trials have none."""
-        return list(self._connection.execute(_STUDIES_OF, {"uids": list(uids)}).scalars())
 
     def renew(self, leases: Mapping[tuple[int, int], int], *, worker_id: int, lease_s: float) -> set[int]:
         """Renew the leases of running attempts and return the trials for which that was done.

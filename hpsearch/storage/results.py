@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert
 
+from hpsearch.storage.pipeline import unread
 from hpsearch.storage.tables import result
 
-_ADD: Final = insert(result)
+_ADD: Final = unread(insert(result).inline())
 
 
 class ResultRepository:

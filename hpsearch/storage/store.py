@@ -22,6 +22,7 @@ from hpsearch.storage.group_writer import GroupWriter
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.overview import OverviewRepository
+from hpsearch.storage.pipeline import begin
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
 from hpsearch.storage.results import ResultRepository
@@ -108,7 +109,7 @@ class Store:
         On SQLite the writers take turns in order of arrival, and those that wait at once share a commit.
         """
         try:
-            with as_unavailable(), self._group.transaction() if self._group else self._writer.begin() as connection:
+            with as_unavailable(), self._group.transaction() if self._group else begin(self._writer) as connection:
                 yield self._transaction(connection)
         except UnavailableError as error:
             if is_disk_full(error):

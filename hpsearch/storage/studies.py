@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.pipeline import unread
 from hpsearch.storage.records import StudyHeading, StudyRecord, columns_of, to_record
 from hpsearch.storage.tables import dataset, event, idempotency, study, trial
 
@@ -27,6 +28,12 @@ def _missing(uid: str) -> NotFoundError:
 _BY_IDS: Final = select(*_COLUMNS).where(study.c.id.in_(bindparam("wanted", expanding=True)))
 _HEADINGS: Final = select(*columns_of(StudyHeading, study)).where(study.c.id.in_(bindparam("wanted", expanding=True)))
 _LOCK: Final = select(*_COLUMNS).where(study.c.id == bindparam("wanted")).with_for_update(key_share=True)
+_LOCK_OF_TRIALS: Final = (
+    select(*_COLUMNS)
+    .where(study.c.id.in_(select(trial.c.study_id).where(trial.c.uid.in_(bindparam("uids", expanding=True)))))
+    .order_by(study.c.id)
+    .with_for_update(key_share=True)
+)
 _LOCK_UID: Final = select(*_COLUMNS).where(study.c.uid == bindparam("wanted")).with_for_update(key_share=True)
 
 
@@ -35,7 +42,7 @@ def _add_statement(counters: tuple[str, ...], columns: tuple[str, ...]) -> Updat
     values: dict[str, Any] = {name: study.c[name] + bindparam(f"add_{name}") for name in counters}
     values |= {name: bindparam(f"set_{name}", type_=study.c[name].type) for name in columns}
     values["version"] = study.c.version + 1
-    return update(study).where(study.c.id == bindparam("wanted")).values(values)
+    return unread(update(study).where(study.c.id == bindparam("wanted")).values(values))
 
 
 class StudyRepository:
@@ -88,6 +95,11 @@ class StudyRepository:
     def lock_uid(self, uid: str) -> StudyRecord:
         """Like `lock`, by public id."""
         return self._keep(_LOCK_UID, uid)
+
+    def lock_of_trials(self, uids: Sequence[str]) -> None:
+        """Hold the studies of trials, in order of their ids; unknown trials have none."""
+        for row in self._connection.execute(_LOCK_OF_TRIALS, {"uids": list(uids)}):
+            self._locked[row.id] = to_record(StudyRecord, row)
 
     def _keep(self, statement: Select[Any], wanted: int | str) -> StudyRecord:
         row = self._connection.execute(statement, {"wanted": wanted}).first()

@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, liter
 
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.pipeline import unread
 from hpsearch.storage.records import WorkerRecord, columns_of, to_record
 from hpsearch.storage.tables import trial, worker
 
 _COLUMNS = columns_of(WorkerRecord, worker)
 _GET: Final = select(*_COLUMNS).where(worker.c.uid == bindparam("wanted"))
 _LOCK: Final = _GET.with_for_update(key_share=True)
-_SUCCESS: Final = (
+_SUCCESS: Final = unread(
     update(worker)
     .where(worker.c.id == bindparam("by_worker"))
     .values(
@@ -85,7 +86,7 @@ class WorkerRepository:
 
     def change(self, worker_id: int, values: Mapping[str, Any]) -> None:
         """Set columns."""
-        self._connection.execute(update(worker).where(worker.c.id == worker_id).values(**values))
+        self._connection.execute(unread(update(worker).where(worker.c.id == worker_id)).values(**values))
 
     def is_silent(self, record: WorkerRecord) -> bool:
         """Return whether the worker's next sign of life is to be noted."""

@@ -120,12 +120,12 @@ BUGS: Final[tuple[Bug, ...]] = (
         (
             Edit(
                 "hpsearch/storage/store.py",
-                "            with as_unavailable(), self._group.transaction() if self._group else self._writer.begin()"
+                "            with as_unavailable(), self._group.transaction() if self._group else begin(self._writer)"
                 " as connection:\n"
                 "                yield self._transaction(connection)\n",
                 "            with as_unavailable():\n"
                 "                import sys, threading\n\n"
-                "                writer = self._group.transaction() if self._group else self._writer.begin()\n"
+                "                writer = self._group.transaction() if self._group else begin(self._writer)\n"
                 "                connection = writer.__enter__()\n"
                 "                try:\n"
                 "                    yield self._transaction(connection)\n"
