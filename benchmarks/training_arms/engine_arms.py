@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 
 def reference(job: Job, ledger: Ledger) -> None:
     """Train the trials one by one, with our engine of plain Keras."""
-    from workers.training.reference import ReferenceEngine
+    from workers.training.quick_start import quick_start
+
+    with quick_start():
+        from workers.training.reference import ReferenceEngine
 
     ReferenceEngine().train(_tasks(job), _Sink(ledger))
 
@@ -73,14 +75,12 @@ def device_peak_bytes() -> int:
 
 
 def _engine(job: Job, log: list[str], n_slots: int | None = None) -> FusedEngine:
-    # As the trainer process does: nothing that imports leave behind is garbage.
-    gc.disable()
-    try:
+    from workers.training.quick_start import quick_start
+
+    with quick_start():  # as the trainer process does
         from workers.training.fused.engine import FusedEngine
 
         return FusedEngine(explain=log.append, programs=job.programs, n_slots=n_slots)
-    finally:
-        gc.enable()
 
 
 def _train(engine: FusedEngine, job: Job, ledger: Ledger) -> None:

@@ -6,7 +6,6 @@ Started by `workers.trainer` with two pipes. Standard output and error go to a l
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ from workers.messages import Broken, Ready, Said
 from workers.training.channel import Channel
 from workers.training.engine import Engine
 from workers.training.pipe_sink import train_all
+from workers.training.quick_start import quick_start
 
 if TYPE_CHECKING:
     from workers.training.fused.machine import Machine
@@ -105,10 +105,8 @@ def main() -> None:
     channel = Channel(os.fdopen(commands, "rb", buffering=0), os.fdopen(events, "wb", buffering=0))
     channel.listen()
     try:
-        # What is imported stays; to look through it again and again for garbage would cost half a second.
-        gc.disable()
-        engine, ready = build_engine(sys.argv[4], Path(sys.argv[5]), lambda text: channel.say(Said(text=text)))
-        gc.enable()
+        with quick_start():
+            engine, ready = build_engine(sys.argv[4], Path(sys.argv[5]), lambda text: channel.say(Said(text=text)))
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
         channel.say(Broken(message=_complaint(error)))
