@@ -15,6 +15,7 @@ from starlette.requests import Request
 from api.broadcast import Broadcasts
 from api.callers import Callers
 from api.intruders import Intruders
+from api.pace import Pace
 from api.problems import ProblemError
 from hpsearch.service.context import Context
 
@@ -71,6 +72,7 @@ class Edge:
         uploads: Places for data files being received.
         callers: Who sent good tokens a moment ago.
         intruders: Who sent wrong tokens lately.
+        pace: How often trials are reported on.
         broadcasts: What open streams share.
         stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
@@ -83,6 +85,7 @@ class Edge:
         self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS)
         self.callers = Callers(context.clock)
         self.intruders = Intruders()
+        self.pace = Pace()
         self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)
 
 

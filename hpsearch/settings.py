@@ -21,6 +21,7 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "HPSEARCH_REAPER_S": "reaper_s",
     "HPSEARCH_WORKERS": "workers",
     "HPSEARCH_MAX_UPLOAD_BYTES": "max_upload_bytes",
+    "HPSEARCH_MAX_OPEN_STUDIES": "max_open_studies",
 }
 
 _Duration = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -44,6 +45,7 @@ class Settings(Frozen):
         reaper_s: Seconds between two looks for lapsed leases.
         workers: Local worker processes `hpsearch serve` starts.
         max_upload_bytes: Largest data file accepted.
+        max_open_studies: Studies that have not ended, for each token.
     """
 
     data_dir: Path = Field(default_factory=default_data_dir)
@@ -53,6 +55,7 @@ class Settings(Frozen):
     reaper_s: _Duration = 5.0
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     max_upload_bytes: Annotated[int, Field(ge=1)] = 2**30
+    max_open_studies: Annotated[int, Field(ge=1)] = 10_000
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:

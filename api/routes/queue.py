@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api import examples
 from api.bodies import json_body
-from api.edge import Edge, Service, Shared
+from api.edge import Edge, Shared
 from api.guard import Asker
 from api.parameters import TrialId, WorkerId
 from api.problems import ProblemError
@@ -64,16 +64,18 @@ class StoredModel(BaseModel):
 )
 def report(
     worker_id: WorkerId,
-    ctx: Service,
+    edge: Shared,
     caller: Asker,
     body: Annotated[ReportRequest, Depends(json_body(ReportRequest, inline=True))],
 ) -> Response:
     """Renew leases, deliver epochs and end trials, for a whole pack at once.
 
     Several reports are answered with a status each. A single one that is refused is answered with a problem that
-    holds the result: 409 when it is stale or in conflict, 403 when the attempt is another worker's.
+    holds the result: 409 when it is stale or in conflict, 403 when the attempt is another worker's. More than 200
+    reports on one trial within a second are answered with 429.
     """
-    reply = reports.report(ctx, caller, worker_id, body)
+    edge.pace.check({entry.trial_id for entry in body.reports})
+    reply = reports.report(edge.context, caller, worker_id, body)
     if len(reply.results) == 1 and reply.results[0].status in _REFUSED:
         raise _refused(reply.results[0], reply)
     return json_reply(reply)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialKind
 from hpsearch.domain.study import StudyDefinition
-from hpsearch.errors import ConflictError, InvalidInputError
+from hpsearch.errors import ConflictError, ForbiddenError, InvalidInputError
 from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
 from hpsearch.service import creating
 from hpsearch.service.context import Caller, Context
@@ -34,6 +34,7 @@ def create(
         InvalidStudyError: The definition can not work; nothing is created.
         NotFoundError: There is no such data set.
         InvalidInputError: The key was used with another definition.
+        ForbiddenError: The token has as many open studies as it may.
     """
     mark = fingerprint(definition.model_dump(mode="json"))
     if idempotency_key is not None:
@@ -51,10 +52,22 @@ def create(
             known = _made_before(tx, caller, idempotency_key, mark)
             if known is not None:
                 return view(tx, known)
+        _check_room(ctx, tx, caller)
         created = view(tx, _insert(tx, caller, definition, resolution, uid=uid, mark=mark))
     ctx.signals.fill_needed.set()
     ctx.signals.work()
     return created
+
+
+def _check_room(ctx: Context, tx: Transaction, caller: Caller) -> None:
+    """Refuse a study beyond the quota; requests that arrive at the same moment may exceed it by their number."""
+    most = ctx.settings.max_open_studies
+    if tx.studies.n_open_of(caller.token_id, at_most=most) >= most:
+        msg = (
+            f"this token has {most} studies that have not ended, as many as it may (HPSEARCH_MAX_OPEN_STUDIES); "
+            "wait for some to end, or stop or cancel some"
+        )
+        raise ForbiddenError(msg, code="quota.open_studies")
 
 
 def _made_before(tx: Transaction, caller: Caller, key: str, mark: str) -> StudyRecord | None:

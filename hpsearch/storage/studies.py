@@ -117,6 +117,12 @@ class StudyRepository:
             ).scalars()
         )
 
+    def n_open_of(self, token_uid: str, *, at_most: int) -> int:
+        """Return how many studies created with a token have not ended, counted up to a limit."""
+        mine = select(study.c.id).where(study.c.ended_at.is_(None), study.c.token_uid == token_uid)
+        counted = select(func.count()).select_from(mine.limit(at_most).subquery())
+        return int(self._connection.execute(counted).scalar_one())
+
     def fillable_ids(self) -> list[int]:
         """Return the ids of the studies that may want more search trials now, oldest first.
 

@@ -110,6 +110,8 @@ dataset = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+_study_open = text("ended_at IS NULL")
+
 study = Table(
     "study",
     metadata,
@@ -148,7 +150,8 @@ study = Table(
     Column("version", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
-    Index("ix_study_open", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+    Index("ix_study_open", "id", sqlite_where=_study_open, postgresql_where=_study_open),
+    Index("ix_study_open_token", "token_uid", sqlite_where=_study_open, postgresql_where=_study_open),
     Index("ix_study_state", "state", "id"),
 )
 
