@@ -252,3 +252,10 @@ def remote(hpsearch: Callable[..., Said], fake: FakeServer, monkeypatch: pytest.
     monkeypatch.setenv("HPSEARCH_SERVER", fake.url)
     monkeypatch.setenv("HPSEARCH_TOKEN", TOKEN)
     return hpsearch
+
+
+def dataset(**changes: object) -> dict[str, object]:
+    return {
+        "dataset_id": "d1", "name": "d", "source": "upload", "digest": "ab", "size_bytes": 1234, "n_rows": 600,
+        "n_columns": 7, "target": "y", "task": "binary", "created_at": NOW, **changes,
+    }  # fmt: skip

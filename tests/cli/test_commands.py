@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 import typer
 
-from tests.cli.conftest import NOW, STUDY_ID, TOKEN, TRIAL_ID, FakeServer, Said, board, page, problem, row, study, trial
+from tests.cli.conftest import (
+    NOW,
+    STUDY_ID,
+    TOKEN,
+    TRIAL_ID,
+    FakeServer,
+    Said,
+    board,
+    dataset,
+    page,
+    problem,
+    row,
+    study,
+    trial,
+)
 
 Run = Callable[..., Said]
 S = f"/v1/studies/{STUDY_ID}"
@@ -295,111 +309,6 @@ def test_preview(fake: FakeServer, remote: Run, yaml_file: Path):
     assert remote("preview", yaml_file, "--json").json["grid_size"] == 12
 
 
-def dataset(**changes: object) -> dict[str, object]:
-    return {
-        "dataset_id": "d1", "name": "d", "source": "upload", "digest": "ab", "size_bytes": 1234, "n_rows": 600,
-        "n_columns": 7, "target": "y", "task": "binary", "created_at": NOW, **changes,
-    }  # fmt: skip
-
-
-PROFILE = {
-    "n_rows": 600,
-    "target": "y",
-    "task": "binary",
-    "classes": ["no", "yes"],
-    "class_counts": [312, 288],
-    "columns": [
-        {"name": "age", "kind": "real", "n_missing": 3, "minimum": 18.0, "maximum": 75.0, "mean": 44.5},
-        {"name": "plan", "kind": "categorical", "categories": ["basic", "plus"]},
-    ],
-    "warnings": ["column a is constant"],
-}
-
-
-def test_datasets(fake: FakeServer, remote: Run, tmp_path: Path):
-    (tmp_path / "d.csv").write_text("age,y\n1,no\n")
-    fake.routes["POST", "/v1/datasets"] = (201, dataset())
-    fake.routes["GET", "/v1/datasets"] = page(dataset())
-    fake.routes["GET", "/v1/datasets/d1"] = dataset()
-    fake.routes["GET", "/v1/datasets/d1/profile"] = PROFILE
-    fake.routes["DELETE", "/v1/datasets/d1"] = (204, {})
-    said = remote("datasets", "add", "d.csv", "--target", "y")
-    assert said.out == "d1  d: 600 rows, 7 columns, target y (binary)\n"
-    assert said.err == "note: column a is constant\n"
-    assert remote("datasets", "add", "d.csv", "--json").json["dataset_id"] == "d1"
-    assert "1.2 kB" in remote("datasets", "list").out
-    shown = remote("datasets", "show", "d1").out
-    assert "classes: no 312, yes 288" in shown
-    assert "18 to 75, mean 44.5" in shown
-    assert "basic, plus" in shown
-    assert remote("datasets", "show", "d1", "--json").json["profile"]["n_rows"] == 600
-    assert remote("datasets", "rm", "d1").code == 0
-
-
-def test_a_data_file_that_is_not_there(fake: FakeServer, remote: Run):
-    said = remote("datasets", "add", "nix.csv")
-    assert said.code == 1
-    assert said.err == "Error: nix.csv can not be read: there is no such file\n"
-    assert fake.requests == []
-
-
-def token_view(**changes: object) -> dict[str, object]:
-    return {"token_id": "t1", "name": "ci", "scopes": ["read", "submit"], "created_at": NOW, **changes}
-
-
-def test_tokens(fake: FakeServer, remote: Run):
-    fake.routes["POST", "/v1/tokens"] = (201, token_view(token="hps_new_secret"))
-    fake.routes["GET", "/v1/tokens"] = page(token_view(), token_view(revoked_at=NOW), token_view(expires_at=NOW))
-    fake.routes["DELETE", "/v1/tokens/t1"] = (204, {})
-    said = remote("tokens", "create", "--name", "ci", "--scope", "worker", "--scope", "read", "--expires-in", "2h")
-    assert said.out == "hps_new_secret\n"
-    assert fake.requests[-1].json == {"name": "ci", "scopes": ["worker", "read"], "expires_in_s": 7200}
-    assert remote("tokens", "create", "--json").json["token"] == "hps_new_secret"
-    assert fake.requests[-1].json["scopes"] == ["read", "submit"]
-    listed = remote("tokens", "list").out
-    assert "revoked" in listed
-    assert "valid until 2026-01-01 00:00 UTC" in listed
-    assert remote("tokens", "revoke", "t1").code == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--scope", "root"], "'root'"),
-        (["--expires-in", "soon"], "received 'soon'"),
-        (["--name", ""], "name can not be ''"),
-    ],
-)
-def test_tokens_refused(fake: FakeServer, remote: Run, arguments: list[str], said: str):
-    result = remote("tokens", "create", *arguments)
-    assert result.code == 1
-    assert said in result.err
-    assert fake.requests == []
-
-
-def test_workers(fake: FakeServer, remote: Run):
-    def worker(**changes: object) -> dict[str, object]:
-        devices = [{"kind": "gpu", "name": "H200", "memory_bytes": None, "cores": None}]
-        base = {
-            "worker_id": "w1",
-            "name": "gpu1",
-            "state": "ACTIVE",
-            "devices": devices,
-            "registered_at": NOW,
-            "last_seen_at": NOW,
-        }
-        return base | changes
-
-    fake.routes["GET", "/v1/workers"] = page(worker(), worker(worker_id="w2", name="old", state="GONE"))
-    fake.routes["POST", "/v1/workers/w1/drain"] = worker(state="DRAINING")
-    said = remote("workers", "list").out
-    assert "gpu H200" in said
-    assert "old" not in said
-    assert "old" in remote("workers", "list", "--all").out
-    assert remote("workers", "drain", "w1").err == "Worker 'gpu1' is draining.\n"
-    assert remote("workers", "drain", "w1", "--json").json["state"] == "DRAINING"
-
-
 def test_delete_asks_first(one_study: FakeServer, remote: Run, monkeypatch: pytest.MonkeyPatch):
     one_study.routes["DELETE", S] = (204, {})
 
@@ -411,74 +320,3 @@ def test_delete_asks_first(one_study: FakeServer, remote: Run, monkeypatch: pyte
     assert not one_study.asked("DELETE", S)
     assert remote("delete", "digits", "--yes").code == 0
     assert len(one_study.asked("DELETE", S)) == 1
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (problem(401, "auth.required", "send Authorization: Bearer"), "the server does not accept the token"),
-        (problem(403, "auth.forbidden", "this needs the scope admin, the token has read"), "needs the scope admin"),
-        (problem(500, "internal", "it broke"), "it broke"),
-        ((200, {"items": 7}), "does not understand"),
-        ((302, {}), "redirect"),
-    ],
-)
-def test_refusals_are_one_sentence(fake: FakeServer, remote: Run, answer: object, said: str):
-    fake.routes["GET", "/v1/studies"] = answer  # type: ignore[assignment]
-    result = remote("studies")
-    assert (result.code, result.out) == (1, "")
-    assert said in result.err
-    assert result.err.count("\n") == 1
-    assert "Traceback" not in result.err
-
-
-def test_an_unreachable_server_is_one_sentence(hpsearch: Run):
-    said = hpsearch("studies", "--server", "http://127.0.0.1:9", "--token", TOKEN)
-    assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("Error: the server at http://127.0.0.1:9 can not be reached")
-    assert said.err.count("\n") == 1
-
-
-def test_no_local_server_and_nothing_to_look_at(hpsearch: Run, tmp_path: Path):
-    said = hpsearch("leaderboard", "digits")
-    assert said.code == 1
-    assert "No local server runs and there is nothing yet in" in said.err
-    assert not (tmp_path / "data").exists()
-
-
-def test_debug_shows_the_traceback(hpsearch: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HPSEARCH_DEBUG", "1")
-    said = hpsearch("studies", "--server", "ftp://x", "--token", TOKEN)
-    assert "Traceback" in said.err
-    assert said.err.splitlines()[-1].startswith("Error: the server's address must look like http://host:port")
-
-
-def test_a_defect_is_one_sentence_too(fake: FakeServer, remote: Run, monkeypatch: pytest.MonkeyPatch):
-    def broken(*_arguments: object) -> None:
-        key = "oops"
-        raise KeyError(key)
-
-    monkeypatch.setattr("hpsearch.cli.tables.print_studies", broken)
-    fake.routes["GET", "/v1/studies"] = page()
-    said = remote("studies")
-    assert said.code == 1
-    assert said.err == "Error: KeyError: 'oops' (this is a defect of hpsearch; HPSEARCH_DEBUG=1 shows where)\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["runn"], "No such command 'runn'"),
-        (["run"], "Missing argument 'STUDY.yaml'"),
-        (["studies", "--limit", "x"], "received 'x'"),
-        (["studies", "--limit=0"], "received '0'"),
-        (["studies", "--nope"], "No such option: --nope"),
-        (["serve", "--port", "99999"], "received '99999'"),
-    ],
-)
-def test_wrong_usage_is_exit_code_2(hpsearch: Run, arguments: list[str], said: str):
-    result = hpsearch(*arguments)
-    assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("Error: ")
-    assert said in result.err
-    assert "--help" in result.err
