@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialKind
 from hpsearch.domain.study import StudyDefinition
-from hpsearch.errors import ConflictError, ForbiddenError, InvalidInputError
+from hpsearch.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
 from hpsearch.service import creating
 from hpsearch.service.context import Caller, Context
@@ -32,7 +32,7 @@ def create(
 
     Raises:
         InvalidStudyError: The definition can not work; nothing is created.
-        NotFoundError: There is no such data set.
+        NotFoundError: There is no such data set, or the study that the key made was deleted.
         InvalidInputError: The key was used with another definition.
         ForbiddenError: The token has as many open studies as it may.
     """
@@ -77,7 +77,13 @@ def _made_before(tx: Transaction, caller: Caller, key: str, mark: str) -> StudyR
     if known[0] != mark:
         msg = f"Idempotency-Key {key!r} was used with another body; choose a new key"
         raise InvalidInputError(msg, code="idempotency_key.reused")
-    return tx.studies.get(known[1])
+    try:
+        return tx.studies.get(known[1])
+    except NotFoundError:
+        msg = (
+            f"the study made with Idempotency-Key {key!r}, {known[1]}, was deleted since; choose a new key for another"
+        )
+        raise NotFoundError(msg, code="study.not_found") from None
 
 
 def _insert(

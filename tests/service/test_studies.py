@@ -68,6 +68,14 @@ def test_the_same_key_creates_once(manual_context: Context) -> None:
         studies.create(manual_context, ADMIN, definition(name="other"), idempotency_key="k")
 
 
+def test_a_key_whose_study_was_deleted_makes_no_other(manual_context: Context) -> None:
+    made = studies.create(manual_context, ADMIN, definition(), idempotency_key="k")
+    steering.cancel(manual_context, made.study_id)
+    studies.delete(manual_context, made.study_id)
+    with pytest.raises(NotFoundError, match=f"{made.study_id}, was deleted since; choose a new key"):
+        studies.create(manual_context, ADMIN, definition(), idempotency_key="k")
+
+
 def test_patch_changes_what_it_names(manual_context: Context) -> None:
     study = studies.create(manual_context, ADMIN, definition())
     changed = studies.patch(manual_context, study.study_id, StudyPatch(notes="watch this", labels={"team": "a"}))
