@@ -39,24 +39,27 @@ def pipelined(engine: Engine) -> Engine:
 @contextmanager
 def begin(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that is committed when the body ends and undone when it raises."""
-    with engine.connect() as connection:
-        try:
-            with connection.begin():
-                yield connection
-        except BaseException:
-            _give_up(connection)  # a commit that failed is not rolled back by SQLAlchemy, but by the pool
-            raise
-        _leave(connection)
+    with engine.connect() as connection, connection.begin():
+        yield connection
+        # Sent after the others it is one journey with them. SQLAlchemy's own commit then finds nothing to do.
+        _leave(connection, last="COMMIT")
 
 
 def _steer(connection: Connection, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001
     """Enter pipeline mode before a statement nobody reads, and leave it before one that is read."""
     if not context.execution_options.get(_MARK, False):
         _leave(connection)
-    elif _OPEN not in connection.info:
+    elif not _is_open(connection):
         pipeline = _driver(connection).pipeline()
-        pipeline.__enter__()
+        try:
+            pipeline.__enter__()
+        except psycopg.Error as error:
+            raise _told(connection, error) from error
         connection.info[_OPEN] = pipeline
+
+
+def _is_open(connection: Connection) -> bool:
+    return not connection.closed and not connection.invalidated and _OPEN in connection.info
 
 
 def _give_up(connection: Connection) -> None:
@@ -73,25 +76,43 @@ def _forget(_connection: Any, record: ConnectionPoolEntry, _error: BaseException
             pipeline.__exit__(None, None, None)
 
 
-def _leave(connection: Connection) -> None:
-    """Wait for what was sent, and return to the ordinary mode.
+def _leave(connection: Connection, *, last: str | None = None) -> None:
+    """Wait for what was sent in pipeline mode, if in it, and return to the ordinary mode.
+
+    Args:
+        connection: Between two statements.
+        last: One more statement to send before.
 
     Raises:
-        DBAPIError: One of the statements sent failed.
+        DBAPIError: One of the statements failed: the first of them.
     """
-    pipeline = None if connection.closed or connection.invalidated else connection.info.pop(_OPEN, None)
-    if pipeline is None:
+    if not _is_open(connection):
         return
-    driver = _driver(connection)
+    driver, pipeline = _driver(connection), connection.info.pop(_OPEN)
+    errors: list[psycopg.Error] = []
+    try:
+        if last is not None:
+            driver.execute(last, prepare=False)
+    except psycopg.Error as error:
+        errors.append(error)
     try:
         pipeline.__exit__(None, None, None)
     except psycopg.Error as error:
-        # SQLAlchemy turns only the errors of its own calls into its own.
-        of = "statements sent together"
-        lost, dialect = driver.closed, connection.dialect
-        raise DBAPIError.instance(
-            of, None, error, psycopg.Error, connection_invalidated=lost, dialect=dialect
-        ) from error
+        errors.append(error)
+    if errors:
+        raise _told(connection, errors[0]) from errors[0]
+
+
+def _told(connection: Connection, error: psycopg.Error) -> DBAPIError:
+    """Return what SQLAlchemy would make of an error of one of its own calls; a lost connection is let go."""
+    lost, dialect = _driver(connection).closed, connection.dialect
+    if lost:
+        connection.invalidate(error)
+    told = DBAPIError.instance(
+        "statements sent together", None, error, psycopg.Error, connection_invalidated=lost, dialect=dialect
+    )
+    assert isinstance(told, DBAPIError)  # noqa: S101 - errors of a driver come out as such
+    return told
 
 
 def _driver(connection: Connection) -> psycopg.Connection[Any]:

@@ -108,6 +108,8 @@ class Replica:
         """Ask it to stop and return its exit code; None when it did not run."""
         if self.process is None or self.process.poll() is not None:
             return None
+        with suppress(AssertionError):  # one that has just been started may not yet listen to signals
+            self.wait_until_listening()
         self.process.terminate()
         try:
             return self.process.wait(_STOP_TIMEOUT_S)

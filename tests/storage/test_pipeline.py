@@ -105,7 +105,7 @@ def test_nothing_is_waited_for_before_the_commit(postgres: Store) -> None:
     assert time.monotonic() - start_s >= 0.6
 
 
-def test_the_server_going_away_is_an_outage(postgres: Store) -> None:
+def test_the_server_going_away_is_an_outage(postgres: Store, caplog: pytest.LogCaptureFixture) -> None:
     def lose(tx: Transaction) -> None:
         backend = tx.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         _add(tx, "b")
@@ -117,6 +117,34 @@ def test_the_server_going_away_is_an_outage(postgres: Store) -> None:
         _write(postgres, "a", then=lose)
     with postgres.write() as tx:
         assert _uids(tx) == []
+    assert caplog.records == []  # the pool complains of a lost connection that nobody told it of
+
+
+def test_the_server_going_away_before_the_commit_is_an_outage(
+    postgres: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose(tx: Transaction) -> None:
+        backend = tx.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        _add(tx, "b")
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(_terminate, postgres, backend).result()
+
+    with pytest.raises(UnavailableError):
+        _write(postgres, "a", then=lose)
+    with postgres.write() as tx:
+        assert _uids(tx) == []
+    assert caplog.records == []
+
+
+def test_a_connection_that_is_known_to_be_lost_is_an_outage(postgres: Store, caplog: pytest.LogCaptureFixture) -> None:
+    def close(tx: Transaction) -> None:
+        tx.connection.connection.driver_connection.close()  # type: ignore[union-attr]
+        _add(tx, "a")
+
+    with pytest.raises(UnavailableError):
+        _write(postgres, then=close)
+    _write(postgres, "a")
+    assert caplog.records == []
 
 
 def _terminate(store: Store, backend: int) -> bool:
