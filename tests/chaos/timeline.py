@@ -53,6 +53,11 @@ class Timeline:
                 times.append((after.started_at - kill).total_seconds())
         return times
 
+    def returns(self, killed_at: dict[str, datetime]) -> list[float]:
+        """Return the seconds from each kill that hit a trial until the trial was taken from the dead worker."""
+        ends = [(killed_at[one.worker], one.ended_at) for one in self.lost() if one.worker in killed_at]
+        return [(end - kill).total_seconds() for kill, end in ends if end is not None]
+
     def starts(self) -> list[datetime]:
         """Return when attempts were started, in order."""
         return sorted(one.started_at for one in self.executions)

@@ -36,14 +36,17 @@ def killed_workers(scene: Scene) -> Judge:
         lost = timeline.lost()
         hits = [one for one in lost if one.worker in killed]
         reclaims = timeline.reclaims(killed)
-        p99_s = quantile(reclaims, 0.99)
-        scene.figures |= {"kills": len(killed), "hits": len(hits), "re-claim p99 s": round(p99_s, 2)}
+        p99_s, returned_s = quantile(reclaims, 0.99), quantile(timeline.returns(killed), 0.99)
+        scene.figures |= {"kills": len(killed), "hits": len(hits)}
+        scene.figures |= {"taken back p99 s": round(returned_s, 2), "re-claim p99 s": round(p99_s, 2)}
         scene.expect(len(killed) >= n_kills // 2, f"at least half of {n_kills} kills happen, found {len(killed)}")
         scene.expect(len(hits) >= max(1, len(killed) // 6), f"kills hit running trials, found {len(hits)} hits")
         scene.expect(
             len(timeline.executions) == n + len(lost),
             f"each of {len(lost)} losses costs one attempt of {n} trials, found {len(timeline.executions)} attempts",
         )
+        # The server's part; the rest is a worker that is free, and who is killed as quickly as it starts has none.
+        scene.expect_quicker(returned_s, LEASE_S + 2 * REAPER_S, "taking a trial from a killed worker (p99)")
         scene.expect_quicker(p99_s, LEASE_S + 2 * REAPER_S, "re-claim after a kill (p99)")
 
     return judge
