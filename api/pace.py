@@ -14,7 +14,7 @@ MAX_REPORTS_PER_SECOND: Final = 200
 
 
 class Pace:
-    """Counts the reports on each trial within the current second; remembers nothing longer.
+    """Counts each token's reports on each trial within the current second; remembers nothing longer.
 
     Args:
         most: Reports on one trial in one second.
@@ -25,10 +25,10 @@ class Pace:
         self._most = most
         self._clock = clock
         self._second = 0
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
 
-    def check(self, trial_ids: Iterable[str]) -> None:
-        """Count one report on each trial.
+    def check(self, token_id: str, trial_ids: Iterable[str]) -> None:
+        """Count one report of a token's holder on each trial: who floods another's trial only stops himself.
 
         Raises:
             ProblemError: 429, one of them has been reported on too often in this second; nothing of the request counts.
@@ -37,8 +37,8 @@ class Pace:
         if second != self._second:
             self._second, self._counts = second, Counter()
         for trial_id in trial_ids:
-            self._counts[trial_id] += 1
-            if self._counts[trial_id] > self._most:
+            self._counts[token_id, trial_id] += 1
+            if self._counts[token_id, trial_id] > self._most:
                 detail = (
                     f"trial {trial_id[:80]!r} was reported on more than {self._most} times within a second; "
                     "wait a second, then send all its new epochs in one report"

@@ -74,7 +74,7 @@ def report(
     holds the result: 409 when it is stale or in conflict, 403 when the attempt is another worker's. More than 200
     reports on one trial within a second are answered with 429.
     """
-    edge.pace.check({entry.trial_id for entry in body.reports})
+    edge.pace.check(caller.token_id, {entry.trial_id for entry in body.reports})
     reply = reports.report(edge.context, caller, worker_id, body)
     if len(reply.results) == 1 and reply.results[0].status in _REFUSED:
         raise _refused(reply.results[0], reply)

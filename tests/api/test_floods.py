@@ -35,13 +35,14 @@ def test_one_trial_may_be_reported_on_so_often_each_second() -> None:
     clock = _Clock()
     few = Pace(3, clock=clock)
     for _ in range(3):
-        few.check(["a", "b"])
+        few.check("t", ["a", "b"])
     with pytest.raises(ProblemError, match="'a' was reported on more than 3 times") as refused:
-        few.check(["a"])
+        few.check("t", ["a"])
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
-    few.check(["c"])
+    few.check("t", ["c"])
+    few.check("another token", ["a"])
     clock.now_s += 1
-    few.check(["a"])
+    few.check("t", ["a"])
 
 
 def test_it_remembers_one_second_only() -> None:
@@ -49,7 +50,7 @@ def test_it_remembers_one_second_only() -> None:
     few = Pace(3, clock=clock)
     for second in range(50):
         clock.now_s += 1
-        few.check([f"{second}-{number}" for number in range(100)])
+        few.check("t", [f"{second}-{number}" for number in range(100)])
     assert len(few._counts) == 100
 
 
