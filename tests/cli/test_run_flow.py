@@ -6,7 +6,8 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.cli.conftest import DEFINITION, NOW, STUDY_ID, FakeServer, Said, boar
 
 Run = Callable[..., Said]
 S = f"/v1/studies/{STUDY_ID}"
+HangUp = Callable[[signal.Handlers], None]
 YAML = """
 name: digits
 dataset: {builtin: digits}
@@ -218,10 +220,23 @@ def test_a_server_that_stays_away_is_given_up(
     assert said.err.splitlines()[-1] == "Error: the database is gone"
 
 
+@pytest.fixture
+def hang_up() -> Iterator[HangUp]:
+    """Sets what a hang-up does, whatever it did to whoever runs the tests: under nohup it does nothing."""
+    before = signal.getsignal(signal.SIGHUP)
+
+    def become(handler: signal.Handlers) -> None:
+        signal.signal(signal.SIGHUP, handler)
+
+    yield become
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_leaves_the_study_on_the_server(
-    fake: FakeServer, remote: Run, yaml_file: Path, number: signal.Signals
+    fake: FakeServer, remote: Run, yaml_file: Path, number: signal.Signals, hang_up: HangUp
 ):
+    hang_up(signal.SIG_DFL)
     Story(fake, study(n_trials=1))
     timer = threading.Timer(0.4, os.kill, (os.getpid(), number))
     timer.start()
@@ -232,6 +247,16 @@ def test_an_interrupt_leaves_the_study_on_the_server(
     assert f"The study goes on at {fake.url}: run the same command again to watch it" in said.err
     assert not [request for request in fake.requests if request.path.endswith("/cancel")]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_hang_up_is_nothing_under_nohup(fake: FakeServer, remote: Run, yaml_file: Path, hang_up: HangUp):
+    hang_up(signal.SIG_IGN)
+    Story(fake, study(n_trials=1))
+    for at_s, number in ((0.2, signal.SIGHUP), (1.0, signal.SIGTERM)):
+        threading.Timer(at_s, os.kill, (os.getpid(), number)).start()
+    began_s = time.monotonic()
+    assert remote("run", yaml_file).code == 130
+    assert time.monotonic() - began_s > 0.8
 
 
 def test_an_interrupt_that_python_loses_is_heeded_all_the_same(
