@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from statistics import mean, stdev
-from typing import Any
 
 import pytest
 
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.mlp import MlpConfig
-from hpsearch.domain.space import Space
-from hpsearch.domain.study import Algorithm, AlgorithmOptions
-from hpsearch.domain.trial import Params
 from hpsearch.sampling.explore import n_startup
-from hpsearch.sampling.request import Observation, Shape, SuggestRequest
+from hpsearch.sampling.request import Observation
 from hpsearch.sampling.suggest import suggest
-from hpsearch.sampling.tpe import MAX_TAUGHT, TpeModel, most_telling, taught_at_most
+from tests.sampling.asking import (
+    COMPLETE,
+    FAILED,
+    INFEASIBLE,
+    PLANE,
+    PRUNED,
+    RUNNING,
+    STEP,
+    WAITING,
+    asking,
+    history,
+    observe,
+    shares,
+    spread,
+)
 from tests.sampling.spaces import identity, space
-
-ANY = Shape(n_inputs=8, n_outputs=2, max_weights=None)
-STEP = space({"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}})
-PLANE = space({name: {"type": "float", "low": 0.0, "high": 0.9} for name in ("dropout", "input_dropout")})
-COMPLETE, PRUNED, INFEASIBLE = TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE
-FAILED, RUNNING, WAITING = TrialState.FAILED, TrialState.RUNNING, TrialState.WAITING
-
-
-def asking(
-    of: Space, *observations: Observation, n: int = 1, index: int | None = None, **options: Any
-) -> SuggestRequest:
-    algorithm = Algorithm(seed=5, options=AlgorithmOptions(**options))
-    first = len(observations) if index is None else index
-    return SuggestRequest(of, algorithm, ANY, "minimize", n, first, 100, observations)
-
-
-def observe(state: TrialState, value: float | None = None, **params: Any) -> Observation:
-    return Observation(params, state, value)
-
-
-def spread(n: int) -> list[float]:
-    """Return n shares evenly from 0 to 1, in an order without a trend."""
-    return [(i * 0.6180339887) % 1 for i in range(n)]
-
 
 # --- the first points
 
@@ -125,21 +110,6 @@ def test_random_requests_and_first_points_need_no_optuna():
 
 
 # --- what the model learns
-
-
-def history(of: Space, n: int, value: Any, *, state: Any = lambda _: COMPLETE) -> list[Observation]:
-    name = next(iter(of.root))
-    parameter: Any = of.root[name]
-    found = []
-    for u in spread(n):
-        x = parameter.low * (parameter.high / parameter.low) ** u if parameter.log else parameter.high * u
-        found.append(Observation({name: x}, state(u), value(u)))
-    return found
-
-
-def shares(points: list[Params]) -> list[float]:
-    """Return where learning rates lie between the bounds of STEP, 0 to 1."""
-    return [(math.log10(float(p["learning_rate"])) + 4) / 3 for p in points]
 
 
 def test_picks_gather_where_values_are_best():
@@ -330,81 +300,3 @@ def test_a_space_with_nothing_to_search_gives_its_only_point():
     of = space({"learning_rate": 0.1})
     done = [observe(COMPLETE, 1.0, learning_rate=0.1)] * 30
     assert suggest(asking(of, *done, n=2)) == [{"learning_rate": 0.1}] * 2
-
-
-# --- how much it costs
-
-
-def test_many_results_are_cut_to_the_best_and_the_newest():
-    found = [observe(COMPLETE, float((i * 7_919) % 5_000), batch_size=1 + i) for i in range(5_000)]
-    kept = most_telling(found, "minimize", 1_000)
-    assert len(kept) == 1_000
-    assert kept == sorted(kept, key=lambda o: int(o.params["batch_size"]))
-    best = sorted(found, key=lambda o: o.value or 0)[:200]
-    assert all(o in kept for o in best)
-    assert kept[-1] is found[-1]
-    assert sum(o in kept for o in found[-800:]) == 800
-    assert most_telling(found, "maximize", 1_000) != kept
-    assert most_telling(found[:1_000], "minimize", 1_000) == found[:1_000]
-
-
-def test_large_batches_are_made_from_fewer_results():
-    assert taught_at_most(1) == taught_at_most(32) == MAX_TAUGHT
-    assert taught_at_most(64) == MAX_TAUGHT // 2
-    assert taught_at_most(100_000) == 125
-
-
-def test_the_model_is_fitted_to_no_more_than_the_cap(monkeypatch: pytest.MonkeyPatch):
-    import optuna
-
-    sizes = []
-    original = optuna.Study.ask
-
-    def counted(study: optuna.Study, *args: Any, **named: Any) -> optuna.Trial:
-        sizes.append(sum(t.state.name == "COMPLETE" for t in study.get_trials(deepcopy=False)))
-        return original(study, *args, **named)
-
-    monkeypatch.setattr(optuna.Study, "ask", counted)
-    done = history(STEP, 3_000, lambda u: abs(u - 0.7))
-    picked = shares(suggest(asking(STEP, *done, n=1)))
-    assert sizes == [MAX_TAUGHT]
-    assert abs(picked[0] - 0.7) < 0.1
-
-
-def test_nothing_is_printed_or_warned(capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder):
-    suggest(asking(STEP, *history(STEP, 30, lambda u: u), n=3))
-    assert capfd.readouterr() == ("", "")
-    assert not recwarn.list
-
-
-def test_answers_do_not_depend_on_the_order_of_hashes():
-    program = (
-        "from hpsearch.testing.sampler_conformance import *\n"
-        "from hpsearch.sampling.suggest import suggest\n"
-        "done = results(suggest(request('random', n=30)))\n"
-        "print(suggest(replace(request('bayesian', n=3), first_index=30, observations=done)))\n"
-    )
-    answers = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(answers) == 1
-    assert "learning_rate" in answers.pop()
-
-
-def test_the_model_speaks_for_itself():
-    """`TpeModel` keeps to the space even without the repairs around it."""
-    from hpsearch.sampling.plan import plan
-
-    of = space({"layers": {"type": "int", "low": 0, "high": 3}, "units": {"values": [8, 4], "per_layer": True}})
-    model = TpeModel(plan(of), "minimize", [])
-    for seed in range(10):
-        point, drawn = model.ask(seed)
-        assert of.complete(point) == point
-        assert set(drawn) == {"layers", "units_1", "units_2", "units_3"}
