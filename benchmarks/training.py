@@ -150,8 +150,8 @@ def _pack_sizes(laboratory: Laboratory, sizes: Sequence[int]) -> None:
         f"\n### Throughput against pack size\n\nchurn-size, {facts.n_train:,} training rows, {_PACK_DEPTH} layers of "
         "384 units, warm, as many packs side by side as the device has lanes\n\n| pack | trials/h |\n|---|---|"
     )
-    for size in sizes:
-        print(f"| {size:,} | {laboratory.pack_sizes(data, alike, size):,.0f} |", flush=True)
+    for size, rate in laboratory.pack_sizes(data, alike, sizes):
+        print(f"| {size:,} | {rate:,.0f} |", flush=True)
 
 
 def main() -> None:

@@ -140,15 +140,14 @@ class Laboratory:
             raise SystemExit(msg)
         return run
 
-    def pack_sizes(self, data: Path, trials: Sequence[Trial], size: int) -> float:
-        """Return the trials per hour in warm packs of one size."""
+    def pack_sizes(self, data: Path, trials: Sequence[Trial], sizes: Sequence[int]) -> list[tuple[int, float]]:
+        """Return pack sizes and the trials per hour in warm packs of that size, all measured in one process."""
         scratch = self._folder / f"{next(self._numbers)}-packs"
         scratch.mkdir()
         job, told = scratch / "job.json", scratch / "rates.json"
         Job("fused", data, tuple(trials), scratch / "results.db", scratch).write(job)
-        self._child("packs", str(job), str(size), str(told))
-        ((_, rate),) = json.loads(told.read_text())
-        return float(rate)
+        self._child("packs", str(job), ",".join(map(str, sizes)), str(told))
+        return [(int(size), float(rate)) for size, rate in json.loads(told.read_text())]
 
     def _child(self, *arguments: str) -> None:
         log = self._folder / f"{next(self._numbers)}-{arguments[0]}.log"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from hpsearch.domain.mlp import MlpConfig
-from workers.training.fused.cost import Shape, best_slots, epoch_s, least_slots
+from workers.training.fused.cost import Shape, best_slots, epoch_s, gpu_slots, least_slots
+from workers.training.fused.planner import Bucket, Planner
 from workers.training.fused.traits import Traits, padded_width
+from workers.training.fused.verify.bench import Bench, Case
+
+if TYPE_CHECKING:
+    from workers.training.fused.trial_run import TrialRun
 
 
 def _found(*sizes: int) -> Callable[[int], float]:
@@ -135,3 +141,25 @@ def test_only_a_much_faster_mode_is_changed_to(machine: Any, seconds: tuple[floa
     pack.timed = lambda program: measured["xla" if program is pack.program else program.key.mode]
     planner.check_mode(pack, Shape(widths=(4, 64, 3), n_rows=90, n_held_out=30, batch_size=4), 1_000.0)
     assert planner.mode == mode
+
+
+@pytest.mark.parametrize(("width", "depth", "n_slots"), [(64, 1, 64), (384, 2, 64), (1_024, 2, 32), (2_048, 3, 1)])
+def test_on_a_gpu_a_shape_alone_decides_the_size_of_its_packs(width: int, depth: int, n_slots: int) -> None:
+    shape = _shape(width, depth=depth)
+    assert gpu_slots(shape) == n_slots
+    assert n_slots == 1 or n_slots * shape.slot_bytes <= 2 * 2**30
+
+
+def test_on_a_gpu_every_pack_of_a_queue_has_one_size_and_keeps_it(machine: Any) -> None:
+    bench = Bench("iris", "float32")
+    planner = Planner(replace(machine, kind="gpu"), "float32", "xla", lambda _: None)
+    bucket = Bucket(bench.rows, bench.metric, 0, depth=1, width=64, batch_size=16)
+    member = bench.member(Case({"layers": 1, "units": 5, "batch_size": 16}))
+    queue = planner.queue(bucket, bench.data, member)
+    run = cast("TrialRun", SimpleNamespace(task=SimpleNamespace(study=SimpleNamespace(task=bench.task))))
+    sizes = []
+    for _ in range(200):
+        queue.waiting.append((run, member))
+        sizes.append(planner.slots(bucket, queue))
+    assert set(sizes) == {64}
+    assert planner.smaller(planner.program(bucket, queue), queue.shape, n_members=1, n_epochs_left=1e6) is None

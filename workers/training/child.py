@@ -65,7 +65,7 @@ def _fused(versions: str, programs: Path, say: Callable[[str], None]) -> tuple[E
     from workers.training.fused.kept_programs import keep_programs
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
-    runtime.compute_products_in_one_thread()
+    runtime.compile_exactly()
     with suppress(OSError):
         keep_programs(programs)
     engine = FusedEngine(machine=_share_of_machine(), explain=say, programs=programs)

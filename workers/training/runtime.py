@@ -10,7 +10,15 @@ import keras
 import tensorflow as tf
 
 _XLA_VARIABLE: Final = "XLA_FLAGS"
-_ONE_THREAD_A_PRODUCT: Final = "--xla_cpu_multi_thread_eigen"
+# What would choose a member's arithmetic by the size of its pack, each seen in its last bits.
+_EXACT: Final = {
+    # Several threads divide a product according to their number and the size of the pack.
+    "--xla_cpu_multi_thread_eigen": "false",
+    # They fuse otherwise from 1,024 rows of a pack on.
+    "--xla_cpu_use_fusion_emitters": "false",
+    # The quickest of several products is not the same in every process, nor for every size of pack.
+    "--xla_gpu_autotune_level": "0",
+}
 
 
 def configure(threads: int | None = None, at_once: int = 2) -> str:
@@ -58,15 +66,14 @@ def configure_for_packs(n_lanes: int) -> None:
     configure(threads=n_lanes, at_once=n_lanes + 2)
 
 
-def compute_products_in_one_thread() -> None:
-    """Make XLA compute each matrix product on a CPU in one thread, unless its flags say otherwise.
+def compile_exactly() -> None:
+    """Make XLA compute a member of a pack the same way whatever the size of the pack, unless its flags say otherwise.
 
-    Several threads divide a product according to the size of the pack and to their own number, and the last bits of a
-    trial would depend on its neighbours. To be called before XLA compiles anything: it reads its flags once.
+    To be called before XLA compiles anything: it reads its flags once.
     """
     flags = os.environ.get(_XLA_VARIABLE, "")
-    if _ONE_THREAD_A_PRODUCT not in flags:
-        os.environ[_XLA_VARIABLE] = f"{flags} {_ONE_THREAD_A_PRODUCT}=false".strip()
+    own = [f"{flag}={value}" for flag, value in _EXACT.items() if flag not in flags]
+    os.environ[_XLA_VARIABLE] = " ".join([flags, *own]).strip()
 
 
 def _name(gpu: object) -> str:

@@ -1,7 +1,8 @@
 """Products and sums over the rows of a batch whose last bits do not depend on how many members there are.
 
-XLA splits a plain `reduce_sum` differently for packs of different sizes; a product with a row of ones is computed
-member by member, always the same way. So every sum that reaches the weights is such a product.
+XLA splits a plain `reduce_sum` differently for packs of different sizes; a product with a row of weights is computed
+member by member, always the same way. So every sum that reaches the weights is such a product. The weights must not be
+known when XLA compiles: of a product with ones it makes a sum again where the pack is large.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ import tensorflow as tf
 
 
 @tf.custom_gradient
-def affine(x: Any, kernel: Any, bias: Any) -> Any:
+def affine(x: Any, kernel: Any, bias: Any, row_weights: Any) -> Any:
     """Return `x kernel + bias` of each member: (K, B, n_out).
 
     Args:
         x: (K, B, n_in).
         kernel: (K, n_in, n_out).
         bias: (K, 1, n_out).
+        row_weights: (B,) 1, or 0 for rows whose gradient is zero.
     """
 
-    def gradients(upstream: Any) -> tuple[Any, Any, Any]:
+    def gradients(upstream: Any) -> tuple[Any, Any, Any, None]:
         return (
             tf.matmul(upstream, kernel, transpose_b=True),
             tf.matmul(x, upstream, transpose_a=True),
-            tf.matmul(tf.ones((x.shape[0], 1, x.shape[1]), x.dtype), upstream),
+            row_sum(row_weights, upstream),
+            None,
         )
 
     return tf.matmul(x, kernel) + bias, gradients
@@ -50,7 +53,7 @@ def batch_normalised(x: Any, gamma: Any, beta: Any, row_weights: Any, *, epsilon
         x: (K, B, n).
         gamma: (K, 1, n) scale.
         beta: (K, 1, n) shift.
-        row_weights: (B,) 0 or 1.
+        row_weights: (B,) 1, or 0 for rows whose gradient is zero.
         epsilon: Added to the variance.
     """
     n_rows = tf.reduce_sum(row_weights)
@@ -65,8 +68,7 @@ def batch_normalised(x: Any, gamma: Any, beta: Any, row_weights: Any, *, epsilon
         def gradients(upstream: Any, *_: Any) -> tuple[Any, Any, Any]:
             # Ioffe and Szegedy 2015 (arXiv 1502.03167), section 3, collected.
             normal = (x - mean) * inverse
-            ones = tf.ones_like(row_weights)
-            d_beta, d_gamma = row_sum(ones, upstream), row_sum(ones, upstream * normal)
+            d_beta, d_gamma = row_sum(row_weights, upstream), row_sum(row_weights, upstream * normal)
             d_x = inverse * gamma * (upstream - share * (d_beta + normal * d_gamma))
             return d_x, d_gamma, d_beta
 

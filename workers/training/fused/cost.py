@@ -18,6 +18,9 @@ _OUT_OF_CACHE: Final = 1.35
 # Fewer members than this make XLA choose other instructions, and a trial's last bits would depend on its neighbours.
 MIN_SLOTS: Final = 4
 MAX_SLOTS: Final = 1024
+# On a GPU every pack of a shape has so many slots at most, and so much memory.
+_GPU_SLOTS: Final = 64
+_GPU_BYTES: Final = 2 * 2**30
 # A network this large fills the device alone, and slots without a member would cost as much.
 _LARGE: Final = 2_000_000
 
@@ -67,6 +70,18 @@ class Shape:
 def least_slots(shape: Shape) -> int:
     """Return how many slots the smallest pack of a shape has: a function of the shape alone."""
     return 1 if shape.n_weights > _LARGE else MIN_SLOTS
+
+
+def gpu_slots(shape: Shape) -> int:
+    """Return how many slots every pack of a shape has on a GPU, a power of two: a function of the shape alone.
+
+    There cuBLAS chooses its arithmetic by the number of members, and a trial's last bits would depend on it: packs of 4
+    and of 16 came out differently on an H200, whatever XLA was told. Packs of one size can not differ.
+    """
+    n_slots = least_slots(shape)
+    while MIN_SLOTS <= n_slots < _GPU_SLOTS and 2 * n_slots * shape.slot_bytes <= _GPU_BYTES:
+        n_slots *= 2
+    return n_slots
 
 
 def epoch_s(machine: Machine, shape: Shape, n_slots: int) -> float:

@@ -67,7 +67,7 @@ class FusedEngine:
     ) -> None:
         self.explain = explain or _LOG.info
         self.dtype: DType = dtype
-        runtime.compute_products_in_one_thread()
+        runtime.compile_exactly()
         kept = None if programs is None else self._keep(programs)
         _share_cores(machine.n_lanes if machine else cpu_cores(), self.explain)
         self.reference = ReferenceEngine(dtype)

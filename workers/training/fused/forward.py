@@ -149,14 +149,14 @@ def train(
     if key.traits.input_dropout:
         x = _dropped(x, facts.mask_seeds[0], steps, facts.thresholds[0], facts.input_keep_scale)
     for number, layer in enumerate(layers[:-1]):
-        x = affine(x, layer.kernel, layer.bias)
+        x = affine(x, layer.kernel, layer.bias, row_weights)
         if layer.gamma is not None:
             x, moved = _batch_normalised(x, layer, facts.batch_norm[:, None, None], row_weights)
             averages += moved
         x = _activated(key, facts, number, x)
         if key.traits.dropout:
             x = _dropped(x, facts.mask_seeds[number + 1], steps, facts.thresholds[1], facts.keep_scale)
-    return affine(x, layers[-1].kernel, layers[-1].bias), averages
+    return affine(x, layers[-1].kernel, layers[-1].bias, row_weights), averages
 
 
 def _batch_normalised(x: Any, layer: Layer, on: Any, row_weights: Any) -> tuple[Any, tuple[Any, Any]]:

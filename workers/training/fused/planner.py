@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from workers.training.fused.cost import MAX_SLOTS, Shape, best_slots, epoch_s, least_slots
+from workers.training.fused.cost import MAX_SLOTS, Shape, best_slots, epoch_s, gpu_slots, least_slots
 from workers.training.fused.fold_data import FoldData
 from workers.training.fused.kept_programs import is_noted
 from workers.training.fused.machine import Machine
@@ -130,6 +130,8 @@ class Planner:
         """Return how many slots the next pack of a queue should have."""
         if self._n_slots is not None:
             return self._n_slots
+        if self.machine.kind == "gpu":
+            return min(gpu_slots(queue.shape), queue.max_slots)
         run, member = queue.waiting[0]
         like = self._key(bucket, queue, run, 0)
         return best_slots(
@@ -216,6 +218,8 @@ class Planner:
             n_members: Still in the pack, at least 1.
             n_epochs_left: That the pack will go on for.
         """
+        if self.machine.kind == "gpu":
+            return None
         n_slots = least_slots(shape)
         while n_slots < n_members:
             n_slots *= 2

@@ -14,12 +14,13 @@ from workers.training.fused import forward
 from workers.training.fused.affine import row_sum
 from workers.training.fused.forward import Facts
 from workers.training.fused.kept_programs import forget_programs, lasting_names, note
+from workers.training.fused.losses import row_losses
 from workers.training.fused.rules import NAMES
 from workers.training.fused.traits import ProgramKey
 from workers.training.fused.update import Moments, kernel_squares, updated
 
-# Numbers in the widest layer for one block of judged rows, over all members: 16 MiB of float32.
-_MAX_ACTIVATIONS: Final = 2**22
+# Rows judged at a time, so that the activations of a large pack take little memory.
+_JUDGED_ROWS: Final = 256
 _TRACING: Final = threading.Lock()
 _L2: Final = NAMES.index("l2")
 
@@ -162,7 +163,7 @@ class Program:
                 tape.watch(weights)
                 layers = forward.layers_of(key, weights, averages)
                 raw, averages = forward.train(key, layers, members, inputs, row_weights, tf.cast(number, tf.uint32))
-                losses = _losses(key, raw, targets)
+                losses = row_losses(key, raw, targets, row_weights)
                 mean_losses = row_sum(row_weights, losses[:, :, None])[:, 0, 0] / tf.cast(n_here, key.dtype)
                 # The sum over members, not the mean: a member's gradient must not depend on how many there are.
                 loss = tf.reduce_sum(mean_losses)
@@ -214,19 +215,12 @@ def _are_finite(key: ProgramKey, weights: list[Any]) -> Any:
     return tf.reduce_all(tf.concat(nothing, axis=2) == 0.0, axis=(1, 2))
 
 
-def _losses(key: ProgramKey, raw: Any, targets: Any) -> Any:
-    """Return the loss of each row, (K, B)."""
-    if key.task == "multiclass":
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=raw)
-    if key.task == "binary":
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=raw), axis=-1)
-    return tf.reduce_mean(tf.math.squared_difference(raw, targets), axis=-1)
-
-
 def _judged(key: ProgramKey, layers: list[forward.Layer], facts: Facts, rows: Any) -> Any:
-    """Return the outputs for the held-out rows, in blocks where they would take much memory."""
-    widest = max(key.widths)
-    n_blocks = max(1, min(key.n_held_out, -(-key.n_slots * key.n_held_out * widest // _MAX_ACTIVATIONS)))
+    """Return the outputs for the held-out rows, (K, n_held_out, n_outputs).
+
+    In blocks whose size is the same for packs of all sizes: a product's last bits depend on the number of its rows.
+    """
+    n_blocks = -(-key.n_held_out // _JUDGED_ROWS)
     if n_blocks == 1:
         return forward.infer(key, layers, facts, rows)
     size = -(-key.n_held_out // n_blocks)

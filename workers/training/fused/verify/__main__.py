@@ -13,7 +13,7 @@ from workers.training.fused.verify import Finding, curves, dropout, gradients, i
 def main() -> int:
     """Return 0 when every point of the contract holds, 1 otherwise."""
     # As a worker's trainer process does.
-    runtime.compute_products_in_one_thread()
+    runtime.compile_exactly()
     _say(runtime.configure())
     points: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("1  optimiser updates, float64", lambda: updates.check("float64", 200)),

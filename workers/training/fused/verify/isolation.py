@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from hpsearch.domain.mlp import Activation, Optimizer
 from hpsearch.domain.strict import Scalar
@@ -20,6 +21,8 @@ _N_EPOCHS: Final = 4
 # Those that differ most in how they are computed; more would only make the programs slower to compile.
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("relu", "sigmoid", "gelu", "selu")
 _N_STEPS: Final = 25
+# A data set of each task, and rows per step that make 4,096 in a pack of 64.
+_LARGE: Final = {"digits": 64, "breast_cancer": 64, "diabetes": 64}
 
 
 def cases() -> list[Case]:
@@ -62,7 +65,47 @@ def check() -> list[Finding]:
         Finding(3, "a slot left empty by a diverged member for a while", _after_a_gap(bench, whole, curves), 0.0),
         Finding(3, "in a pack cut down to 4 slots half way", _cut_down(bench, whole, curves), 0.0),
     ]
-    return [*findings, *padding()]
+    return [*findings, *large_packs(), *padding()]
+
+
+def large_packs(sizes: Sequence[int] = (64, 256)) -> list[Finding]:
+    """Return how far four members are apart in a pack of 4 and in large ones, where XLA may compute otherwise.
+
+    On a GPU, where all packs of a shape have one size (`cost.gpu_slots`): in other slots of a pack of the first size.
+
+    Args:
+        sizes: Slots of the large packs.
+    """
+    findings = []
+    for name, batch_size in _LARGE.items():
+        bench = Bench(name, "float32")
+        many = [_one_of_many(number, batch_size) for number in range(max(sizes))]
+        if tf.config.list_physical_devices("GPU"):
+            many = many[: sizes[0]]
+            ahead, behind = bench.fused(many, len(many)), bench.fused(many[::-1], len(many))
+            what = f"{name}, other slots of a pack of {len(many)}"
+            findings.append(Finding(3, what, _apart(behind[::-1], ahead), 0.0))
+            continue
+        alone = bench.fused(many[:4], 4)
+        findings += [
+            Finding(3, f"{name}, a pack of {n_slots}", _apart(bench.fused(many[:n_slots], n_slots)[:4], alone), 0.0)
+            for n_slots in sizes
+        ]
+    return findings
+
+
+def _one_of_many(number: int, batch_size: int) -> Case:
+    params: dict[str, Scalar] = {
+        "layers": 1,
+        "units": 64 - number % 5,
+        "batch_size": batch_size,
+        "batch_norm": number % 2 == 0,
+        "optimizer": ("adamw", "rmsprop")[number // 2 % 2],
+        "weight_decay": 1e-3,
+        "dropout": 0.1,
+        "learning_rate": 0.003,
+    }
+    return Case(params, number, Training(max_epochs=2, early_stopping=None))
 
 
 def _apart(left: list[Curve], right: list[Curve]) -> float:
