@@ -15,6 +15,7 @@ import pytest
 
 from tests.databases import PID_VARIABLE, RunDirectory, fresh_database
 from tests.postgres import NoPostgresError
+from workers.training.xla_flags import compile_exactly
 
 if TYPE_CHECKING:
     from hpsearch.clock import ManualClock
@@ -51,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["KERAS_HOME"] = str(run / "keras")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # XLA reads its flags once in a process, and any test may be the first that compiles.
+    compile_exactly()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

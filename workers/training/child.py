@@ -60,12 +60,12 @@ def build_engine(name: str, programs: Path, say: Callable[[str], None]) -> tuple
 def _fused(versions: str, programs: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
     import tensorflow as tf
 
-    from workers.training import runtime
     from workers.training.fused.engine import FusedEngine
     from workers.training.fused.kept_programs import keep_programs
+    from workers.training.xla_flags import compile_exactly
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
-    runtime.compile_exactly()
+    compile_exactly()
     with suppress(OSError):
         keep_programs(programs)
     engine = FusedEngine(machine=_share_of_machine(), explain=say, programs=programs)

@@ -22,6 +22,7 @@ from workers.training.network import DType
 from workers.training.reference import ReferenceEngine
 from workers.training.rows import RowsCache
 from workers.training.task import TrialTask
+from workers.training.xla_flags import compile_exactly
 
 _LOG = logging.getLogger("hpsearch.fused")
 
@@ -67,7 +68,7 @@ class FusedEngine:
     ) -> None:
         self.explain = explain or _LOG.info
         self.dtype: DType = dtype
-        runtime.compile_exactly()
+        compile_exactly()
         kept = None if programs is None else self._keep(programs)
         _share_cores(machine.n_lanes if machine else cpu_cores(), self.explain)
         self.reference = ReferenceEngine(dtype)

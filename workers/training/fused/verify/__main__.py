@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 
 from workers.training import runtime
 from workers.training.fused.verify import Finding, curves, dropout, gradients, isolation, model_files, steady, updates
+from workers.training.xla_flags import compile_exactly
 
 
 def main() -> int:
     """Return 0 when every point of the contract holds, 1 otherwise."""
     # As a worker's trainer process does.
-    runtime.compile_exactly()
+    compile_exactly()
     _say(runtime.configure())
     points: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("1  optimiser updates, float64", lambda: updates.check("float64", 200)),
