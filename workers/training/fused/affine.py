@@ -1,8 +1,8 @@
 """Products and sums over the rows of a batch whose last bits do not depend on how many members there are.
 
 XLA splits a plain `reduce_sum` differently for packs of different sizes; a product with a row of weights is computed
-member by member, always the same way. So every sum that reaches the weights is such a product. The weights must not be
-known when XLA compiles: of a product with ones it makes a sum again where the pack is large.
+member by member, always the same way. So every sum that reaches the weights is such a product. The weights are not
+known when XLA compiles, lest it make a plain sum of a product with ones.
 """
 
 from __future__ import annotations

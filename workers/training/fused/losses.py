@@ -29,7 +29,7 @@ def _softmax_cross_entropy(raw: Any, targets: Any, one: Any) -> Any:
     """Return what `tf.nn.sparse_softmax_cross_entropy_with_logits` does.
 
     That adds the classes up in an order that changes where a pack has 4,096 rows in a batch. A product with a column of
-    ones does not, if XLA does not know that they are ones; so `one` is computed.
+    ones does not; they are not known when XLA compiles, lest it make a plain sum of it.
     """
     n_classes = raw.shape[2]
     chosen = tf.one_hot(targets, n_classes, dtype=raw.dtype)
