@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.domain.mlp import MlpConfig
 from workers.training.fused import kept_programs
 from workers.training.fused.traits import ProgramKey, Traits
 
-_KEY = ProgramKey("binary", 3, 1, 10, 5, 1, 64, 4, 4, Traits(("relu",), False, False, False, False, False, False))
+_PLAIN = Traits.of(MlpConfig(units=(4,), optimizer="sgd"))
+_KEY = ProgramKey("binary", 3, 1, 10, 5, 1, 64, 4, 4, _PLAIN)
 
 # Trains four trials in two buckets and prints what came of it, and what was kept.
 _PROCESS = """

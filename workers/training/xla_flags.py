@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from workers.devices import find_gpus
+
 _XLA_VARIABLE: Final = "XLA_FLAGS"
 # What would choose a member's arithmetic by the size of its pack, each seen in its last bits.
 _EXACT: Final = {
@@ -15,6 +17,8 @@ _EXACT: Final = {
     # The quickest of several products is not the same in every process, nor for every size of pack.
     "--xla_gpu_autotune_level": "0",
 }
+# Loops are left as they are: compiling takes a seventh less and training as long. For CPUs, where it was measured.
+_QUICK: Final = {"--xla_backend_extra_options": "-unroll-threshold=0"}
 
 
 def compile_exactly() -> None:
@@ -23,5 +27,6 @@ def compile_exactly() -> None:
     To be called before XLA compiles anything: it reads its flags once.
     """
     flags = os.environ.get(_XLA_VARIABLE, "")
-    own = [f"{flag}={value}" for flag, value in _EXACT.items() if flag not in flags]
+    wanted = _EXACT if find_gpus() else _EXACT | _QUICK
+    own = [f"{flag}={value}" for flag, value in wanted.items() if flag not in flags]
     os.environ[_XLA_VARIABLE] = " ".join([flags, *own]).strip()

@@ -17,7 +17,7 @@ from workers.training.fused.kept_programs import forget_programs, lasting_names,
 from workers.training.fused.losses import row_losses
 from workers.training.fused.rules import NAMES
 from workers.training.fused.traits import ProgramKey
-from workers.training.fused.update import Moments, kernel_squares, updated
+from workers.training.fused.update import Moments, kernel_squares, reading_first, updated
 
 # Rows judged at a time, so that the activations of a large pack take little memory.
 _JUDGED_ROWS: Final = 256
@@ -170,6 +170,7 @@ class Program:
             gradients = tape.gradient(loss, weights)
             if key.traits.l2:
                 mean_losses += rules[_L2] * kernel_squares(key, weights)
+            mean_losses = reading_first(weights, mean_losses, never=n_rows < 0)
             moments = Moments(first, second)
             weights, moments = updated(key, rules, tf.cast(number, key.dtype), weights, gradients, moments)
             total = total + mean_losses * tf.cast(n_here, key.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Literal, Self
 
 from hpsearch.domain.metrics import Task
@@ -49,6 +49,9 @@ class Traits:
         l2: Whether some member has weight decay in the loss.
         first: Whether some optimiser keeps a first moment (or velocity).
         second: Whether some optimiser keeps a second moment.
+        by_gradient: Whether some optimiser steps by the gradient itself, not by its moment.
+        look_ahead: Whether some optimiser adds a share of its moment's change (Nesterov).
+        lasting: Whether some second moment never forgets (Adagrad).
     """
 
     activations: tuple[Activation, ...]
@@ -58,6 +61,9 @@ class Traits:
     l2: bool
     first: bool
     second: bool
+    by_gradient: bool
+    look_ahead: bool
+    lasting: bool
 
     @classmethod
     def of(cls, config: MlpConfig) -> Self:
@@ -71,23 +77,22 @@ class Traits:
             l2=config.weight_decay > 0 and config.optimizer != "adamw",
             first=config.optimizer in _FIRST_MOMENT,
             second=config.optimizer in _SECOND_MOMENT,
+            by_gradient=config.optimizer not in _FIRST_MOMENT,
+            look_ahead=config.optimizer == "nesterov",
+            lasting=config.optimizer == "adagrad",
         )
 
     def __or__(self, other: Traits) -> Traits:
         """Return what both need."""
-        return Traits(
-            activations=tuple(sorted({*self.activations, *other.activations})),
-            batch_norm=self.batch_norm or other.batch_norm,
-            dropout=self.dropout or other.dropout,
-            input_dropout=self.input_dropout or other.input_dropout,
-            l2=self.l2 or other.l2,
-            first=self.first or other.first,
-            second=self.second or other.second,
-        )
+        either = {name: getattr(self, name) or getattr(other, name) for name in _FEATURES}
+        return Traits(activations=tuple(sorted({*self.activations, *other.activations})), **either)
 
     def covers(self, other: Traits) -> bool:
         """Return whether a program of these traits can train a network that needs the others."""
         return (self | other) == self
+
+
+_FEATURES: Final = tuple(field.name for field in fields(Traits) if field.name != "activations")
 
 
 @dataclass(frozen=True)
