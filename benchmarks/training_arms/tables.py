@@ -109,12 +109,12 @@ def _print_short_cuts(table: Mapping[str, Figures], n_trials: int) -> None:
         )
 
 
-def _print_scores(runs: Mapping[str, Sequence[Run]], table: Mapping[str, Figures], facts: Facts) -> bool:
-    """Say whether the two sides train equally well; return whether they do, as far as is known."""
+def _print_scores(runs: Mapping[str, Sequence[Run]], table: Mapping[str, Figures], facts: Facts) -> bool | None:
+    """Say whether the two sides train equally well; return whether they do, None if there is nothing to compare."""
     base, numbers = best_keras(table), shared_trials(runs)
     if base is None or len(numbers) < LEAST_COMPARED:
         print(f"No Keras arm with {LEAST_COMPARED} scores to compare with: no speed may be quoted from this table.")
-        return False
+        return None
     all_alike = True
     for arm in [arm for arm in table if arm not in _keras(table)]:
         found = compare(scores_of(runs[arm], numbers), scores_of(runs[base], numbers), facts.n_validation)
@@ -139,20 +139,23 @@ def _print_goals(
     table: Mapping[str, Figures],
     laboratory: Laboratory,
     *,
-    alike: bool,
+    alike: bool | None,
 ) -> None:
     key, base = (laboratory.device_kind, name, n_trials), best_keras(table)
     for arm in [arm for arm in FUSED_ARMS if arm in table and arm != "fused-warm"]:
         if key in _RATIO_GOALS and base is not None:
             goal, found = _RATIO_GOALS[key], ratios(runs[arm], runs[base], n_trials)
             _print_goal(
-                f"{goal:g} times the best Keras arm", ABOUT[arm], f"{found:.2f}", reached=alike and found >= goal
+                f"{goal:g} times the best Keras arm", ABOUT[arm], f"{found:.2f}", is_fast=found >= goal, alike=alike
             )
     for arm in [arm for arm in FUSED_ARMS if arm in table]:
         if key in _RATE_GOALS:
             goal, found = _RATE_GOALS[key], table[arm].trials_per_h
-            _print_goal(f"{goal:,.0f} trials/h", ABOUT[arm], f"{found:,.0f}", reached=alike and found >= goal)
+            _print_goal(f"{goal:,.0f} trials/h", ABOUT[arm], f"{found:,.0f}", is_fast=found >= goal, alike=alike)
 
 
-def _print_goal(goal: str, arm: str, found: str, *, reached: bool) -> None:
-    print(f"Goal: {goal}. {arm}: {found}, {'reached' if reached else 'NOT reached'}.")
+def _print_goal(goal: str, arm: str, found: str, *, is_fast: bool, alike: bool | None) -> None:
+    verdict = "reached" if is_fast and alike else "NOT reached"
+    if is_fast and alike is None:
+        verdict = "not decided, for there are no scores to compare"
+    print(f"Goal: {goal}. {arm}: {found}, {verdict}.")

@@ -101,3 +101,13 @@ def test_help_lists_every_target():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     declared = {line.split()[1] for line in text.splitlines() if line.startswith(".PHONY:")}
     assert listed == declared
+
+
+def test_modules_are_compiled_when_they_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(requirements, "_run", lambda *arguments: told.append(arguments) or 0)
+    monkeypatch.setattr(requirements, "_pip", lambda *_: 0)
+    assert requirements.sync("") == 0
+    assert requirements._constrained("requirements.lock", "hatchling") == 0
+    assert [arguments[0] for arguments in told] == ["sync", "install"]
+    assert all("--compile-bytecode" in arguments for arguments in told)
