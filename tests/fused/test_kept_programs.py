@@ -15,7 +15,7 @@ from workers.training.fused import kept_programs
 from workers.training.fused.traits import ProgramKey, Traits
 
 _PLAIN = Traits.of(MlpConfig(units=(4,), optimizer="sgd"))
-_KEY = ProgramKey("binary", 3, 1, 10, 5, 1, 64, 4, 4, _PLAIN)
+_KEY = ProgramKey("binary", 3, 1, 10, 5, (64,), 4, 4, _PLAIN)
 
 # Trains four trials in two buckets and prints what came of it, and what was kept.
 _PROCESS = """
@@ -80,7 +80,7 @@ def test_functions_are_named_by_the_program_alone() -> None:
 def test_what_is_kept_is_known_and_can_be_forgotten(tmp_path: Path) -> None:
     kept_programs.note(tmp_path, _KEY)
     assert kept_programs.is_noted(tmp_path, _KEY)
-    assert not kept_programs.is_noted(tmp_path, replace(_KEY, width=128))
+    assert not kept_programs.is_noted(tmp_path, replace(_KEY, hidden=(128,)))
     (tmp_path / "program.pb").touch()
     kept_programs.forget_programs(tmp_path)
     assert not list(tmp_path.iterdir())

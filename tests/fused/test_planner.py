@@ -11,8 +11,9 @@ import pytest
 
 from hpsearch.domain.mlp import MlpConfig
 from workers.training.fused.cost import Shape, best_slots, epoch_s, gpu_slots, least_slots
+from workers.training.fused.padding import padded
 from workers.training.fused.planner import Bucket, Planner
-from workers.training.fused.traits import Traits, padded_width
+from workers.training.fused.traits import Traits
 from workers.training.fused.verify.bench import Bench, Case
 
 if TYPE_CHECKING:
@@ -32,22 +33,26 @@ def _shape(width: int = 64, n_rows: int = 1_000, depth: int = 2) -> Shape:
 
 
 @pytest.mark.parametrize(
-    ("units", "width"),
+    ("units", "even", "uneven"),
     [
-        ((), 0),
-        ((1,), 64),
-        ((64, 3), 64),
-        ((10, 65), 128),
-        ((200,), 256),
-        ((257,), 384),
-        ((384,), 384),
-        ((385,), 512),
-        ((513, 700), 768),
-        ((65_536,), 65_536),
+        ((), (), ()),
+        ((1,), (64,), (64,)),
+        ((64, 3), (64, 64), (64, 64)),
+        ((10, 65), (128, 128), (128, 128)),
+        ((200,), (256,), (256,)),
+        ((200, 64, 65), (256, 256, 256), (256, 64, 256)),
+        ((3, 257), (384, 384), (128, 384)),
+        ((129, 384), (384, 384), (384, 384)),
+        ((128, 385), (512, 512), (128, 512)),
+        ((513, 256, 700), (768, 768, 768), (768, 256, 768)),
+        ((65_536, 1), (65_536, 65_536), (65_536, 16_384)),
     ],
 )
-def test_networks_are_padded_to_few_widths(units: tuple[int, ...], width: int) -> None:
-    assert padded_width(units) == width
+def test_networks_are_padded_to_few_widths(
+    units: tuple[int, ...], even: tuple[int, ...], uneven: tuple[int, ...]
+) -> None:
+    assert padded(units, 1_000, "cpu") == uneven
+    assert padded(units, 999, "cpu") == padded(units, 1_000, "gpu") == even
 
 
 def test_a_program_has_what_some_member_needs() -> None:
@@ -158,7 +163,7 @@ def test_on_a_gpu_a_shape_alone_decides_the_size_of_its_packs(width: int, depth:
 def test_on_a_gpu_every_pack_of_a_queue_has_one_size_and_keeps_it(machine: Any) -> None:
     bench = Bench("iris", "float32")
     planner = Planner(replace(machine, kind="gpu"), "float32", "xla", lambda _: None)
-    bucket = Bucket(bench.rows, bench.metric, 0, depth=1, width=64, batch_size=16)
+    bucket = Bucket(bench.rows, bench.metric, 0, hidden=(64,), batch_size=16)
     member = bench.member(Case({"layers": 1, "units": 5, "batch_size": 16}))
     queue = planner.queue(bucket, bench.data, member)
     run = cast("TrialRun", SimpleNamespace(task=SimpleNamespace(study=SimpleNamespace(task=bench.task))))

@@ -181,7 +181,7 @@ def _activated(key: ProgramKey, facts: Facts, number: int, x: Any) -> Any:
     for index, name in enumerate(names[1:], start=1):
         y = tf.where(facts.activation[:, None, None] == index, _ACTIVATIONS[name](x), y)
     if "sigmoid" in names:
-        real = tf.range(key.width)[None, :] < facts.units[:, number][:, None]
+        real = tf.range(x.shape[2])[None, :] < facts.units[:, number][:, None]
         y = tf.where(real[:, None, :], y, tf.zeros((), y.dtype))
     return y
 

@@ -18,7 +18,7 @@ from tensorflow.python.framework import ops
 
 from workers.training.fused.traits import ProgramKey
 
-# A program has half a megabyte to two; a search space rarely needs more than thirty.
+# A program has half a megabyte to two; a search space rarely needs more than a hundred.
 _MAX_BYTES: Final = 256 * 2**20
 _VARIABLE: Final = "TF_XLA_FLAGS"
 _FLAG: Final = "--tf_xla_persistent_cache_directory"

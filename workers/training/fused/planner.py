@@ -14,14 +14,15 @@ from workers.training.fused.kept_programs import is_noted
 from workers.training.fused.machine import Machine
 from workers.training.fused.member import Member
 from workers.training.fused.pack import Pack
+from workers.training.fused.padding import padded, spelled
 from workers.training.fused.program import Program
-from workers.training.fused.traits import Mode, ProgramKey, Traits, padded_width
+from workers.training.fused.traits import Mode, ProgramKey, Traits
 from workers.training.fused.trial_run import TrialRun
 from workers.training.network import DType
 from workers.training.rows import StudyRows
 
-# Programs kept in a process; a search space rarely needs more than thirty.
-_MAX_PROGRAMS: Final = 128
+# Programs kept in a process; a search space rarely needs more than a hundred.
+_MAX_PROGRAMS: Final = 256
 # An epoch this many times slower than expected is looked into; other people's load on the machine explains less.
 _SUSPICIOUS: Final = 12.0
 # The two ways of running a program round differently, so a busy moment must not change from one to the other.
@@ -36,16 +37,14 @@ class Bucket:
         study: Whose rows.
         metric: The objective.
         fold: Of the study.
-        depth: Hidden layers.
-        width: Of each, padding included.
+        hidden: Units of each hidden layer, padding included.
         batch_size: Rows per step.
     """
 
     study: StudyRows
     metric: str
     fold: int
-    depth: int
-    width: int
+    hidden: tuple[int, ...]
     batch_size: int
 
 
@@ -110,15 +109,14 @@ class Planner:
             study=run.study,
             metric=run.task.study.metric,
             fold=member.fold,
-            depth=len(config.units),
-            width=padded_width(config.units),
+            hidden=padded(config.units, data.padded_rows[0], self.machine.kind),
             batch_size=min(config.batch_size, data.padded_rows[0]),
         )
 
     def queue(self, bucket: Bucket, data: FoldData, member: Member) -> Queue:
         """Return a new queue for a bucket."""
         shape = Shape(
-            widths=(data.n_inputs, *[bucket.width] * bucket.depth, data.n_outputs),
+            widths=(data.n_inputs, *bucket.hidden, data.n_outputs),
             n_rows=data.n_rows,
             n_held_out=data.n_held_out,
             batch_size=bucket.batch_size,
@@ -164,8 +162,7 @@ class Planner:
             n_outputs=queue.data.n_outputs,
             n_train=n_train,
             n_held_out=n_held_out,
-            depth=bucket.depth,
-            width=bucket.width,
+            hidden=bucket.hidden,
             batch_size=bucket.batch_size,
             n_slots=n_slots,
             traits=queue.traits,
@@ -246,7 +243,8 @@ class Planner:
             seconds = epoch_s(self.machine, queue.shape, n_slots)
             fold = f", fold {bucket.fold + 1}" if bucket.study.n_folds > 1 else ""
             self._explain(
-                f"{len(queue.waiting)} trials of {bucket.depth} hidden layers padded to {bucket.width} units, batches "
+                f"{len(queue.waiting)} trials of {len(bucket.hidden)} hidden layers padded to "
+                f"{spelled(bucket.hidden)} units, batches "
                 f"of {bucket.batch_size}{fold}: packs of {n_slots}, estimated {seconds * 1e3:.0f} ms an epoch, "
                 f"{n_slots * queue.shape.slot_bytes / 2**20:.0f} MiB"
             )

@@ -15,6 +15,7 @@ from workers.training.failures import outcome_of
 from workers.training.fused.keras_lane import KerasLane
 from workers.training.fused.member import Member, describe
 from workers.training.fused.pack import Epoch, Pack
+from workers.training.fused.padding import spelled
 from workers.training.fused.planner import Bucket, Queue
 from workers.training.fused.sinks import LockedSink
 from workers.training.fused.slots import Arrays
@@ -233,8 +234,9 @@ class Session:
     def _explain_first(self, pack: Pack, epoch: Epoch) -> None:
         facts = describe(list(pack.members.values()))
         self._engine.explain(
-            f"pack of {len(pack.members)} trials in {pack.key.n_slots} slots ({pack.key.depth} hidden layers, widths "
-            f"{facts['widths']} padded to {pack.key.width}, {facts['optimizers']}): first epoch {epoch.took_s:.2f} s"
+            f"pack of {len(pack.members)} trials in {pack.key.n_slots} slots ({pack.key.depth} hidden layers, "
+            f"widths {facts['widths']} padded to {spelled(pack.key.hidden)}, {facts['optimizers']}): "
+            f"first epoch {epoch.took_s:.2f} s"
         )
 
     def _broken(self, pack: Pack, error: Exception) -> None:

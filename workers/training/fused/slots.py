@@ -46,7 +46,7 @@ def weight_shapes(key: ProgramKey) -> list[tuple[int, int]]:
 
 def average_shapes(key: ProgramKey) -> list[tuple[int, int]]:
     """Return the shapes of one member's moving averages, padded, in the order of `State.averages`."""
-    return [(1, key.width)] * (2 * key.depth) if key.traits.batch_norm else []
+    return [(1, width) for width in key.hidden for _ in range(2)] if key.traits.batch_norm else []
 
 
 def filled(key: ProgramKey, state: State, members: Mapping[int, tuple[MlpConfig, Arrays]]) -> State:

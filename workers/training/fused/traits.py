@@ -6,35 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal, Self
 
 from hpsearch.domain.metrics import Task
-from hpsearch.domain.mlp import MAX_UNITS, Activation, MlpConfig
+from hpsearch.domain.mlp import Activation, MlpConfig
 from workers.training.network import DType
 
 Mode = Literal["xla", "graph"]
 
-# Narrower networks are padded to this: on a CPU 16 units cost nearly as much as 64, and each width is one more program
-# to compile. The last bits depend on it: packs of eight came out the same with 64 and 128 in 6 cases of 6, with 128 and
-# 256 in 2 of 6 (measured on a CPU).
-MIN_WIDTH: Final = 64
-# Beyond this there is also a width half way to the next: more padding would cost more than one more program.
-_FINER_ABOVE: Final = 256
-
 _FIRST_MOMENT: Final = frozenset({"momentum", "nesterov", "adam", "adamw"})
 _SECOND_MOMENT: Final = frozenset({"adagrad", "rmsprop", "adam", "adamw"})
-
-
-def padded_width(units: tuple[int, ...]) -> int:
-    """Return the width all hidden layers of a network are padded to; 0 for a linear model.
-
-    The smallest of 64, 128, 256, 384, 512, 768, 1024, … that holds the widest layer: a function of the network alone.
-    """
-    if not units:
-        return 0
-    widest = max(units)
-    width = MIN_WIDTH
-    while width < min(widest, MAX_UNITS):
-        width *= 2
-    between = width * 3 // 4
-    return between if width > _FINER_ABOVE and widest <= between else width
 
 
 @dataclass(frozen=True)
@@ -105,8 +83,7 @@ class ProgramKey:
         n_outputs: Width of the output.
         n_train: Training rows held on the device, padding included.
         n_held_out: Rows judged each epoch, padding included.
-        depth: Hidden layers.
-        width: Units of each hidden layer, padding included.
+        hidden: Units of each hidden layer, padding included.
         batch_size: Rows per step, at most `n_train`.
         n_slots: Members trained side by side.
         traits: Features.
@@ -119,8 +96,7 @@ class ProgramKey:
     n_outputs: int
     n_train: int
     n_held_out: int
-    depth: int
-    width: int
+    hidden: tuple[int, ...]
     batch_size: int
     n_slots: int
     traits: Traits
@@ -128,9 +104,14 @@ class ProgramKey:
     mode: Mode = "xla"
 
     @property
+    def depth(self) -> int:
+        """Hidden layers."""
+        return len(self.hidden)
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Widths from input to output, padding included."""
-        return (self.n_inputs, *(self.width for _ in range(self.depth)), self.n_outputs)
+        return (self.n_inputs, *self.hidden, self.n_outputs)
 
     @property
     def n_steps(self) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import sklearn.datasets
+import tensorflow as tf
 
 from hpsearch.data.table import Table
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
@@ -23,10 +24,11 @@ from workers.training.fit import Recipe, fit
 from workers.training.fused.fold_data import FoldData, device_fold
 from workers.training.fused.member import Member
 from workers.training.fused.pack import Pack
+from workers.training.fused.padding import padded
 from workers.training.fused.program import Program
 from workers.training.fused.slots import Arrays
 from workers.training.fused.stacked_scores import Metrics
-from workers.training.fused.traits import Mode, ProgramKey, Traits, padded_width
+from workers.training.fused.traits import Mode, ProgramKey, Traits
 from workers.training.network import DType
 from workers.training.rows import StudyRows, as_float32
 from workers.training.schedule import Schedule
@@ -123,8 +125,7 @@ class Bench:
             traits: Of the program; what the cases need, if left out.
         """
         configs = [case.config for case in cases]
-        shared = {(len(config.units), padded_width(config.units), config.batch_size) for config in configs}
-        ((depth, width, batch_size),) = shared
+        ((hidden, batch_size),) = {(self._hidden(config), config.batch_size) for config in configs}
         for config in configs:
             needed = Traits.of(config)
             traits = needed if traits is None else traits | needed
@@ -138,8 +139,7 @@ class Bench:
             n_outputs=self.data.n_outputs,
             n_train=n_train,
             n_held_out=n_held_out,
-            depth=depth,
-            width=width,
+            hidden=hidden,
             batch_size=min(batch_size, n_train),
             n_slots=n_slots,
             traits=traits,
@@ -172,14 +172,18 @@ class Bench:
 
     def fused_by_bucket(self, cases: Sequence[Case], n_slots: int = 8) -> list[Curve]:
         """Return the curves of any cases, those that can share a pack trained in one."""
-        buckets: dict[tuple[int, int, int], list[int]] = {}
+        buckets: dict[tuple[tuple[int, ...], int], list[int]] = {}
         for place, case in enumerate(cases):
             config = case.config
-            buckets.setdefault((len(config.units), padded_width(config.units), config.batch_size), []).append(place)
+            buckets.setdefault((self._hidden(config), config.batch_size), []).append(place)
         curves: dict[int, Curve] = {}
         for places in buckets.values():
             curves |= zip(places, self.fused([cases[place] for place in places], n_slots), strict=True)
         return [curves[place] for place in range(len(cases))]
+
+    def _hidden(self, config: MlpConfig) -> tuple[int, ...]:
+        kind: Literal["cpu", "gpu"] = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+        return padded(config.units, self.data.padded_rows[0], kind)
 
     def program_like(self, pack: Pack, n_slots: int) -> Program:
         """Return the program of a pack of another size."""

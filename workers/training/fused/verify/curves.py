@@ -16,6 +16,8 @@ LOSS_BOUND: Final = 1e-9
 # Two rows whose predictions differ in the last bit only may change places in a ranking.
 METRICS_BOUND: Final = 1e-3
 _DATA: Final = ("iris", "breast_cancer", "diabetes")
+# With wider layers, and as many steps in fewer epochs.
+_WIDE_DATA: Final = "digits"
 _RATES: Final = {"sgd": 0.03, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.03}
 # Steps of an epoch differ by data; about 400 in all.
 _BATCHES: Final = {"iris": 8, "breast_cancer": 30, "diabetes": 24}
@@ -48,7 +50,19 @@ def cases(data: str, n_epochs: int) -> Iterator[Case]:
     yield Case(deep | {"batch_size": _BATCHES[data], "activation": "tanh", "optimizer": "adamw"}, 92, decays)
 
 
-def check(data: Sequence[str] = _DATA, *, n_epochs: int = 34, every: int = 1, offset: int = 0) -> list[Finding]:
+def uneven_cases(n_epochs: int) -> Iterator[Case]:
+    """Return cases for a data set that has enough rows for narrow layers to be padded by themselves."""
+    training = Training(max_epochs=n_epochs, early_stopping=None)
+    base: dict[str, Scalar] = {"batch_size": 64, "learning_rate": 0.002}
+    for seed, units in enumerate([(150, 20), (20, 150), (140, 60, 200), (7, 130, 30)]):
+        widths: dict[str, Scalar] = {f"units_{layer}": width for layer, width in enumerate(units, start=1)}
+        kind: dict[str, Scalar] = {"layers": len(units), "batch_norm": seed % 2 == 1, "optimizer": "adamw"}
+        yield Case(base | widths | kind, seed, training)
+
+
+def check(
+    data: Sequence[str] = (*_DATA, _WIDE_DATA), *, n_epochs: int = 34, every: int = 1, offset: int = 0
+) -> list[Finding]:
     """Return how far curves and weights are from those of Keras.
 
     Args:
@@ -60,7 +74,7 @@ def check(data: Sequence[str] = _DATA, *, n_epochs: int = 34, every: int = 1, of
     findings = []
     for name in data:
         bench = Bench(name)
-        chosen = list(cases(name, n_epochs))[offset::every]
+        chosen = list(uneven_cases(n_epochs // 6) if name == _WIDE_DATA else cases(name, n_epochs))[offset::every]
         for case, curve in zip(chosen, bench.fused_by_bucket(chosen), strict=True):
             distance = apart(bench.reference(case), curve)
             what = f"{name}, {_short(case)}, {len(curve.history)} epochs"

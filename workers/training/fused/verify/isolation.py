@@ -66,7 +66,35 @@ def check() -> list[Finding]:
         Finding(3, "a slot left empty by a diverged member for a while", _after_a_gap(bench, whole, curves), 0.0),
         Finding(3, "in a pack cut down to 4 slots half way", _cut_down(bench, whole, curves), 0.0),
     ]
-    return [*findings, *large_packs(), *padding()]
+    return [*findings, uneven(), *large_packs(), *padding()]
+
+
+def uneven() -> Finding:
+    """Return how far members whose layers are padded unlike are apart in packs of 4 and of 16."""
+    bench = Bench("digits", "float32")
+    many = list(uneven_pack(16))
+    distance = _apart(bench.fused(many, 16)[:4], bench.fused(many[:4], 4))
+    return Finding(3, "digits, layers padded unlike, a pack of 16", distance, 0.0)
+
+
+def uneven_pack(n: int) -> Iterator[Case]:
+    """Return members of one pack, the second of three layers narrow."""
+    for number in range(n):
+        yield Case(
+            {
+                "layers": 3,
+                "units_1": 130 + number,
+                "units_2": 30 + number,
+                "units_3": 250 - number,
+                "batch_size": 32,
+                "optimizer": "adamw",
+                "batch_norm": number % 2 == 0,
+                "dropout": 0.1,
+                "learning_rate": 1e-3,
+            },
+            number + 1,
+            Training(max_epochs=2, early_stopping=None),
+        )
 
 
 def large_packs(sizes: Sequence[int] = (64, 256)) -> list[Finding]:
