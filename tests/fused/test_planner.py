@@ -65,11 +65,6 @@ def test_a_program_has_what_some_member_needs() -> None:
     assert not plain.covers(rich)
     assert not rich.covers(plain)
     assert Traits.of(MlpConfig(units=(4,), optimizer="adamw", weight_decay=0.1)).l2 is False
-    assert both.by_gradient
-    assert not rich.by_gradient
-    assert not both.look_ahead
-    assert Traits.of(MlpConfig(units=(4,), optimizer="nesterov")).look_ahead
-    assert Traits.of(MlpConfig(units=(4,), optimizer="adagrad")).lasting
     assert Traits.of(MlpConfig(units=(), batch_norm=True, dropout=0.5)).batch_norm is False
 
 

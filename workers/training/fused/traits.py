@@ -27,9 +27,6 @@ class Traits:
         l2: Whether some member has weight decay in the loss.
         first: Whether some optimiser keeps a first moment (or velocity).
         second: Whether some optimiser keeps a second moment.
-        by_gradient: Whether some optimiser steps by the gradient itself, not by its moment.
-        look_ahead: Whether some optimiser adds a share of its moment's change (Nesterov).
-        lasting: Whether some second moment never forgets (Adagrad).
     """
 
     activations: tuple[Activation, ...]
@@ -39,9 +36,6 @@ class Traits:
     l2: bool
     first: bool
     second: bool
-    by_gradient: bool
-    look_ahead: bool
-    lasting: bool
 
     @classmethod
     def of(cls, config: MlpConfig) -> Self:
@@ -55,9 +49,6 @@ class Traits:
             l2=config.weight_decay > 0 and config.optimizer != "adamw",
             first=config.optimizer in _FIRST_MOMENT,
             second=config.optimizer in _SECOND_MOMENT,
-            by_gradient=config.optimizer not in _FIRST_MOMENT,
-            look_ahead=config.optimizer == "nesterov",
-            lasting=config.optimizer == "adagrad",
         )
 
     def __or__(self, other: Traits) -> Traits:

@@ -47,14 +47,11 @@ def updated(
             before = moments.first[position]
             m = before + rule["pull"] * (rule["aim"] * gradient - before)
             first.append(m)
-            # What no optimiser of the program needs is left out, which changes no bit: the old moment need not be kept.
-            step = m + rule["look_ahead"] * (m - before) if key.traits.look_ahead else m
-            if key.traits.by_gradient:
-                step = tf.where(rule["by_moment"] > 0, step, gradient)
+            step = tf.where(rule["by_moment"] > 0, m + rule["look_ahead"] * (m - before), gradient)
         squares = rule["inside"]
         if key.traits.second:
             v = moments.second[position]
-            faded = tf.where(rule["square_fades"] > 0, v, tf.zeros_like(v)) if key.traits.lasting else v
+            faded = tf.where(rule["square_fades"] > 0, v, tf.zeros_like(v))
             v = v + rule["square_pull"] * (tf.square(gradient) - faded)
             second.append(v)
             squares = v + squares
