@@ -15,6 +15,7 @@ from workers.devices import cpu_cores
 # Side of the measured product: big enough to show the full rate, small enough to take milliseconds on a CPU.
 _SIDE: Final = {"cpu": 768, "gpu": 4096}
 _N_PRODUCTS: Final = 3
+_GPU_LANES: Final = 4
 # Of the memory that is free when the engine starts.
 _MEMORY_SHARE: Final = 0.5
 
@@ -26,8 +27,8 @@ class Machine:
     Attributes:
         kind: `cpu` or `gpu`.
         name: For the log.
-        n_lanes: Packs worth running at the same time: CPU cores, or 2 on a GPU, so that one computes while the other
-            is judged.
+        n_lanes: Packs worth running at the same time: CPU cores, or 4 on a GPU, so that one computes while others are
+            made ready and scored by the host.
         rate: Multiply-adds of float32 matrices counted as 2, per second and lane.
         cache_bytes: What a lane's pack should fit into to run at that rate; 0 where it does not matter.
         memory_bytes: What all packs together may take.
@@ -58,8 +59,8 @@ def this_machine() -> Machine:
         return Machine(
             kind="gpu",
             name=str(details.get("device_name", "GPU")),
-            n_lanes=2,
-            rate=matrix_rate("gpu") / 2,
+            n_lanes=_GPU_LANES,
+            rate=matrix_rate("gpu") / _GPU_LANES,
             cache_bytes=0,
             memory_bytes=int(_gpu_bytes() * _MEMORY_SHARE),
             # About 60 kernel launches at 5 µs.

@@ -19,6 +19,7 @@ from workers.training.fused.masks import threshold_of
 from workers.training.fused.member import Member
 from workers.training.fused.program import Plan, Program, State
 from workers.training.fused.rules import IDLE, NAMES, rule_of
+from workers.training.fused.stacked_scores import Metrics
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Epoch:
     Attributes:
         train_loss: (K,).
         is_finite: (K,) bool.
-        raw: (K, n_held_out, n_outputs).
-        took_s: Seconds of the call, compiling included if it was the program's first.
+        scores: Of the members on the held-out rows, by slot; None where an output was not finite.
+        took_s: Seconds of the call, compiling included if it was the program's first, scoring left out.
     """
 
     train_loss: npt.NDArray[Any]
     is_finite: npt.NDArray[np.bool_]
-    raw: npt.NDArray[Any]
+    scores: Mapping[int, Metrics | None]
     took_s: float
 
 
@@ -95,14 +96,17 @@ class Pack:
         return self.members.pop(slot)
 
     def run(self) -> Epoch:
-        """Train one epoch of every member and judge the held-out rows."""
+        """Train one epoch of every member and score the held-out rows; safe beside other packs' epochs."""
         started_s = time.perf_counter()
         self._state, verdict = self.program(self.data.tensors, self._state, self._plan())
         train_loss, is_finite = verdict.train_loss.numpy(), verdict.is_finite.numpy()
         raw = verdict.raw.numpy()[:, : self.data.n_held_out]
         self._steps += -(-self.data.n_rows // self.key.batch_size)
         self.n_epochs += 1
-        return Epoch(train_loss, is_finite, raw, time.perf_counter() - started_s)
+        took_s = time.perf_counter() - started_s
+        occupied = sorted(self.members)
+        scores = dict(zip(occupied, self.data.truth.scores(raw[occupied]), strict=True))
+        return Epoch(train_loss, is_finite, scores, took_s)
 
     def timed(self, program: Program) -> float:
         """Return the seconds an epoch of the members takes another program, once it is compiled; nothing is kept."""
@@ -115,10 +119,8 @@ class Pack:
 
     def conclude(self, epoch: Epoch) -> None:
         """Tell each member what the epoch came to."""
-        occupied = sorted(self.members)
-        scores = self.data.truth.scores(epoch.raw[occupied])
         self._keep[:] = False
-        for slot, score in zip(occupied, scores, strict=True):
+        for slot, score in epoch.scores.items():
             member = self.members[slot]
             member.epoch(float(epoch.train_loss[slot]), score, is_finite=bool(epoch.is_finite[slot]))
             self._keep[slot] = member.is_at_its_best

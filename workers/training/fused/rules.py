@@ -13,7 +13,7 @@ of another size, so that a member's last bits depended on its neighbours.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -66,7 +66,7 @@ class Rule:
 
     def column(self) -> tuple[float, ...]:
         """Return the coefficients in the order of `NAMES`."""
-        return astuple(self)
+        return tuple(getattr(self, name) for name in NAMES)
 
 
 NAMES: Final = tuple(field.name for field in fields(Rule))

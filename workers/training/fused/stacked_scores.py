@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,8 @@ Metrics = dict[str, float | None]
 # As in `workers.training.scores`.
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 MAX_RANKED: Final = 2_000_000
+# Numbers scored at a time: what fits into a cache, and into memory that need not be fetched from the system each time.
+_BLOCK: Final = 2**15
 
 
 class Truth:
@@ -48,6 +51,8 @@ class Truth:
             columns = [1] if task == "binary" else range(n_classes)
             self._positive = np.stack([truth == column for column in columns]).astype(np.int64)
             self._count = np.bincount(truth, minlength=n_classes).astype(np.float64)
+            # Where the probability of the true class stands among a member's (n_classes, n).
+            self._place = truth * len(truth) + np.arange(len(truth))
 
     def scores(self, raw: npt.NDArray[Any]) -> list[Metrics | None]:
         """Return every metric of each member; None for a member with an output that is not finite.
@@ -55,6 +60,11 @@ class Truth:
         Args:
             raw: (k, n, n_outputs) logits, or standardised values.
         """
+        width = len(self._truth) * (1 if self._task == "regression" else self._n_classes)
+        at_once = max(1, _BLOCK // width)
+        return [one for start in range(0, len(raw), at_once) for one in self._block(raw[start : start + at_once])]
+
+    def _block(self, raw: npt.NDArray[Any]) -> list[Metrics | None]:
         finite = np.isfinite(raw).all(axis=(1, 2))
         good = raw[finite].astype(np.float64)
         if not len(good):
@@ -63,7 +73,7 @@ class Truth:
         columns = {name: value.tolist() for name, value in values.items()}
         rows = iter(
             [
-                {name: value if np.isfinite(value) else None for name, value in zip(columns, row, strict=True)}
+                {name: value if math.isfinite(value) else None for name, value in zip(columns, row, strict=True)}
                 for row in zip(*columns.values(), strict=True)
             ]
         )
@@ -89,8 +99,10 @@ class Truth:
         if self._task == "binary":
             logit = raw[:, :, 0]
             small = np.exp(-np.abs(logit))
-            second = np.where(logit >= 0, 1.0, small) / (1.0 + small)
-            return np.stack([1.0 - second, second], axis=1)
+            both = np.empty((len(raw), 2, raw.shape[1]))
+            np.divide(np.where(logit >= 0, 1.0, small), 1.0 + small, out=both[:, 1])
+            np.subtract(1.0, both[:, 1], out=both[:, 0])
+            return both
         # The largest is found fastest class by class; the sum runs over classes as in the reference, to the last bit.
         largest = np.ascontiguousarray(raw.transpose(0, 2, 1)).max(axis=1)
         exponentials = np.exp(raw - largest[:, :, None])
@@ -99,18 +111,18 @@ class Truth:
 
     def _classification(self, raw: Array) -> dict[str, Array]:
         p = self._probabilities(raw)
-        k, n_classes, n_rows = p.shape
+        k, n_classes, _ = p.shape
         truth, count = self._truth, self._count
-        said = p.argmax(axis=1)
+        said = _first_largest(p)
         right = said == truth
         member = np.arange(k)[:, None] * n_classes
         shape = (k, n_classes)
         said_count = np.bincount((said + member).ravel(), minlength=k * n_classes).reshape(shape)
-        hits = np.bincount((truth + member)[right], minlength=k * n_classes).reshape(shape)
+        hits = np.bincount((truth + member).ravel(), right.ravel(), minlength=k * n_classes).reshape(shape)
         both = said_count + count
         f1 = np.divide(2.0 * hits, both, out=np.zeros(shape), where=both > 0)
         # Contiguous by member, so that a member's sums run in one order however many there are.
-        likelihood = np.ascontiguousarray(p[:, truth, np.arange(n_rows)]).clip(_EPSILON, 1.0 - _EPSILON)
+        likelihood = p.reshape(k, -1).take(self._place, axis=1).clip(_EPSILON, 1.0 - _EPSILON)
         present = count > 0
         recall = np.ascontiguousarray(hits[:, present] / count[present])
         values = {
@@ -133,13 +145,23 @@ class Truth:
         # lowest bit, and one plain sort does. Of equals the negatives come first.
         keys = (p.view(np.int64) << 1) | self._positive
         keys.sort(axis=-1)
-        ranks = ((keys & 1) * np.arange(1, n_rows + 1)).sum(axis=-1).astype(np.float64)
+        ranks = (keys & 1).astype(np.float64) @ np.arange(1.0, n_rows + 1)
         # A positive behind an equal negative: only there the order of equals counts.
         for place in np.argwhere(((keys[..., 1:] ^ keys[..., :-1]) == 1).any(axis=-1)):
             ranks[tuple(place)] = _tied_ranks(keys[tuple(place)])
         areas: Array = (ranks - n_positive * (n_positive + 1) / 2.0) / n_pairs
         mean: Array = areas.mean(axis=1)
         return mean
+
+
+def _first_largest(p: Array) -> npt.NDArray[np.int64]:
+    """Return `p.argmax(axis=1)`, class by class, which takes a quarter of the time."""
+    largest = p[:, 0].copy()
+    said = np.zeros(largest.shape, np.int64)
+    for number in range(1, p.shape[1]):
+        np.copyto(said, number, where=p[:, number] > largest)
+        np.maximum(largest, p[:, number], out=largest)
+    return said
 
 
 def _tied_ranks(keys: npt.NDArray[np.int64]) -> float:
