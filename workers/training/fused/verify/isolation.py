@@ -70,9 +70,14 @@ def check() -> list[Finding]:
 
 
 def uneven() -> Finding:
-    """Return how far members whose layers are padded unlike are apart in packs of 4 and of 16."""
+    """Return how far members whose layers are padded unlike are apart in packs of 4 and of 16.
+
+    On a GPU, where all packs of a shape have one size and layers are padded alike: in other slots of a pack.
+    """
     bench = Bench("digits", "float32")
     many = list(uneven_pack(16))
+    if tf.config.list_physical_devices("GPU"):
+        return _other_slots("digits, layers of unlike widths", bench, many)
     distance = _apart(bench.fused(many, 16)[:4], bench.fused(many[:4], 4))
     return Finding(3, "digits, layers padded unlike, a pack of 16", distance, 0.0)
 
@@ -110,10 +115,7 @@ def large_packs(sizes: Sequence[int] = (64, 256)) -> list[Finding]:
         bench = Bench(name, "float32")
         many = [_one_of_many(number, batch_size, is_rich=is_rich) for number in range(max(sizes))]
         if tf.config.list_physical_devices("GPU"):
-            many = many[: sizes[0]]
-            ahead, behind = bench.fused(many, len(many)), bench.fused(many[::-1], len(many))
-            what = f"{name}, other slots of a pack of {len(many)}"
-            findings.append(Finding(3, what, _apart(behind[::-1], ahead), 0.0))
+            findings.append(_other_slots(name, bench, many[: sizes[0]]))
             continue
         alone = bench.fused(many[:4], 4)
         findings += [
@@ -121,6 +123,11 @@ def large_packs(sizes: Sequence[int] = (64, 256)) -> list[Finding]:
             for n_slots in sizes
         ]
     return findings
+
+
+def _other_slots(what: str, bench: Bench, many: list[Case]) -> Finding:
+    ahead, behind = bench.fused(many, len(many)), bench.fused(many[::-1], len(many))
+    return Finding(3, f"{what}, other slots of a pack of {len(many)}", _apart(behind[::-1], ahead), 0.0)
 
 
 def _each_alone(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
