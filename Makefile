@@ -102,7 +102,7 @@ soak: $(STAMP)  ## 20,000 trials on PostgreSQL and 10,000 on SQLite while everyt
 	$(BIN)/python -m tests.chaos.soak --database sqlite --trials 10000 $(ARGS)
 
 .PHONY: verify-fused
-verify-fused: $(STAMP)  ## Compare fused training with plain Keras, all six points (ARGS="--all" lists every comparison).
+verify-fused: $(STAMP)  ## Compare fused training with plain Keras, all six points (ARGS="--all --points 1,3" lists every comparison of two).
 	$(BIN)/python -m workers.training.fused.verify $(ARGS)
 
 .PHONY: wheel
