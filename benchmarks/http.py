@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,9 +45,10 @@ KINDS = ("claim", "heartbeat", "complete")
 
 @dataclass
 class Tally:
-    """What one client measured: milliseconds of each request, by kind, and what was not 200."""
+    """What one client measured: milliseconds of each request, by kind, what was not 200, and the seconds it worked."""
 
     milliseconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    seconds: float = 0.0
     errors: int = 0
     empty_claims: int = 0
 
@@ -69,13 +71,14 @@ class Connection:
         return response.status, json.loads(raw), elapsed
 
 
-def client(url: str, token: str, seconds: float, results: multiprocessing.Queue[Tally]) -> None:
-    """Claim, beat and complete until the time is over."""
+def client(url: str, token: str, seconds: float, start: Barrier, results: multiprocessing.Queue[Tally]) -> None:
+    """Wait for the others, then claim, beat and complete until the time is over."""
     connection, tally = Connection(url, token), Tally()
     worker = connection.post("/v1/workers", {"name": "benchmark"})[1]["worker_id"]
-    deadline = time.perf_counter() + seconds
+    start.wait()
+    began = time.perf_counter()
     n = 0
-    while time.perf_counter() < deadline:
+    while time.perf_counter() - began < seconds:
         n += 1
         claim = {"claim_id": f"{worker}-{n}", "max_trials": 1, "wait_s": 1}
         status, reply, elapsed = connection.post(f"/v1/workers/{worker}/claims", claim)
@@ -98,6 +101,7 @@ def client(url: str, token: str, seconds: float, results: multiprocessing.Queue[
         )
         tally.errors += status != 200
         tally.milliseconds["complete"].append(elapsed)
+    tally.seconds = time.perf_counter() - began
     results.put(tally)
 
 
@@ -129,13 +133,20 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure(url: str, token: str, *, clients: int, seconds: float) -> tuple[Tally, float]:
-    """Return all clients' figures together and the seconds they took."""
+def measure(url: str, token: str, *, clients: int, seconds: float) -> Tally:
+    """Return the figures of clients of a fresh study."""
     with Client(url, token) as api:
         api.studies.create(StudyDefinition.model_validate(STUDY))
+    return together(url, token, clients=clients, seconds=seconds)
+
+
+def together(url: str, token: str, *, clients: int, seconds: float) -> Tally:
+    """Return all clients' figures together; they begin at once, when the last of them has started."""
     queue: multiprocessing.Queue[Tally] = multiprocessing.Queue()
-    processes = [multiprocessing.Process(target=client, args=(url, token, seconds, queue)) for _ in range(clients)]
-    start = time.perf_counter()
+    start = multiprocessing.Barrier(clients)
+    processes = [
+        multiprocessing.Process(target=client, args=(url, token, seconds, start, queue)) for _ in range(clients)
+    ]
     for process in processes:
         process.start()
     total = Tally()
@@ -143,18 +154,19 @@ def measure(url: str, token: str, *, clients: int, seconds: float) -> tuple[Tall
         one = queue.get()
         total.errors += one.errors
         total.empty_claims += one.empty_claims
+        total.seconds = max(total.seconds, one.seconds)
         for kind in KINDS:
             total.milliseconds[kind] += one.milliseconds[kind]
     for process in processes:
         process.join()
-    return total, time.perf_counter() - start
+    return total
 
 
-def report(name: str, total: Tally, elapsed: float) -> None:
+def report(name: str, total: Tally) -> None:
     """Print one database's figures."""
     n = sum(len(values) for values in total.milliseconds.values())
     n_trials = len(total.milliseconds["complete"])
-    print(f"\n{name}: {n / elapsed:.0f} requests/s, {n_trials / elapsed:.0f} trials/s, "
+    print(f"\n{name}: {n / total.seconds:.0f} requests/s, {n_trials / total.seconds:.0f} trials/s, "
           f"{total.errors} errors, {total.empty_claims} empty claims")  # fmt: skip
     print(f"  {'request':<10} {'count':>8} {'p50 ms':>8} {'p90 ms':>8} {'p99 ms':>8}")
     for kind in KINDS:
@@ -175,12 +187,12 @@ def main() -> None:
           f"{options.clients} clients, {options.seconds:g} s each")  # fmt: skip
     if options.database in ("sqlite", "both"):
         with served(None) as (url, token):
-            report("SQLite (WAL, FULL)", *measure(url, token, clients=options.clients, seconds=options.seconds))
+            report("SQLite (WAL, FULL)", measure(url, token, clients=options.clients, seconds=options.seconds))
     if options.database in ("postgresql", "both"):
         from tests.postgres import temporary_server
 
         with temporary_server(durable=True) as postgres, served(postgres.url()) as (url, token):
-            report("PostgreSQL (fsync)", *measure(url, token, clients=options.clients, seconds=options.seconds))
+            report("PostgreSQL (fsync)", measure(url, token, clients=options.clients, seconds=options.seconds))
 
 
 if __name__ == "__main__":

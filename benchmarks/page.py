@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from api.web.pages.study_board import PAGE_ROWS
 from benchmarks.filling import make_history, new_study
-from benchmarks.http import STUDY, Tally, client, quantile
+from benchmarks.http import STUDY, Tally, quantile, together
 from hpsearch.client import Client
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.service.context import Context
@@ -38,6 +38,8 @@ from tests.processes import address_of, hpsearch, running
 
 _ROUNDS: Final = 8
 _REQUESTS: Final = 100
+# Workers without a pause.
+_CLIENTS: Final = 2
 _PHASES: Final = 3
 
 
@@ -202,13 +204,12 @@ def streams(n_streams: int, seconds: float) -> None:
     """
     programs, pages = f"with {n_streams} streams", f"with {n_streams} open pages"
     arms: dict[str, Tally] = {"without streams": Tally(), programs: Tally(), pages: Tally()}
-    spent: dict[str, float] = dict.fromkeys(arms, 0.0)
     heard = dict.fromkeys(arms, 0)
     with filled(0) as (url, token, _):
         with Client(url, token) as api:
             study = api.studies.create(StudyDefinition.model_validate(STUDY)).study_id
         paths = {programs: f"/v1/studies/{study}/events?after=latest", pages: f"/ui/studies/{study}/live"}
-        work(url, token, 3.0)  # warm
+        together(url, token, clients=_CLIENTS, seconds=3.0)  # warm
         for _ in range(_PHASES):
             for name, total in arms.items():
                 opened, stop = multiprocessing.Event(), multiprocessing.Event()
@@ -220,10 +221,10 @@ def streams(n_streams: int, seconds: float) -> None:
                     )
                     listener.start()
                     assert opened.wait(60), "the streams could not be opened"
-                tally, elapsed = work(url, token, seconds / _PHASES)
+                tally = together(url, token, clients=_CLIENTS, seconds=seconds / _PHASES)
+                assert not tally.errors, tally.errors
                 for kind, values in tally.milliseconds.items():
                     total.milliseconds[kind] += values
-                spent[name] += elapsed
                 if listener is not None:
                     stop.set()
                     heard[name] += counts.get(timeout=60)
@@ -236,24 +237,6 @@ def streams(n_streams: int, seconds: float) -> None:
                 f"  {name:<22} {kind:<12} {len(values):>7} {quantile(values, 0.5):8.1f} {quantile(values, 0.99):8.1f}"
             )
     print("  received: " + ", ".join(f"{name} {n / 1e6:.1f} MB" for name, n in heard.items() if n))
-
-
-def work(url: str, token: str, seconds: float, n: int = 2) -> tuple[Tally, float]:
-    """Return what clients measured that claim, report and complete without a pause."""
-    queue: multiprocessing.Queue[Tally] = multiprocessing.Queue()
-    processes = [multiprocessing.Process(target=client, args=(url, token, seconds, queue)) for _ in range(n)]
-    began = time.perf_counter()
-    for process in processes:
-        process.start()
-    total = Tally()
-    for _ in processes:
-        one = queue.get()
-        assert not one.errors, one.errors
-        for kind, values in one.milliseconds.items():
-            total.milliseconds[kind] += values
-    for process in processes:
-        process.join()
-    return total, time.perf_counter() - began
 
 
 def main() -> None:
