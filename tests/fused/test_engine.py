@@ -99,6 +99,29 @@ def test_freed_slots_are_refilled_from_the_sink(builtin: Builtin, make_task: Mak
         assert together.epochs[trial] == alone.epochs[trial]
 
 
+def test_packs_of_one_program_do_not_start_together_while_others_could(
+    builtin: Builtin, make_task: MakeTask, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.training.fused.engine import FusedEngine
+    from workers.training.fused.pack import Pack
+
+    run, started = Pack.run, list[int]()
+
+    def seen(pack: Pack) -> Any:
+        started.append(pack.key.hidden[0])
+        return run(pack)
+
+    monkeypatch.setattr(Pack, "run", seen)
+    tasks = [
+        make_task(builtin("iris"), BASE | {"units": units}, seed=seed, epochs=1)
+        for units in (10, 100, 200)
+        for seed in range(12)
+    ]
+    FusedEngine(machine=machine, explain=lambda _: None, n_slots=4).train(tasks, Ledger(keep=False))
+    assert sorted(started[:3]) == [64, 128, 256]
+    assert len(started) == 9
+
+
 def test_a_dropped_trial_ends_at_once_and_its_slot_goes_on(
     builtin: Builtin, make_task: MakeTask, fused: FusedEngine
 ) -> None:

@@ -109,6 +109,13 @@ def test_a_size_that_is_compiled_already_is_preferred(machine: Any) -> None:
     assert fresh in (4, 8, 16, 32, 64)
 
 
+def test_a_program_that_is_ready_is_taken_although_it_is_larger_than_need_be(machine: Any) -> None:
+    assert best_slots(machine, _shape(), n_members=3, n_epochs=20, price_s=_found(8)) == 8
+    assert best_slots(machine, _shape(), n_members=3, n_epochs=20, price_s=_found(4, 8)) == 4
+    # What comes behind a gap is too large to be looked for.
+    assert best_slots(machine, _shape(), n_members=3, n_epochs=20, price_s=_found(512)) == 4
+
+
 def test_a_very_large_network_may_be_alone() -> None:
     assert least_slots(_shape(2_048)) == 1
 

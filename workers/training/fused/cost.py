@@ -120,7 +120,8 @@ def best_slots(
         total_s += price_s(n_slots)
         if total_s < best_s:
             best, best_s = n_slots, total_s
-        if n_packs == 1 or 2 * n_slots * shape.slot_bytes > machine.memory_bytes // 2:
-            break
         n_slots *= 2
+        # Larger than need be only where that program is ready.
+        if n_slots * shape.slot_bytes > machine.memory_bytes // 2 or (n_packs == 1 and price_s(n_slots) > 0):
+            break
     return best

@@ -150,13 +150,19 @@ class Session:
         """Open packs for those that wait: one for each bucket at least, more while lanes would be idle."""
         waiting = [(bucket, queue) for bucket, queue in self._queues.items() if queue.waiting]
         waiting.sort(key=lambda pair: self._planner.work_s(*pair), reverse=True)
-        for bucket, queue in waiting:
-            while queue.waiting and self._may_open(bucket, queue):
-                pack = Pack(self._planner.program(bucket, queue), queue.data)
-                self._admit(pack, queue)
-                if not pack.members:
-                    break
-                self._packs[pack] = bucket
+        # In turns: packs of one program that start together would wait for each other, while it is compiled.
+        while waiting:
+            waiting = [(bucket, queue) for bucket, queue in waiting if self._open_one(bucket, queue)]
+
+    def _open_one(self, bucket: Bucket, queue: Queue) -> bool:
+        """Open one more pack of a bucket if it may have one and somebody needs it; return whether that was so."""
+        if not queue.waiting or not self._may_open(bucket, queue):
+            return False
+        pack = Pack(self._planner.program(bucket, queue), queue.data)
+        self._admit(pack, queue)
+        if pack.members:
+            self._packs[pack] = bucket
+        return bool(pack.members)
 
     def _may_open(self, bucket: Bucket, queue: Queue) -> bool:
         open_here = [pack for pack, place in self._packs.items() if place == bucket]
