@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from benchmarks.filling import make_history, new_study
 from benchmarks.http import quantile, served
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.service.context import Context
 from hpsearch.settings import Settings
 from tests.chaos.places import fresh, own_postgres
@@ -204,4 +205,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stop_signals():  # so that what was started is ended, too
+        sys.exit(main())

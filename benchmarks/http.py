@@ -28,6 +28,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.client import Client
 from hpsearch.domain.study import StudyDefinition
 
@@ -196,4 +197,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with stop_signals():  # so that what was started is ended, too
+        main()

@@ -15,6 +15,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.domain.lifecycle import MAX_INFRA_ATTEMPTS
 
 _N_TRIALS: Final = 100
@@ -113,4 +114,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with stop_signals():  # so that what was started is ended, too
+        main()

@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from api.web.pages.study_board import PAGE_ROWS
 from benchmarks.filling import make_history, new_study
 from benchmarks.http import STUDY, Tally, quantile, together
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.client import Client
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.service.context import Context
@@ -260,4 +261,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with stop_signals():  # so that what was started is ended, too
+        main()

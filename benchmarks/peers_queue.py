@@ -31,6 +31,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.domain.lifecycle import STUDY_FINAL
 from tests.chaos.places import Place, fresh, own_postgres
 from tests.chaos.scene import Scene
@@ -357,4 +358,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stop_signals():  # so that what was started is ended, too
+        sys.exit(main())

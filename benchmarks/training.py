@@ -31,6 +31,7 @@ from benchmarks.training_arms.figures import LEAST_COMPARED
 from benchmarks.training_arms.launch import ARMS, FUSED_ARMS, Laboratory, Run
 from benchmarks.training_arms.tables import ABOUT, print_case
 from benchmarks.training_arms.workload import SETS, Trial, trial_list
+from hpsearch.cli.stopping import stop_signals
 from workers.devices import cpu_cores
 
 _PACK_SIZES: Final = tuple(2**power for power in range(11))
@@ -188,4 +189,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with stop_signals():  # so that what was started is ended, too
+        main()

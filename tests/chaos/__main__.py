@@ -14,6 +14,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from hpsearch.cli.stopping import stop_signals
 from tests.chaos.places import KINDS, Kind, NotHereError, own_postgres
 from tests.chaos.scene import Scene
 from tests.chaos.table import SCENARIOS, Report, run, stage
@@ -91,4 +92,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stop_signals():  # so that what was started is ended, too
+        sys.exit(main())

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from hpsearch.cli.stopping import stop_signals
 from hpsearch.domain.lifecycle import STUDY_FINAL
 from hpsearch.errors import UnavailableError
 from tests.chaos.fleet import Fleet, Member
@@ -223,4 +224,5 @@ def _show(report: Report) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stop_signals():  # so that what was started is ended, too
+        sys.exit(main())

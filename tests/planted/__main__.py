@@ -7,6 +7,7 @@ import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from hpsearch.cli.stopping import stop_signals
 from tests.planted.bugs import BUGS, Bug, StaleEditError
 from tests.planted.field import PROOFS, Finding, planted, prove
 
@@ -52,4 +53,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stop_signals():  # so that what was started is ended, too
+        sys.exit(main())
