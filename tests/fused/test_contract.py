@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -62,3 +63,13 @@ def test_point_6_model_files_score_what_was_reported() -> None:
     from workers.training.fused.verify import model_files
 
     _assert_holds(model_files.check(["breast_cancer"]))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_number_that_is_none_is_infinitely_far(wrong: float) -> None:
+    from workers.training.fused.verify.bench import gap
+
+    right = [np.zeros(2), np.ones((2, 3))]
+    assert gap(right, [np.zeros(2), np.full((2, 3), 1.5)]) == 0.5
+    assert gap(right, [np.zeros(2), np.array([[1.0, wrong, 1.0]] * 2)]) == np.inf
+    assert gap(right, [np.array([wrong, 0.0]), right[1]]) == np.inf

@@ -252,13 +252,19 @@ def apart(left: Curve, right: Curve) -> dict[str, float]:
     if not same:
         return dict.fromkeys(("weights", "loss", "metrics"), float("inf"))
     return {
-        "weights": max(
-            float(np.abs(one - other).max())
-            for one, other in zip(_telling(left.weights), _telling(right.weights), strict=True)
-        ),
+        "weights": gap(_telling(left.weights), _telling(right.weights)),
         "loss": _largest(left, right, ("loss", "train_loss")),
         "metrics": _largest(left, right, tuple(set(left.history[0]) - {"loss", "train_loss"})),
     }
+
+
+def gap(left: Sequence[npt.NDArray[Any]], right: Sequence[npt.NDArray[Any]]) -> float:
+    """Return the largest difference between arrays of the same shapes; infinite where a number is none.
+
+    Python's `max` passes over a NaN that does not come first.
+    """
+    worst = np.max([np.abs(one - other).max() for one, other in zip(left, right, strict=True)])
+    return float(worst) if np.isfinite(worst) else float("inf")
 
 
 def _telling(weights: Arrays) -> Arrays:

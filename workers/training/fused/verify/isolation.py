@@ -14,7 +14,7 @@ from hpsearch.domain.strict import Scalar
 from hpsearch.domain.training import Training
 from workers.training.fused.pack import Pack
 from workers.training.fused.verify import Finding
-from workers.training.fused.verify.bench import Bench, Case, Curve, union
+from workers.training.fused.verify.bench import Bench, Case, Curve, gap, union
 
 _BASE: dict[str, Scalar] = {"layers": 2, "batch_size": 13}
 _N_EPOCHS: Final = 4
@@ -157,8 +157,7 @@ def _apart(left: list[Curve], right: list[Curve]) -> float:
     for one, other in zip(left, right, strict=True):
         if one.history != other.history:
             return float("inf")
-        pairs = zip(one.weights, other.weights, strict=True)
-        worst = max(worst, *(float(np.abs(first - second).max()) for first, second in pairs))
+        worst = max(worst, gap(one.weights, other.weights))
     return worst
 
 

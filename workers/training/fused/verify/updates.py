@@ -17,7 +17,7 @@ from workers.training.fused.slots import Arrays
 from workers.training.fused.traits import ProgramKey, Traits
 from workers.training.fused.update import Moments, updated
 from workers.training.fused.verify import Finding
-from workers.training.fused.verify.bench import keras_floats
+from workers.training.fused.verify.bench import gap, keras_floats
 from workers.training.network import DType, build_network, build_optimizer
 
 BOUNDS: Final[dict[DType, float]] = {"float64": 1e-10, "float32": 1e-5}
@@ -44,9 +44,8 @@ def check(dtype: DType, n_steps: int) -> list[Finding]:
     for place, config in enumerate(configs):
         theirs = _by_keras(config, gradients, dtype)
         worst = max(
-            float(np.abs(mine[place].reshape(other.shape) - other).max())
+            gap([mine[place].reshape(other.shape) for mine, other in zip(step, keras_step, strict=True)], keras_step)
             for step, keras_step in zip(ours, theirs, strict=True)
-            for mine, other in zip(step, keras_step, strict=True)
         )
         what = f"{config.optimizer}, {dtype}, {n_steps} steps of given gradients"
         findings.append(Finding(1, what, worst, BOUNDS[dtype]))
