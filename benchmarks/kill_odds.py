@@ -15,7 +15,6 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from hpsearch.cli.stopping import stop_signals
 from hpsearch.domain.lifecycle import MAX_INFRA_ATTEMPTS
 
 _N_TRIALS: Final = 100
@@ -114,5 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with stop_signals():  # so that what was started is ended, too
-        main()
+    main()

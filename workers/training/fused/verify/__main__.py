@@ -48,7 +48,8 @@ def main() -> int:
         findings = check()
         _say(f"\n{title} ({len(findings)} comparisons, {time.perf_counter() - started_s:.0f} s)")
         for finding in findings if options.all else _worst_by_kind(findings):
-            _say(f"  {_sign(finding)} {finding.worst:9.2e}  (bound {finding.bound:7.1e})  {finding.what}")
+            sign = "ok  " if finding.holds else "FAIL"
+            _say(f"  {sign} {finding.worst:9.2e}  (bound {finding.bound:7.1e})  {finding.what}")
         failed += sum(not finding.holds for finding in findings)
     kept = "every point holds" if set(asked) == set(known) else "all that was asked for holds"
     _say(f"\n{f'{failed} comparisons exceed their bounds' if failed else kept}")
@@ -58,10 +59,6 @@ def main() -> int:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-def _sign(finding: Finding) -> str:
-    return "ok  " if finding.holds else "FAIL"
 
 
 def _worst_by_kind(findings: Sequence[Finding]) -> list[Finding]:

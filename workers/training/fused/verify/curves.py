@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, get_args
 
-import tensorflow as tf
-
 from hpsearch.domain.mlp import Activation, Optimizer
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.training import EarlyStopping, LrDecay, Training
@@ -15,9 +13,6 @@ from workers.training.fused.verify.bench import Bench, Case, apart
 
 WEIGHTS_BOUND: Final = 1e-10
 LOSS_BOUND: Final = 1e-9
-# TensorFlow's own GPU kernel of SELU, which Keras calls, knows the function's two constants to eight digits in float64,
-# too: rounding them so on a CPU, the forward pass alone, gives the same distances to a tenth.
-GPU_SELU_BOUND: Final = 1e-6
 # Two rows whose predictions differ in the last bit only may change places in a ranking.
 METRICS_BOUND: Final = 1e-3
 _DATA: Final = ("iris", "breast_cancer", "diabetes")
@@ -83,11 +78,9 @@ def check(
         for case, curve in zip(chosen, bench.fused_by_bucket(chosen), strict=True):
             distance = apart(bench.reference(case), curve)
             what = f"{name}, {_short(case)}, {len(curve.history)} epochs"
-            is_rough = case.config.activation == "selu" and tf.config.list_physical_devices("GPU")
-            weights_bound, loss_bound = (GPU_SELU_BOUND,) * 2 if is_rough else (WEIGHTS_BOUND, LOSS_BOUND)
             findings += [
-                Finding(2, f"weights: {what}", distance["weights"], weights_bound),
-                Finding(2, f"losses: {what}", distance["loss"], loss_bound),
+                Finding(2, f"weights: {what}", distance["weights"], WEIGHTS_BOUND),
+                Finding(2, f"losses: {what}", distance["loss"], LOSS_BOUND),
                 Finding(2, f"other metrics: {what}", distance["metrics"], METRICS_BOUND),
             ]
     return findings
