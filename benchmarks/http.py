@@ -1,11 +1,12 @@
 """Requests per second of the queue over HTTP: claim + 3 heartbeats + complete, 8 clients, one server process.
 
-    python -m benchmarks.http [--seconds 20] [--clients 8] [--database sqlite|postgresql|both]
+    python -m benchmarks.http [--seconds 20] [--clients 8] [--database sqlite|postgresql|both] [--repeats 1]
 
 The server is the real one (`hpsearch serve`): tokens checked, event log on, SQLite with synchronous=FULL, PostgreSQL
 with its defaults: every commit waits for the disk. The clients are processes with plain http.client connections that
 are kept open, so that the figures are the server's and not the client library's; both share the machine's cores.
-PostgreSQL is the one the tests use.
+PostgreSQL is the one the tests use. There, in turn, a server that keeps no promise is measured, too
+(`benchmarks.plain_server`): the ratio says what ours cost, whatever the machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import multiprocessing
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -109,24 +111,50 @@ def client(url: str, token: str, seconds: float, start: Barrier, results: multip
 @contextmanager
 def served(database_url: str | None) -> Iterator[tuple[str, str]]:
     """Run `hpsearch serve` in a fresh data directory and yield its address and token."""
+    with temporary_folder() as folder:
+        command = [sys.executable, "-m", "hpsearch.cli", "serve", "--port", "0", "--data-dir", str(folder)]
+        if database_url is not None:
+            command += ["--database-url", database_url]
+        with running(command, folder, folder / "server.json"):
+            url = json.loads((folder / "server.json").read_text())["url"]
+            yield url, (folder / "token").read_text().strip()
+
+
+@contextmanager
+def plainly_served(database_url: str) -> Iterator[str]:
+    """Run the plain server and yield its address."""
+    with temporary_folder() as folder:
+        address = folder / "address"
+        command = [sys.executable, "-m", "benchmarks.plain_server", database_url, str(address)]
+        with running(command, folder, address):
+            yield address.read_text()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield an empty folder that is deleted afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="hpsearch-benchmark-"))
-    command = [sys.executable, "-m", "hpsearch.cli", "serve", "--port", "0", "--data-dir", str(folder)]
-    if database_url is not None:
-        command += ["--database-url", database_url]
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(command: list[str], folder: Path, announced: Path) -> Iterator[None]:
+    """Run a server, from when it has written a file on."""
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 60
-        while not (folder / "server.json").exists():
+        while not announced.exists():
             if server.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit((folder / "server.log").read_text())
             time.sleep(0.05)
-        url = json.loads((folder / "server.json").read_text())["url"]
-        yield url, (folder / "token").read_text().strip()
+        yield
     finally:
         server.terminate()
         server.wait(timeout=20)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -163,8 +191,8 @@ def together(url: str, token: str, *, clients: int, seconds: float) -> Tally:
     return total
 
 
-def report(name: str, total: Tally) -> None:
-    """Print one database's figures."""
+def report(name: str, total: Tally) -> float:
+    """Print one server's figures and return its requests per second."""
     n = sum(len(values) for values in total.milliseconds.values())
     n_trials = len(total.milliseconds["complete"])
     print(f"\n{name}: {n / total.seconds:.0f} requests/s, {n_trials / total.seconds:.0f} trials/s, "
@@ -173,7 +201,20 @@ def report(name: str, total: Tally) -> None:
     for kind in KINDS:
         values = total.milliseconds[kind]
         figures = " ".join(f"{quantile(values, share):8.1f}" for share in (0.5, 0.9, 0.99))
-        print(f"  {kind:<10} {len(values):>8} {figures}")
+        print(f"  {kind:<10} {len(values):>8} {figures}", flush=True)
+    return n / total.seconds
+
+
+def compare_on_postgresql(*, clients: int, seconds: float) -> float:
+    """Measure the plain server and the real one, each on a PostgreSQL of its own, and return real / plain."""
+    from tests.postgres import temporary_server
+
+    with temporary_server(durable=True) as postgres, plainly_served(postgres.url()) as url:
+        plain = report("PostgreSQL (fsync), a plain server", together(url, "-", clients=clients, seconds=seconds))
+    with temporary_server(durable=True) as postgres, served(postgres.url()) as (url, token):
+        real = report("PostgreSQL (fsync)", measure(url, token, clients=clients, seconds=seconds))
+    print(f"  {real / plain:.2f} times the plain server's", flush=True)
+    return real / plain
 
 
 def main() -> None:
@@ -182,18 +223,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--repeats", type=int, default=1)
     options = parser.parse_args()
     multiprocessing.set_start_method("spawn")
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"{options.clients} clients, {options.seconds:g} s each")  # fmt: skip
-    if options.database in ("sqlite", "both"):
-        with served(None) as (url, token):
-            report("SQLite (WAL, FULL)", measure(url, token, clients=options.clients, seconds=options.seconds))
-    if options.database in ("postgresql", "both"):
-        from tests.postgres import temporary_server
-
-        with temporary_server(durable=True) as postgres, served(postgres.url()) as (url, token):
-            report("PostgreSQL (fsync)", measure(url, token, clients=options.clients, seconds=options.seconds))
+    load = {"clients": options.clients, "seconds": options.seconds}
+    ratios = []
+    for _ in range(options.repeats):
+        if options.database in ("sqlite", "both"):
+            with served(None) as (url, token):
+                report("SQLite (WAL, FULL)", measure(url, token, **load))
+        if options.database in ("postgresql", "both"):
+            ratios.append(compare_on_postgresql(**load))
+    if len(ratios) > 1:
+        print(f"\nPostgreSQL: {statistics.median(ratios):.2f} times the plain server's (median of {len(ratios)})")
 
 
 if __name__ == "__main__":
