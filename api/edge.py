@@ -17,6 +17,7 @@ from api.callers import Callers
 from api.intruders import Intruders
 from api.pace import Pace
 from api.problems import ProblemError
+from api.turnstile import N_PLACES, Turnstile
 from hpsearch.service.context import Context
 
 # All that follow the same study share one look at the database, so an open stream costs a connection and no more.
@@ -74,6 +75,7 @@ class Edge:
         intruders: Who sent wrong tokens lately.
         pace: How often trials are reported on.
         broadcasts: What open streams share.
+        turnstile: Where claims and reports go through.
         stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
 
@@ -86,6 +88,7 @@ class Edge:
         self.callers = Callers(context.clock)
         self.intruders = Intruders()
         self.pace = Pace()
+        self.turnstile = Turnstile(N_PLACES[context.store.dialect])
         self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)
 
 

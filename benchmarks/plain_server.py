@@ -1,4 +1,4 @@
-"""The plainest queue one could write with FastAPI, SQLAlchemy and PostgreSQL: what the machine and these libraries give.
+"""The plainest queue one could write with FastAPI, SQLAlchemy and PostgreSQL: what machine and libraries give.
 
 It takes the requests of `benchmarks.http` and answers them with one short transaction each, and does nothing else: no
 tokens, no event log, no idempotency, no budget, no leases that anybody would look at, no parameters drawn. How many
@@ -18,7 +18,20 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
-from sqlalchemy import JSON, Column, Engine, Float, Integer, MetaData, Table, Text, create_engine, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    select,
+    update,
+)
 
 _N_TRIALS: Final = 20_000
 
@@ -101,7 +114,7 @@ def create_app(engine: Engine) -> FastAPI:
         with engine.begin() as connection:
             for entry in body.reports:
                 own = (_trials.c.id == entry.trial_id) & (_trials.c.attempt == entry.attempt)
-                changed = {"worker": worker_id}
+                changed: dict[str, Any] = {"worker": worker_id}
                 if entry.outcome is not None:
                     changed = {"state": "COMPLETE", "value": entry.outcome["value"], "outcome": entry.outcome}
                 connection.execute(update(_trials).where(own).values(**changed))

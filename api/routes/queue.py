@@ -62,7 +62,7 @@ class StoredModel(BaseModel):
     examples=examples.REPORT,
     max_body_bytes=_MAX_REPORT_BYTES,
 )
-def report(
+async def report(
     worker_id: WorkerId,
     edge: Shared,
     caller: Asker,
@@ -75,7 +75,7 @@ def report(
     reports on one trial within a second are answered with 429.
     """
     edge.pace.check(caller.token_id, {entry.trial_id for entry in body.reports})
-    reply = reports.report(edge.context, caller, worker_id, body)
+    reply = await edge.turnstile.run(reports.report, edge.context, caller, worker_id, body)
     if len(reply.results) == 1 and reply.results[0].status in _REFUSED:
         raise _refused(reply.results[0], reply)
     return json_reply(reply)
@@ -107,7 +107,7 @@ async def claim_trials(
 
     Repeating a `claim_id` gives the same trials while their attempts are current.
     """
-    reply = await run_in_threadpool(claims.claim, edge.context, caller, worker_id, body)
+    reply = await edge.turnstile.run(claims.claim, edge.context, caller, worker_id, body)
     if not reply.trials and body.wait_s > 0:
         reply = await _wait(edge, request, caller, worker_id, body, reply)
     return json_reply(reply)
@@ -126,7 +126,7 @@ async def _wait(
                 # A client that has left must not be given trials: they would wait for their lease to lapse.
                 if gone.is_set() or edge.closing.is_set():
                     return reply
-                reply = await run_in_threadpool(claims.claim, edge.context, caller, worker_id, body)
+                reply = await edge.turnstile.run(claims.claim, edge.context, caller, worker_id, body)
                 if not reply.trials:
                     await first_of(work, gone.wait(), edge.closing.wait())
             finally:

@@ -110,7 +110,7 @@ def _check_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: Any) ->
         return
     try:
         connection.execute("SELECT 1")
-        connection.rollback()
+        connection.commit()  # not a rollback, see `Store.read`
     except psycopg.Error as error:
         raise DisconnectionError from error
 

@@ -101,6 +101,8 @@ class Store:
         """Open a transaction that only reads; it sees one consistent state on SQLite, committed rows on PostgreSQL."""
         with as_unavailable(), self._reader.connect() as connection:
             yield self._transaction(connection)
+            # After a rollback, which would do otherwise, psycopg forgets every statement the connection has prepared.
+            connection.commit()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:

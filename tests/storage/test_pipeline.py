@@ -159,3 +159,17 @@ def test_a_lock_that_is_not_given_is_an_outage(postgres: Store) -> None:
         hurry = text("SET LOCAL lock_timeout = '100ms'")
         with pytest.raises(UnavailableError, match="lock timeout"):
             _write(postgres, "0", then=lambda tx: (tx.connection.execute(hurry), _add(tx, "a"), _add(tx, "b")))
+
+
+def test_reading_lets_a_connection_keep_what_it_has_prepared(postgres: Store) -> None:
+    """Psycopg prepares what it has sent five times, and forgets all of it after a rollback."""
+    for number in range(8):
+        _write(postgres, f"kept {number}")
+        with postgres.read() as tx:
+            _uids(tx)
+    with postgres.read() as tx:
+        driver = tx.connection.connection.driver_connection
+        assert driver is not None
+        prepared = tx.connection.execute(text("SELECT statement FROM pg_prepared_statements")).scalars().all()
+    assert [statement for statement in prepared if statement.startswith("INSERT INTO replica")], prepared
+    assert [statement for statement in prepared if statement.startswith("SELECT replica.uid")], prepared
