@@ -74,8 +74,12 @@ async def report(
     holds the result: 409 when it is stale or in conflict, 403 when the attempt is another worker's. More than 200
     reports on one trial within a second are answered with 429.
     """
+    return await edge.turnstile.run(_report, edge, caller, worker_id, body)
+
+
+def _report(edge: Edge, caller: Caller, worker_id: str, body: ReportRequest) -> Response:
     edge.pace.check(caller.token_id, {entry.trial_id for entry in body.reports})
-    reply = await edge.turnstile.run(reports.report, edge.context, caller, worker_id, body)
+    reply = reports.report(edge.context, caller, worker_id, body)
     if len(reply.results) == 1 and reply.results[0].status in _REFUSED:
         raise _refused(reply.results[0], reply)
     return json_reply(reply)
