@@ -35,12 +35,12 @@ class Turnstile:
 
     async def run(self, work: Callable[..., Answer], *args: Any) -> Answer:
         """Return what the work returns, and raise what it raises."""
-        if not await self._enter():
-            return await run_in_threadpool(work, *args)
+        has_place = await self._enter()
         try:
             return await run_in_threadpool(work, *args)
         finally:
-            self._places.release()
+            if has_place:
+                self._places.release()
 
     async def _enter(self) -> bool:
         """Return whether a place was taken; without one the patience is over."""

@@ -17,7 +17,6 @@ import json
 import multiprocessing
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -108,10 +107,16 @@ def client(url: str, token: str, seconds: float, start: Barrier, results: multip
     results.put(tally)
 
 
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that is deleted at the end; a server that was killed may still be writing."""
+    return tempfile.TemporaryDirectory(prefix="hpsearch-benchmark-", ignore_cleanup_errors=True)
+
+
 @contextmanager
 def served(database_url: str | None) -> Iterator[tuple[str, str]]:
     """Run `hpsearch serve` in a fresh data directory and yield its address and token."""
-    with temporary_folder() as folder:
+    with temporary_folder() as name:
+        folder = Path(name)
         command = [sys.executable, "-m", "hpsearch.cli", "serve", "--port", "0", "--data-dir", str(folder)]
         if database_url is not None:
             command += ["--database-url", database_url]
@@ -123,21 +128,12 @@ def served(database_url: str | None) -> Iterator[tuple[str, str]]:
 @contextmanager
 def plainly_served(database_url: str) -> Iterator[str]:
     """Run the plain server and yield its address."""
-    with temporary_folder() as folder:
+    with temporary_folder() as name:
+        folder = Path(name)
         address = folder / "address"
         command = [sys.executable, "-m", "benchmarks.plain_server", database_url, str(address)]
         with running(command, folder, address):
             yield address.read_text()
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Yield an empty folder that is deleted afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="hpsearch-benchmark-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -104,7 +104,9 @@ def create_app(engine: Engine) -> FastAPI:
                 .limit(1)
                 .with_for_update(skip_locked=True)
             )
-            trial = connection.execute(waiting).one()
+            trial = connection.execute(waiting).one_or_none()
+            if trial is None:
+                return {"trials": []}
             taken = {"state": "RUNNING", "attempt": trial.attempt + 1, "worker": worker_id}
             connection.execute(update(_trials).where(_trials.c.id == trial.id).values(**taken))
         return {"trials": [{"trial_id": trial.id, "attempt": trial.attempt + 1, "params": trial.params}]}

@@ -121,16 +121,22 @@ async def _wait(
     edge: Edge, request: Request, caller: Caller, worker_id: str, body: ClaimRequest, reply: ClaimReply
 ) -> ClaimReply:
     """Return the first reply with trials, or the last one when the time is up, the client left or the server stops."""
-    loop = asyncio.get_running_loop()
+    loop, empty = asyncio.get_running_loop(), reply
     deadline_s = loop.time() + body.wait_s
     async with departure(request.receive) as gone:
-        while not reply.trials and (left_s := deadline_s - loop.time()) > 0:
+
+        def is_over() -> bool:
+            return gone.is_set() or edge.closing.is_set()
+
+        def ask() -> ClaimReply:
+            # Looked at when its turn has come: a client that has left must not be given trials, they would wait for
+            # their lease to lapse.
+            return empty if is_over() else claims.claim(edge.context, caller, worker_id, body)
+
+        while not reply.trials and not is_over() and (left_s := deadline_s - loop.time()) > 0:
             work = await started(edge.context.signals.wait_for_work(min(left_s, _LOOK_S)))
             try:
-                # A client that has left must not be given trials: they would wait for their lease to lapse.
-                if gone.is_set() or edge.closing.is_set():
-                    return reply
-                reply = await edge.turnstile.run(claims.claim, edge.context, caller, worker_id, body)
+                reply = await edge.turnstile.run(ask)
                 if not reply.trials:
                     await first_of(work, gone.wait(), edge.closing.wait())
             finally:

@@ -11,6 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from api.turnstile import Turnstile
+from hpsearch.service import reports
 from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually
 
 
@@ -195,4 +197,36 @@ def test_a_client_that_left_gets_no_trials(live: Live) -> None:
         time.sleep(1.0)
         counts = client.get(f"/v1/studies/{study_id}").json()["counts"]
         assert counts["RUNNING"] == 0
+        eventually(lambda: len(worker.claim(1)) == 1)
+
+
+def test_a_client_that_leaves_while_it_waits_for_its_turn_gets_no_trials(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, real = threading.Event(), reports.report
+    monkeypatch.setattr(reports, "report", lambda *given: real(*given) if go_on.wait(20) else None)
+    live.app.state.edge.turnstile = Turnstile(1, patience_s=60)
+    with live.client() as client, live.client() as other, live.client() as hasty:
+        worker = Worker.register(client, {})
+        path, body = f"/v1/workers/{worker.worker_id}/claims", {"claim_id": "gone", "wait_s": 20.0}
+
+        def leave() -> None:
+            with pytest.raises(httpx2.ReadTimeout):
+                hasty.post(path, json=body, timeout=2.0)
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        time.sleep(0.5)  # it has asked once, and waits for work
+        inside = threading.Thread(
+            target=Worker(other, {}, worker.worker_id).report, args=({"trial_id": "x", "attempt": 1},)
+        )
+        inside.start()
+        time.sleep(0.3)
+        study_id = create_study(client, {}, algorithm={"kind": "grid"}, space={"units": {"values": [1, 2, 3]}})
+        leaving.join()
+        time.sleep(0.3)
+        go_on.set()
+        inside.join()
+        time.sleep(0.7)
+        assert client.get(f"/v1/studies/{study_id}").json()["counts"]["RUNNING"] == 0
         eventually(lambda: len(worker.claim(1)) == 1)
