@@ -15,7 +15,7 @@ import pytest
 
 from tests.databases import PID_VARIABLE, RunDirectory, fresh_database
 from tests.postgres import NoPostgresError
-from workers.training.xla_flags import compile_exactly
+from workers.training.fused.xla_flags import compile_exactly
 
 if TYPE_CHECKING:
     from hpsearch.clock import ManualClock

@@ -20,7 +20,9 @@ from workers.ledger import Assignment
 from workers.messages import EVENTS, Command, Drop, Event, Leave, Ready
 
 # -P: the folder the worker was started in is not searched for modules.
-_PROGRAM: Final = "from hpsearch import _layout; _layout.put_on_path(); from workers.training.child import main; main()"
+_PROGRAM: Final = (
+    "from hpsearch import _layout; _layout.put_on_path(); from workers.training.process.child import main; main()"
+)
 _TAIL_BYTES: Final = 4_096
 _REAP_S: Final = 1.0
 # The part of its appetite that a trainer may keep waiting, as a divisor.

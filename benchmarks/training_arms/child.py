@@ -90,7 +90,7 @@ def _in_processes(job: Job) -> Report:
 
 
 def _rate() -> dict[str, object]:
-    from workers.training import runtime
+    from workers.training.reference import runtime
     from workers.training.fused.machine import matrix_rate, this_machine
 
     # In full float32, as training does; a GPU's TF32 is five times as fast.

@@ -20,15 +20,15 @@ from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 if TYPE_CHECKING:
     from hpsearch.domain.trial import Measurement, Outcome
     from workers.training.fused.engine import FusedEngine
-    from workers.training.task import TrialTask
+    from workers.training.engine.task import TrialTask
 
 
 def reference(job: Job, ledger: Ledger) -> None:
     """Train the trials one by one, with our engine of plain Keras."""
-    from workers.training.quick_start import quick_start
+    from workers.training.reference.quick_start import quick_start
 
     with quick_start():
-        from workers.training.reference import ReferenceEngine
+        from workers.training.reference.engine import ReferenceEngine
 
     ReferenceEngine().train(_tasks(job), _Sink(ledger))
 
@@ -75,7 +75,7 @@ def device_peak_bytes() -> int:
 
 
 def _engine(job: Job, log: list[str], n_slots: int | None = None) -> FusedEngine:
-    from workers.training.quick_start import quick_start
+    from workers.training.reference.quick_start import quick_start
 
     with quick_start():  # as the trainer process does
         from workers.training.fused.engine import FusedEngine
@@ -124,7 +124,7 @@ class _Refilling(_Sink):
 
 
 def _tasks(job: Job) -> list[TrialTask]:
-    from workers.training.task import TrialTask
+    from workers.training.engine.task import TrialTask
 
     content, profile = job.data / "content.parquet", profile_of(job.data)
     brief = StudyBrief(

@@ -31,7 +31,7 @@ def prepare(name: str, folder: Path) -> None:
     from hpsearch.ingest.builtin import builtin
     from hpsearch.ingest.content import write_content
     from hpsearch.ingest.generated import generated
-    from workers.training.rows import StudyRows, as_float32
+    from workers.training.engine.rows import StudyRows, as_float32
 
     source = SETS[name].source
     described = builtin(source) if SETS[name].kind == "builtin" else generated(source)

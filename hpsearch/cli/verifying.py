@@ -97,7 +97,7 @@ def _retrained(
     )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no part of the result
     with quiet():
-        retrain = _layout.load("workers.training.retraining").retrain
+        retrain = _layout.load("workers.training.reference.retraining").retrain
         done = retrain(claimed, brief, content, profile, _progress)
     if sys.stdout.isatty():
         sys.stdout.write("\r\x1b[K")

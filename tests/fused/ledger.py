@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.training.task import TrialTask
+from workers.training.engine.task import TrialTask
 
 
 @dataclass

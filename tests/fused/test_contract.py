@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from workers.training.engine.numerics import DType
     from workers.training.fused.verify import Finding
-    from workers.training.network import DType
 
 
 def _assert_holds(findings: list[Finding]) -> None:

@@ -15,7 +15,7 @@ from tests.fused.ledger import Ledger, Refilling
 if TYPE_CHECKING:
     from tests.training.memory import Builtin, MakeTask
     from workers.training.fused.engine import FusedEngine
-    from workers.training.reference import ReferenceEngine
+    from workers.training.reference.engine import ReferenceEngine
 
 BASE: dict[str, Any] = {"layers": 1, "units": 10, "batch_size": 16, "learning_rate": 0.01}
 

@@ -12,8 +12,8 @@ import pytest
 
 from hpsearch.domain.metrics import Direction
 from hpsearch.domain.training import EarlyStopping, LrDecay
-from workers.training.network import DType
-from workers.training.schedule import Schedule
+from workers.training.engine.numerics import DType
+from workers.training.engine.schedule import Schedule
 
 N_EPOCHS = 60
 
@@ -33,7 +33,7 @@ def _curves() -> Iterator[npt.NDArray[np.floating]]:
 def test_stopping_is_kerass(direction: Direction, patience: int, min_delta: float) -> None:
     import keras
 
-    from workers.training.fused.patience import Stopping
+    from workers.training.engine.patience import Stopping
 
     n_stopped = 0
     for curve in _curves():
@@ -58,7 +58,7 @@ def test_stopping_is_kerass(direction: Direction, patience: int, min_delta: floa
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_without_early_stopping_the_best_epoch_is_kept_all_the_same(dtype: DType) -> None:
-    from workers.training.fused.patience import Stopping
+    from workers.training.engine.patience import Stopping
 
     stopping = Stopping(Schedule(4, None, None), "minimize", dtype)
     for epoch, value in enumerate([3.0, 1.0, 1.0, 2.0], start=1):
@@ -71,7 +71,7 @@ def test_without_early_stopping_the_best_epoch_is_kept_all_the_same(dtype: DType
 def test_the_learning_rate_falls_as_keras_lowers_it(factor: float, patience: int, floor: float) -> None:
     import keras
 
-    from workers.training.fused.patience import Rate
+    from workers.training.engine.patience import Rate
 
     n_falls = 0
     for curve in _curves():
@@ -92,7 +92,7 @@ def test_the_learning_rate_falls_as_keras_lowers_it(factor: float, patience: int
 def test_a_loss_that_is_not_known_changes_nothing() -> None:
     import keras
 
-    from workers.training.fused.patience import Rate
+    from workers.training.engine.patience import Rate
 
     ours = Rate(1e-3, LrDecay(patience=2), "float32")
     optimizer = keras.optimizers.SGD(1e-3)
@@ -109,7 +109,7 @@ def test_a_loss_that_is_not_known_changes_nothing() -> None:
 
 
 def test_the_shown_rate_is_the_short_one() -> None:
-    from workers.training.fused.patience import Rate
+    from workers.training.engine.patience import Rate
 
     assert Rate(1e-3, None, "float32").shown == 1e-3
     assert Rate(1e-3, None, "float32").value == float(np.float32(1e-3))

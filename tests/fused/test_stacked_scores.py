@@ -11,9 +11,8 @@ import pytest
 
 from hpsearch.data.prepare import Preparation
 from hpsearch.domain.metrics import METRICS, Task
-from workers.training.fused.stacked_scores import MAX_RANKED, Metrics, Truth
-from workers.training.judge import predictions_of
-from workers.training.scores import score
+from workers.training.engine.scores import predictions_of, score
+from workers.training.engine.stacked_scores import MAX_RANKED, Metrics, Truth
 
 Array = npt.NDArray[Any]
 

@@ -19,8 +19,8 @@ from tests.fused.ledger import Ledger
 
 if TYPE_CHECKING:
     from tests.training.memory import Builtin, MakeTask
+    from workers.training.engine.task import TrialTask
     from workers.training.fused.engine import FusedEngine
-    from workers.training.task import TrialTask
 
 
 class _Server:

@@ -84,7 +84,7 @@ def test_nothing_of_the_checkout_or_the_decoys_is_imported(environment: Path, tm
     program = (
         "import hpsearch, sys\n"
         "from hpsearch._layout import load\n"
-        "for name in ('api.app', 'workers.main', 'workers.training.task'):\n"
+        "for name in ('api.app', 'workers.main', 'workers.training.engine.task'):\n"
         "    print(load(name).__file__)\n"
         "print(hpsearch.__file__)\n"
     )

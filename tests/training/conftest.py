@@ -17,10 +17,10 @@ from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from tests.training.memory import Builtin, MakeTask, Memory, Run, Store, Stored
-from workers.training.task import TrialTask
+from workers.training.engine.task import TrialTask
 
 if TYPE_CHECKING:
-    from workers.training.reference import ReferenceEngine
+    from workers.training.reference.engine import ReferenceEngine
 
 _HERE = Path(__file__).parent
 
@@ -44,14 +44,14 @@ def _tensorflow() -> None:
 
 @pytest.fixture(scope="session")
 def engine(_tensorflow: None) -> ReferenceEngine:
-    from workers.training.reference import ReferenceEngine
+    from workers.training.reference.engine import ReferenceEngine
 
     return ReferenceEngine()
 
 
 @pytest.fixture(scope="session")
 def exact_engine(_tensorflow: None) -> ReferenceEngine:
-    from workers.training.reference import ReferenceEngine
+    from workers.training.reference.engine import ReferenceEngine
 
     return ReferenceEngine(dtype="float64")
 

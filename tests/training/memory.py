@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.training.task import TrialTask
+from workers.training.engine.task import TrialTask
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 
 def part(n_rows: int):
-    from workers.training.rows import Part
+    from workers.training.engine.rows import Part
 
     rows = np.arange(n_rows)
     return Part(np.stack([rows, 2.0 * rows], axis=1).astype(np.float32), rows.astype(np.int32), rows, rows)
@@ -17,7 +17,7 @@ def part(n_rows: int):
     ("n_rows", "batch_size", "sizes"), [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 64, [3]), (2, 1, [1, 1])]
 )
 def test_every_epoch_is_one_pass_in_the_order_set_for_it(n_rows: int, batch_size: int, sizes: list[int]):
-    from workers.training.batches import BatchStream
+    from workers.training.reference.batches import BatchStream
 
     stream = BatchStream(part(n_rows), batch_size)
     batches = iter(stream.dataset())
@@ -33,7 +33,7 @@ def test_every_epoch_is_one_pass_in_the_order_set_for_it(n_rows: int, batch_size
 
 
 def test_a_batch_is_never_larger_than_the_data():
-    from workers.training.batches import BatchStream
+    from workers.training.reference.batches import BatchStream
 
     stream = BatchStream(part(5), 1_000_000)
     assert (stream.batch_size, stream.n_batches) == (5, 1)

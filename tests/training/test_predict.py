@@ -12,7 +12,7 @@ import pytest
 from hpsearch.errors import InvalidInputError
 from hpsearch.model_card import CARD_MEMBER, read_card
 from tests.training.memory import Memory, Run, Store, Stored
-from workers.training.predict import predict, predict_file
+from workers.training.models.predict import predict, predict_file
 
 PARAMS = {"layers": 1, "units": 8, "learning_rate": 0.02, "batch_size": 16}
 
@@ -23,7 +23,7 @@ def model(engine: Any, mixed: Stored, tmp_path_factory: pytest.TempPathFactory):
     from hpsearch.domain.study import Split
     from hpsearch.domain.training import Training
     from hpsearch.wire.claims import ClaimedTrial, StudyBrief
-    from workers.training.task import TrialTask
+    from workers.training.engine.task import TrialTask
 
     trial = ClaimedTrial(trial_id="t", study_id="s", number=0, kind=TrialKind.SEARCH, attempt=1, params=PARAMS, seed=3)
     brief = StudyBrief(

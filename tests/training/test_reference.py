@@ -19,11 +19,10 @@ SMALL = {"layers": 1, "units": 16, "learning_rate": 0.01, "batch_size": 16}
 
 def test_the_curve_is_that_of_the_formulas(linear: Stored, make_task: MakeTask, exact_engine: Any):
     """A linear model trained by hand: order of rows, preparation, loss, penalty and metrics, all at once."""
-    import keras
-
     from hpsearch.data.split import split_rows
     from hpsearch.data.table import read_table
-    from workers.training.seeds import data_order, derive_seed
+    from workers.training.engine.initial import initial_kernels
+    from workers.training.engine.seeds import data_order
 
     rate, decay, batch, seed = 0.03125, 2.0**-6, 32, 4
     params = {"layers": 0, "optimizer": "sgd", "learning_rate": rate, "weight_decay": decay, "batch_size": batch}
@@ -37,8 +36,8 @@ def test_the_curve_is_that_of_the_formulas(linear: Stored, make_task: MakeTask, 
     inputs = ((columns - mean) / std).astype(np.float32).astype(np.float64)
     y_mean, y_std = table.target[rows.train].mean(), table.target[rows.train].std()
     targets = ((table.target - y_mean) / y_std)[:, None]
-    draw = keras.initializers.HeUniform(seed=derive_seed(seed, "kernel", 1))
-    kernel, bias = np.asarray(draw((3, 1), "float64").numpy()), np.zeros(1)
+    (kernel,) = initial_kernels(MlpConfig.from_params(params), n_inputs=3, n_outputs=1, seed=seed, dtype="float64")
+    bias = np.zeros(1)
     for epoch in (1, 2, 3):
         order = rows.train[data_order(seed, 9, fold=0, epoch=epoch, n_rows=len(rows.train))]
         losses = []
@@ -252,7 +251,7 @@ def test_an_impossible_split_fails_with_one_sentence(run: Run, builtin: Builtin)
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: Exception):
-    import workers.training.trials as module
+    import workers.training.reference.engine as module
 
     def fail(*_args: Any, **_more: Any) -> None:
         raise error

@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.training import EarlyStopping, LrDecay, Training
-from workers.training.schedule import Schedule
+from workers.training.engine.schedule import Schedule
 
 SHARED = Training(
     max_epochs=30,

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from hpsearch.domain.metrics import METRICS
-from workers.training.scores import score
+from workers.training.engine.scores import score
 
 
 def probabilities(random: np.random.Generator, n: int, k: int, *, ties: bool):

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import numpy as np
+from typing import get_args
 
-from workers.training.seeds import data_order, derive_seed
+import numpy as np
+import pytest
+
+from hpsearch.domain.mlp import Init
+from workers.training.engine.seeds import data_order, derive_seed
 
 
 def order(**changed: int) -> list[int]:
@@ -40,3 +44,22 @@ def test_derived_seeds_differ_by_purpose_and_fit_keras():
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert derive_seed(9, "kernel", 1) == seeds[0]
+
+
+@pytest.mark.parametrize("init", get_args(Init)[1:])
+def test_initial_kernels_have_the_distribution_of_keras_initializers(init: str) -> None:
+    import keras
+    import numpy as np
+
+    from hpsearch.domain.mlp import MlpConfig
+    from workers.training.engine.initial import initial_kernels
+
+    name = "".join(word.capitalize() for word in init.split("_"))
+    keras_kernel = np.asarray(getattr(keras.initializers, name)(seed=1)((300, 200), dtype="float32"))
+    kernel, _ = initial_kernels(MlpConfig(units=(200,), init=init), n_inputs=300, n_outputs=5, seed=1, dtype="float64")
+    ours, theirs = np.sort(kernel.ravel()), np.sort(keras_kernel.ravel().astype(np.float64))
+    spread = theirs.std()
+    # Two samples of 60,000: quantiles of one distribution differ by a few hundredths of its spread, ends by more.
+    assert np.abs(ours - theirs)[600:-600].max() < 0.05 * spread
+    assert abs(ours[-1] - theirs[-1]) < 0.05 * spread
+    assert kernel.mean() == pytest.approx(0, abs=0.02 * spread)

@@ -10,8 +10,9 @@ import pytest
 def watched() -> Any:
     """The callback at an epoch's end, on a small compiled network without held-out rows."""
     from hpsearch.domain.mlp import MlpConfig
-    from workers.training.network import build_loss, build_network, build_optimizer
-    from workers.training.watch import MeasureEpoch, Watch
+    from workers.training.engine.watch import Watch
+    from workers.training.reference.callbacks import MeasureEpoch
+    from workers.training.reference.network import build_loss, build_network, build_optimizer
 
     config = MlpConfig(units=(2,))
     network = build_network(config, n_inputs=2, n_outputs=1, seed=1)
@@ -40,7 +41,7 @@ def test_a_sound_epoch_is_reported_and_training_goes_on(watched: Any):
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_is_divergence(watched: Any, loss: float):
-    from workers.training.failures import DivergedError
+    from workers.training.engine.failures import DivergedError
 
     callback, _, reported = watched
     with pytest.raises(DivergedError, match="training loss was") as caught:
@@ -51,7 +52,7 @@ def test_a_loss_that_is_not_finite_is_divergence(watched: Any, loss: float):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_weight_that_is_not_finite_is_divergence_whatever_the_loss(watched: Any, value: float):
-    from workers.training.failures import DivergedError
+    from workers.training.engine.failures import DivergedError
 
     callback, network, _ = watched
     kernel = network.get_layer("mlp_hidden_1").kernel
@@ -62,7 +63,7 @@ def test_a_weight_that_is_not_finite_is_divergence_whatever_the_loss(watched: An
 
 def test_predictions_of_huge_logits_are_finite():
     from hpsearch.data.prepare import Preparation
-    from workers.training.judge import predictions_of
+    from workers.training.engine.scores import predictions_of
 
     plain = Preparation((), 0.0, 1.0, 1, 3, "multiclass")
     p = predictions_of("multiclass", np.array([[1e5, 0.0, -1e5], [0.0, 0.0, 0.0]]), plain)

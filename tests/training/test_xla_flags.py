@@ -7,8 +7,8 @@ import os
 import pytest
 
 from workers.devices import Gpu
-from workers.training import xla_flags
-from workers.training.xla_flags import compile_exactly
+from workers.training.fused import xla_flags
+from workers.training.fused.xla_flags import compile_exactly
 
 
 def test_flags_are_added_once(monkeypatch: pytest.MonkeyPatch) -> None:

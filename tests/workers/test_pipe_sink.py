@@ -12,10 +12,10 @@ from hpsearch.domain.trial import Measurement, Outcome
 from tests.workers.fake_server import PROFILE, FakeServer
 from tests.workers.idle_trainer import assignment
 from workers.messages import Drop, Event, Finished, Gone, Leave, Threshold, Ticket, Train
-from workers.training.channel import Channel
-from workers.training.engine import Sink
-from workers.training.pipe_sink import PipeSink, train_all
-from workers.training.task import TrialTask
+from workers.training.engine.contract import Sink
+from workers.training.engine.task import TrialTask
+from workers.training.process.channel import Channel
+from workers.training.process.pipe_sink import PipeSink, train_all
 
 STUDY = FakeServer().study
 DONE = Outcome(state="COMPLETE", value=0.5)

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from workers.training.quick_start import quick_start
+from workers.training.reference.quick_start import quick_start
 
 _IMPORT = """
 import gc, sys
-from workers.training.quick_start import quick_start
+from workers.training.reference.quick_start import quick_start
 with quick_start():
     from workers.training.fused.engine import FusedEngine
-    from workers.training.reference import ReferenceEngine
+    from workers.training.reference.engine import ReferenceEngine
 print(gc.get_freeze_count() > 100_000)
 print(*sorted({"keras", "tensorflow", "sklearn", "scipy.stats"} & set(sys.modules)))
 import sklearn.datasets

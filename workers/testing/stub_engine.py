@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from hpsearch.domain.trial import Measurement, Outcome, Params
-from workers.training.engine import Sink
-from workers.training.task import TrialTask
+from workers.training.engine.contract import Sink
+from workers.training.engine.task import TrialTask
 
 _HANG_S: Final = 3600.0
 _TOLD: Final = "the stub was told to fail"

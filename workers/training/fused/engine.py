@@ -10,19 +10,19 @@ from typing import Protocol, runtime_checkable
 import tensorflow as tf
 
 from workers.devices import cpu_cores
-from workers.training import runtime
-from workers.training.engine import Sink
+from workers.training.engine.contract import Sink
+from workers.training.engine.numerics import DType
+from workers.training.engine.rows import RowsCache
+from workers.training.engine.task import TrialTask
 from workers.training.fused.fold_data import FoldStore
 from workers.training.fused.kept_programs import keep_programs
 from workers.training.fused.machine import Machine, this_machine
 from workers.training.fused.planner import Planner
 from workers.training.fused.session import Session
 from workers.training.fused.traits import Mode
-from workers.training.network import DType
-from workers.training.reference import ReferenceEngine
-from workers.training.rows import RowsCache
-from workers.training.task import TrialTask
-from workers.training.xla_flags import compile_exactly
+from workers.training.fused.xla_flags import compile_exactly
+from workers.training.reference import runtime
+from workers.training.reference.engine import ReferenceEngine
 
 _LOG = logging.getLogger("hpsearch.fused")
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from hpsearch.domain.metrics import Task
-from workers.training.fused.stacked_scores import Truth
-from workers.training.rows import StudyRows
-from workers.training.task import TrialTask
+from workers.training.engine.rows import StudyRows
+from workers.training.engine.stacked_scores import Truth
+from workers.training.engine.task import TrialTask
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,10 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from workers.training.engine.numerics import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from workers.training.fused import masks
 from workers.training.fused.affine import affine, batch_normalised
 from workers.training.fused.traits import ProgramKey
-from workers.training.network import BATCH_NORM_MOMENTUM
-
-# Keras's default.
-BATCH_NORM_EPSILON: Final = 1e-3
 
 # As float32 holds it, also in float64: so does `tf.nn.gelu`.
 _SQRT_HALF: Final = float(np.float32(math.sqrt(0.5)))

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from hpsearch.domain.trial import Outcome
-from workers.training.engine import Engine
-from workers.training.export import export
-from workers.training.failures import outcome_of
-from workers.training.fused.sinks import LockedSink, SkippingSink
-from workers.training.fused.slots import Arrays
+from workers.training.engine.contract import Engine
+from workers.training.engine.failures import outcome_of
+from workers.training.engine.numerics import Arrays
+from workers.training.engine.sinks import LockedSink, SkippingSink
+from workers.training.engine.task import TrialTask
 from workers.training.fused.trial_run import TrialRun
-from workers.training.task import TrialTask
+from workers.training.models.export import export
 
 
 class KerasLane:
@@ -83,7 +83,7 @@ class KerasLane:
         started_s = time.perf_counter()
         model: Path | None = None
         try:
-            exported = export(run.task, run.study.table, run.source(weights), outcome, path)
+            exported = export(run.task, run.study, run.source(weights), outcome, path)
             outcome, model = exported.outcome, exported.path
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
             outcome = outcome_of(error)

@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from workers.training.engine.initial import initial_kernels
+from workers.training.engine.member import Member
+from workers.training.engine.numerics import Arrays
+from workers.training.engine.rules import IDLE, NAMES, rule_of
+from workers.training.engine.stacked_scores import Metrics
 from workers.training.fused import slots
 from workers.training.fused.fold_data import FoldData
 from workers.training.fused.forward import Facts
-from workers.training.fused.initial import initial_kernels
 from workers.training.fused.masks import threshold_of
-from workers.training.fused.member import Member
 from workers.training.fused.program import Plan, Program, State
-from workers.training.fused.rules import IDLE, NAMES, rule_of
-from workers.training.fused.stacked_scores import Metrics
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Pack:
             self._keep[slot] = False
         self._facts = None
 
-    def _kernels(self, member: Member) -> slots.Arrays:
+    def _kernels(self, member: Member) -> Arrays:
         return initial_kernels(
             member.config,
             n_inputs=self.key.n_inputs,

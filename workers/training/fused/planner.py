@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from workers.training.engine.member import Member
+from workers.training.engine.numerics import DType
+from workers.training.engine.rows import StudyRows
 from workers.training.fused.cost import MAX_SLOTS, Shape, best_slots, epoch_s, gpu_slots, least_slots
 from workers.training.fused.fold_data import FoldData
 from workers.training.fused.kept_programs import is_noted
 from workers.training.fused.machine import Machine
-from workers.training.fused.member import Member
 from workers.training.fused.pack import Pack
 from workers.training.fused.padding import padded, spelled
 from workers.training.fused.program import Program
 from workers.training.fused.traits import Mode, ProgramKey, Traits
 from workers.training.fused.trial_run import TrialRun
-from workers.training.network import DType
-from workers.training.rows import StudyRows
 
 # Programs kept in a process; a search space rarely needs more than a hundred.
 _MAX_PROGRAMS: Final = 256

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from workers.training.engine.rules import NAMES
 from workers.training.fused import forward
 from workers.training.fused.affine import row_sum
 from workers.training.fused.forward import Facts
 from workers.training.fused.kept_programs import forget_programs, lasting_names, note
 from workers.training.fused.losses import row_losses
-from workers.training.fused.rules import NAMES
 from workers.training.fused.traits import ProgramKey
 from workers.training.fused.update import Moments, kernel_squares, reading_first, updated
 

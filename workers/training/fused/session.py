@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from hpsearch.domain.lifecycle import TrialKind
-from workers.training.engine import Sink
-from workers.training.failures import outcome_of
+from workers.training.engine.contract import Sink
+from workers.training.engine.failures import outcome_of
+from workers.training.engine.member import Member, describe
+from workers.training.engine.numerics import Arrays
+from workers.training.engine.sinks import LockedSink
+from workers.training.engine.task import TrialTask
 from workers.training.fused.keras_lane import KerasLane
-from workers.training.fused.member import Member, describe
 from workers.training.fused.pack import Epoch, Pack
 from workers.training.fused.padding import spelled
 from workers.training.fused.planner import Bucket, Queue
-from workers.training.fused.sinks import LockedSink
-from workers.training.fused.slots import Arrays
 from workers.training.fused.traits import Traits
 from workers.training.fused.trial_run import TrialRun
-from workers.training.task import TrialTask
 
 if TYPE_CHECKING:
     from workers.training.fused.engine import FusedEngine

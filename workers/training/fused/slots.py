@@ -7,15 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from hpsearch.domain.mlp import MlpConfig
+from workers.training.engine.numerics import Arrays
+from workers.training.engine.rules import ADAGRAD_START
 from workers.training.fused.program import State
-from workers.training.fused.rules import ADAGRAD_START
 from workers.training.fused.traits import ProgramKey
-
-Arrays = list[npt.NDArray[Any]]
 
 
 def empty_state(key: ProgramKey) -> State:

@@ -7,7 +7,7 @@ from typing import Final, Literal, Self
 
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import Activation, MlpConfig
-from workers.training.network import DType
+from workers.training.engine.numerics import DType
 
 Mode = Literal["xla", "graph"]
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import fmean, pstdev
+from statistics import fmean
 
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.training.engine import Sink
-from workers.training.failures import DivergedError, UntrainableError, outcome_of
-from workers.training.fit import Fitted, Recipe, fit
-from workers.training.fused.member import Member
-from workers.training.fused.slots import Arrays
-from workers.training.fused.stacked_scores import Metrics
-from workers.training.network import DType, build_network
-from workers.training.rows import StudyRows
-from workers.training.schedule import Schedule
-from workers.training.task import TrialTask
-from workers.training.trials import Source
-from workers.training.watch import Watch
+from workers.training.engine.contract import Sink
+from workers.training.engine.failures import DivergedError, UntrainableError, outcome_of
+from workers.training.engine.fitted import Fitted, Recipe
+from workers.training.engine.member import Member
+from workers.training.engine.numerics import Arrays, DType
+from workers.training.engine.rows import StudyRows
+from workers.training.engine.schedule import Schedule
+from workers.training.engine.task import TrialTask
+from workers.training.engine.trials import Source, all_rows_source, over_folds, split_source
+from workers.training.engine.watch import Watch
+from workers.training.reference.fit import fit
+from workers.training.reference.judge import outputs_of
+from workers.training.reference.network import build_network
 
 
 class TrialRun:
@@ -151,20 +152,16 @@ class TrialRun:
             dtype=self._dtype,
         )
         network.set_weights(weights)
-        fitted = Fitted(network, tuple(member.history), member.best_epoch, member.stop_reason or "max_epochs")
-        return Source(
-            fitted=fitted,
-            preparation=prepared.preparation,
-            part=prepared.held_out or prepared.train,
-            is_judged=prepared.held_out is not None,
-            prefix="",
-            judged_on="the validation rows",
-            trained_on="the training rows",
-            n_training_rows=len(prepared.train.rows),
+        fitted = Fitted(
+            tuple(member.history),
+            member.best_epoch,
+            member.stop_reason or "max_epochs",
+            weights=lambda: weights,
+            outputs=lambda inputs: outputs_of(network, inputs),
         )
+        return split_source(fitted, prepared, self._dtype)
 
     def _of_all_rows(self) -> Source:
-        n_epochs = self._mean_best_epoch
         prepared = self.study.development(test=False)
         watch = Watch(
             report=lambda _: None,
@@ -174,24 +171,6 @@ class TrialRun:
             trial_seed=self.task.trial.seed,
             data_order_seed=self.task.study.data_order_seed,
         )
-        fitted = fit(self._recipe, replace(self._schedule, max_epochs=n_epochs), prepared, watch)
-        return Source(
-            fitted=fitted,
-            preparation=prepared.preparation,
-            part=prepared.train,
-            is_judged=False,
-            prefix="",
-            judged_on=f"the {len(self.members)} folds' validation rows, by the folds' own networks: a mean",
-            trained_on=f"all rows that are not test rows, for the folds' mean best epoch, {n_epochs}",
-            n_training_rows=len(prepared.train.rows),
-        )
-
-
-def over_folds(bests: list[Metrics]) -> Metrics:
-    """Return mean and, as `<metric>_std`, population standard deviation of each metric that every fold has."""
-    over: Metrics = {}
-    for name in bests[0]:
-        values = [value for best in bests if (value := best[name]) is not None]
-        if len(values) == len(bests):
-            over |= {name: fmean(values), f"{name}_std": pstdev(values)}
-    return over
+        schedule = replace(self._schedule, max_epochs=self._mean_best_epoch)
+        fitted = fit(self._recipe, schedule, prepared, watch)
+        return all_rows_source(fitted, prepared, self._dtype, len(self.members))

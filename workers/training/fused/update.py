@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from workers.training.fused.rules import NAMES
+from workers.training.engine.rules import NAMES
 from workers.training.fused.traits import ProgramKey
 
 

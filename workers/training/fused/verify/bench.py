@@ -20,20 +20,20 @@ from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
-from workers.training.fit import Recipe, fit
+from workers.training.engine.fitted import Recipe
+from workers.training.engine.member import Member
+from workers.training.engine.numerics import Arrays, DType
+from workers.training.engine.rows import StudyRows, as_float32
+from workers.training.engine.schedule import Schedule
+from workers.training.engine.stacked_scores import Metrics
+from workers.training.engine.task import TrialTask
+from workers.training.engine.watch import Watch
 from workers.training.fused.fold_data import FoldData, device_fold
-from workers.training.fused.member import Member
 from workers.training.fused.pack import Pack
 from workers.training.fused.padding import padded
 from workers.training.fused.program import Program
-from workers.training.fused.slots import Arrays
-from workers.training.fused.stacked_scores import Metrics
 from workers.training.fused.traits import Mode, ProgramKey, Traits
-from workers.training.network import DType
-from workers.training.rows import StudyRows, as_float32
-from workers.training.schedule import Schedule
-from workers.training.task import TrialTask
-from workers.training.watch import Watch
+from workers.training.reference.fit import fit
 
 _LOADERS: dict[str, Any] = {
     "iris": sklearn.datasets.load_iris,
@@ -203,7 +203,7 @@ class Bench:
         )
         with keras_floats(self.dtype):
             fitted = fit(recipe, Schedule.of(case.config, case.training), self.rows.fold(0), watch)
-            weights = [np.asarray(weight) for weight in fitted.network.get_weights()]
+            weights = fitted.weights()
         return Curve(fitted.history, fitted.best_epoch, fitted.stop_reason, weights)
 
 

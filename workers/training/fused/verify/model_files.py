@@ -16,12 +16,12 @@ from hpsearch.domain.study import Split
 from hpsearch.domain.training import EarlyStopping, Training
 from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
+from workers.training.engine.rows import RowsCache
+from workers.training.engine.scores import score
+from workers.training.engine.task import TrialTask
 from workers.training.fused.engine import FusedEngine
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import Bench, SameRows
-from workers.training.rows import RowsCache
-from workers.training.scores import score
-from workers.training.task import TrialTask
 
 BOUND: Final = 1e-5
 _PARAMS: Final[Sequence[dict[str, Scalar]]] = (

@@ -16,11 +16,11 @@ from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Measurement, Outcome, Params
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
+from workers.training.engine.rows import RowsCache
+from workers.training.engine.task import TrialTask
 from workers.training.fused.engine import FusedEngine
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import Bench, SameRows
-from workers.training.rows import RowsCache
-from workers.training.task import TrialTask
 
 # Plain Keras leaks about 2.5 MB a model.
 MIB_PER_TRIAL: Final = 0.1

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from hpsearch.domain.mlp import MlpConfig, Optimizer
+from workers.training.engine.numerics import Arrays, DType
+from workers.training.engine.patience import Rate
+from workers.training.engine.rules import rule_of
 from workers.training.fused import slots
-from workers.training.fused.patience import Rate
-from workers.training.fused.rules import rule_of
-from workers.training.fused.slots import Arrays
 from workers.training.fused.traits import ProgramKey, Traits
 from workers.training.fused.update import Moments, updated
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import gap, keras_floats
-from workers.training.network import DType, build_network, build_optimizer
+from workers.training.reference.network import build_network, build_optimizer
 
 BOUNDS: Final[dict[DType, float]] = {"float64": 1e-10, "float32": 1e-5}
 _N_INPUTS: Final = 5

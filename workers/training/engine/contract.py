@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.training.task import TrialTask
+from workers.training.engine.task import TrialTask
 
 
 class Sink(Protocol):

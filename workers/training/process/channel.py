@@ -9,7 +9,7 @@ from io import RawIOBase
 
 from workers.frames import read_frame, write_frame
 from workers.messages import COMMANDS, Command, Drop, Event, Leave, Threshold, Train
-from workers.training.task import TrialTask
+from workers.training.engine.task import TrialTask
 
 
 class Channel:

@@ -9,8 +9,8 @@ from pathlib import Path
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
-from workers.training.reference import ReferenceEngine
-from workers.training.task import TrialTask
+from workers.training.engine.task import TrialTask
+from workers.training.reference.engine import ReferenceEngine
 
 
 @dataclass

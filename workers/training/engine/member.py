@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from hpsearch.domain.metrics import Direction
 from hpsearch.domain.mlp import MlpConfig
-from workers.training.fused.patience import Rate, Stopping
-from workers.training.fused.stacked_scores import Metrics
-from workers.training.network import DType
-from workers.training.schedule import Schedule
-from workers.training.seeds import data_order, derive_seed
+from workers.training.engine.numerics import DType
+from workers.training.engine.patience import Rate, Stopping
+from workers.training.engine.schedule import Schedule
+from workers.training.engine.seeds import data_order, derive_seed
+from workers.training.engine.stacked_scores import Metrics
 
 StopReason = Literal["early_stopping", "max_epochs"]
 

@@ -1,81 +1,17 @@
-"""What happens at the end of each epoch: measure, notice divergence, report, obey."""
+"""Keras callbacks at the end of each epoch: measure, notice divergence, report, obey."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from hpsearch.domain.trial import Measurement
-from workers.training.batches import BatchStream
-from workers.training.failures import DivergedError, StoppedError, UntrainableError
-from workers.training.judge import Judge
-from workers.training.seeds import data_order
-
-Metrics = dict[str, float | None]
-
-
-class Watch:
-    """Follows the epochs of one fold.
-
-    Args:
-        report: Takes each epoch's measurement.
-        should_stop: Answers whether to drop the trial.
-        epochs_before: Epochs of earlier folds: numbers run on.
-        fold: Number of the fold from 1, to be reported; None without cross-validation.
-        trial_seed: The trial's.
-        data_order_seed: The study's.
-
-    Attributes:
-        history: Metrics of each epoch of this fold.
-    """
-
-    def __init__(
-        self,
-        *,
-        report: Callable[[Measurement], None],
-        should_stop: Callable[[], bool],
-        epochs_before: int,
-        fold: int | None,
-        trial_seed: int,
-        data_order_seed: int,
-    ) -> None:
-        self.history: list[Metrics] = []
-        self._report = report
-        self._should_stop = should_stop
-        self._epochs_before = epochs_before
-        self._fold = fold
-        self._seeds = (trial_seed, data_order_seed)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of the trial so far, earlier folds included."""
-        return self._epochs_before + len(self.history)
-
-    def shuffle(self, stream: BatchStream) -> None:
-        """Set the order of the epoch that begins."""
-        fold = 0 if self._fold is None else self._fold - 1
-        trial_seed, order_seed = self._seeds
-        epoch = len(self.history) + 1
-        stream.set_order(data_order(trial_seed, order_seed, fold=fold, epoch=epoch, n_rows=stream.n_rows))
-
-    def measured(self, metrics: Metrics) -> None:
-        """Take and report the metrics of the epoch that ends."""
-        self.history.append(metrics)
-        fold = {} if self._fold is None else {"fold": float(self._fold)}
-        self._report(Measurement(epoch=self.epochs, metrics=metrics | fold))
-
-    def obey(self) -> None:
-        """Return when training may go on.
-
-        Raises:
-            StoppedError: It may not.
-        """
-        if self._should_stop():
-            raise StoppedError
+from workers.training.engine.failures import DivergedError
+from workers.training.engine.watch import Metrics, Watch, check_objective
+from workers.training.reference.batches import BatchStream
+from workers.training.reference.judge import Judge
 
 
 class MeasureEpoch(keras.callbacks.Callback):
@@ -98,7 +34,7 @@ class MeasureEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Shuffle."""
         del epoch, logs
-        self._watch.shuffle(self._stream)
+        self._stream.set_order(self._watch.next_order(self._stream.n_rows))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure.
@@ -123,7 +59,7 @@ class MeasureEpoch(keras.callbacks.Callback):
             raise DivergedError(msg, self._watch.epochs)
         if self._objective is None:
             return
-        _check_objective(self._objective, metrics[self._objective])
+        check_objective(self._objective, metrics[self._objective])
         logs.update({f"val_{name}": value for name, value in metrics.items() if value is not None})
 
     def _trouble(self, train_loss: float, predictions: object) -> str | None:
@@ -155,9 +91,3 @@ class ObeySink(keras.callbacks.Callback):
 
 def _finite_weights(network: Any) -> bool:
     return all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in network.weights)
-
-
-def _check_objective(name: str, value: float | None) -> None:
-    if value is None:
-        msg = f"{name} is undefined on the validation rows; choose another metric, or change the split"
-        raise UntrainableError(msg)

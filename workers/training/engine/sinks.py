@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.training.engine import Sink
-from workers.training.task import TrialTask
+from workers.training.engine.contract import Sink
+from workers.training.engine.task import TrialTask
 
 
 class LockedSink:

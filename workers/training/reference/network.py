@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import keras
 
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig
-from workers.training.seeds import derive_seed
-
-DType = Literal["float32", "float64"]
-
-# Keras's own default, 0.99, needs hundreds of steps before the moving averages mean anything; a small data set has a
-# few steps per epoch, and early stopping would judge the network by averages that are not there yet.
-BATCH_NORM_MOMENTUM: Final = 0.9
+from workers.training.engine.initial import initial_kernels
+from workers.training.engine.numerics import BATCH_NORM_MOMENTUM, DType
+from workers.training.engine.seeds import derive_seed
 
 _INITIALIZERS: Final[dict[str, Any]] = {
     "glorot_uniform": keras.initializers.GlorotUniform,
@@ -29,8 +25,8 @@ _INITIALIZERS: Final[dict[str, Any]] = {
 def build_network(config: MlpConfig, *, n_inputs: int, n_outputs: int, seed: int, dtype: DType = "float32") -> Any:
     """Return an uncompiled `keras.Model` from prepared inputs to logits (or a standardised regression value).
 
-    Layer k is affine map, batch normalisation (if any), activation, dropout. Biases start at 0. Initial weights and
-    dropout masks depend on `seed` and the layer's number alone.
+    Layer k is affine map, batch normalisation (if any), activation, dropout. Biases start at 0, kernels as
+    `initial_kernels` draws them. Initial weights and dropout masks depend on `seed` and the layer's number alone.
 
     Args:
         config: The network.
@@ -51,7 +47,12 @@ def build_network(config: MlpConfig, *, n_inputs: int, n_outputs: int, seed: int
         x = keras.layers.Activation(config.activation, dtype=dtype, name=f"mlp_activation_{number}")(x)
         x = _dropout(x, config.dropout, f"mlp_dropout_{number}", derive_seed(seed, "dropout", number), dtype)
     x = _dense(config, n_outputs, len(config.units) + 1, seed, dtype, name="mlp_output")(x)
-    return keras.Model(inputs, x, name="mlp")
+    network = keras.Model(inputs, x, name="mlp")
+    kernels = initial_kernels(config, n_inputs=n_inputs, n_outputs=n_outputs, seed=seed, dtype=dtype)
+    affine = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    for layer, kernel in zip(affine, kernels, strict=True):
+        layer.kernel.assign(kernel)
+    return network
 
 
 def _dense(config: MlpConfig, width: int, number: int, seed: int, dtype: DType, *, name: str) -> Any:

@@ -11,17 +11,20 @@ import keras
 import numpy as np
 
 from hpsearch import __version__
+from hpsearch.data.prepare import Preparation
 from hpsearch.data.table import Table
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig, count_weights
 from hpsearch.domain.trial import Outcome
 from hpsearch.model_card import CardColumn, ModelCard, write_card
-from workers.training.failures import UntrainableError
-from workers.training.judge import Judge, widest_of
-from workers.training.model_file import predict_raw
-from workers.training.raw_inputs import RawForm
-from workers.training.task import TrialTask
-from workers.training.trials import Source
+from workers.training.engine.failures import UntrainableError
+from workers.training.engine.rows import Part, StudyRows
+from workers.training.engine.scores import predictions_of, score
+from workers.training.engine.task import TrialTask
+from workers.training.engine.trials import Source, rows_of
+from workers.training.models.model_file import predict_raw
+from workers.training.models.raw_inputs import RawForm
+from workers.training.reference.network import build_network
 
 # Largest difference between the file's score and the reported value, relative to values above 1.
 TOLERANCE: Final = 1e-5
@@ -54,18 +57,31 @@ class Exported:
     outcome: Outcome
 
 
-def export(task: TrialTask, table: Table, source: Source, outcome: Outcome, path: Path) -> Exported:
+@dataclass(frozen=True)
+class _Made:
+    """What is known while a file is made: the trial, its rows, the source, and the Keras network of its weights."""
+
+    task: TrialTask
+    source: Source
+    table: Table
+    preparation: Preparation
+    part: Part
+    n_training_rows: int
+    network: Any
+
+
+def export(task: TrialTask, study: StudyRows, source: Source, outcome: Outcome, path: Path) -> Exported:
     """Write the model file, load it again, score it on the raw rows behind the value, and return what it scores.
 
     Args:
         task: The trial.
-        table: Its data.
-        source: Network and preparation.
+        study: Its rows.
+        source: Weights, and what the network that was trained says of the rows.
         outcome: COMPLETE, as trained.
         path: Where to write; appears complete or not at all.
 
     Raises:
-        UntrainableError: The loaded file does not score what was reported; no file is left.
+        UntrainableError: The loaded file does not predict what the trained network does; no file is left.
         OSError: The file can not be written; no file is left.
     """
     if outcome.value is None:
@@ -73,23 +89,50 @@ def export(task: TrialTask, table: Table, source: Source, outcome: Outcome, path
         raise UntrainableError(msg)
     draft = path.with_name(f"{path.stem}.draft.keras")
     try:
-        form = RawForm.of(source.preparation.columns, [layer.name for layer in source.fitted.network.layers])
-        raw_model(source, task.study.task, form).save(draft)
-        outcome = _proven(task, table, source, outcome, form, draft)
-        write_card(draft, _card(task, table, source, outcome, form))
+        made = _made(task, study, source)
+        form = RawForm.of(made.preparation.columns, [layer.name for layer in made.network.layers])
+        raw_model(made.network, made.preparation, task.study.task, form).save(draft)
+        outcome = _proven(made, outcome, form, draft)
+        write_card(draft, _card(made, outcome, form))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     return Exported(path, outcome)
 
 
-def raw_model(source: Source, task: Task, form: RawForm) -> Any:
+def _made(task: TrialTask, study: StudyRows, source: Source) -> _Made:
+    prepared = rows_of(study, source.division)
+    network = build_network(
+        MlpConfig.from_params(task.trial.params),
+        n_inputs=prepared.preparation.n_inputs,
+        n_outputs=prepared.preparation.n_outputs,
+        seed=task.trial.seed,
+        dtype=source.dtype,
+    )
+    network.set_weights(source.weights)
+    return _Made(
+        task=task,
+        source=source,
+        table=study.table,
+        preparation=prepared.preparation,
+        part=prepared.held_out or prepared.train,
+        n_training_rows=len(prepared.train.rows),
+        network=network,
+    )
+
+
+def raw_model(network: Any, preparation: Preparation, task: Task, form: RawForm) -> Any:
     """Return the `keras.Model` from raw rows to predictions, float64, made of the trained network's own layers.
 
     Outputs: multiclass (n, n_classes) probabilities; binary (n, 1) probability of the second class; regression (n, 1)
     in the target's unit. Dropout is left out: it does nothing in inference.
+
+    Args:
+        network: From prepared inputs to raw outputs.
+        preparation: That makes its inputs.
+        task: Of the study.
+        form: How the model takes raw rows.
     """
-    network, preparation = source.fitted.network, source.preparation
     inputs, x = form.build(network.compute_dtype)
     for layer in network.layers[1:]:
         if not isinstance(layer, keras.layers.Dropout):
@@ -105,23 +148,24 @@ def raw_model(source: Source, task: Task, form: RawForm) -> Any:
     return keras.Model(inputs, outputs, name="hpsearch_mlp")
 
 
-def _proven(task: TrialTask, table: Table, source: Source, outcome: Outcome, form: RawForm, draft: Path) -> Outcome:
-    """Return the outcome with the file's score, having compared the file's predictions with the network's."""
-    kind, part, preparation = task.study.task, source.part, source.preparation
-    judge = Judge(kind, task.study.metric, preparation, part, widest_of(source.fitted.network))
-    expected = judge.predictions(source.fitted.network)
+def _proven(made: _Made, outcome: Outcome, form: RawForm, draft: Path) -> Outcome:
+    """Return the outcome with the file's score, having compared the file's predictions with the trained network's."""
+    kind, part, preparation = made.task.study.task, made.part, made.preparation
+    expected = predictions_of(kind, made.source.outputs.astype(np.float64), preparation)
     loaded = keras.models.load_model(draft, compile=False)
-    raw = form.rows({column.name: table.columns[column.name][part.rows] for column in form.columns})
+    raw = form.rows({column.name: made.table.columns[column.name][part.rows] for column in form.columns})
     outputs = predict_raw(loaded, raw)
     predictions = outputs if kind == "multiclass" else outputs[:, 0]
-    difference = np.inf if expected is None else float(np.abs(predictions - expected).max()) / preparation.target_scale
+    difference = float(np.abs(predictions - expected).max()) / preparation.target_scale
     # Not `difference > …`: NaN must fail.
     if not difference <= MAX_DIFFERENCE:
         msg = f"the exported model predicts otherwise than the trained network: the largest difference is {difference}"
         raise UntrainableError(msg)
-    if not source.is_judged:
+    if not made.source.is_judged:
         return outcome
-    return _with_scores(outcome, judge.score(predictions), task.study.metric, source.prefix)
+    metric = made.task.study.metric
+    scores = score(kind, predictions, part.truth, target_scale=preparation.target_scale, objective=metric)
+    return _with_scores(outcome, scores, metric, made.source.prefix)
 
 
 def _with_scores(outcome: Outcome, scores: Mapping[str, float | None], metric: str, prefix: str) -> Outcome:
@@ -137,9 +181,9 @@ def _with_scores(outcome: Outcome, scores: Mapping[str, float | None], metric: s
     return outcome.model_copy(update={"value": value, "metrics": {**outcome.metrics, **named}})
 
 
-def _card(task: TrialTask, table: Table, source: Source, outcome: Outcome, form: RawForm) -> ModelCard:
+def _card(made: _Made, outcome: Outcome, form: RawForm) -> ModelCard:
+    task, source, preparation = made.task, made.source, made.preparation
     config = MlpConfig.from_params(task.trial.params)
-    preparation = source.preparation
     names = form.names or (None,) * len(form.columns)
     columns = tuple(
         CardColumn(name=column.name, kind=column.kind, input=name, categories=column.categories)
@@ -154,7 +198,7 @@ def _card(task: TrialTask, table: Table, source: Source, outcome: Outcome, form:
         trial_kind=task.trial.kind.value,
         dataset_digest=task.study.dataset_digest,
         task=task.study.task,
-        target=table.profile.target,
+        target=made.table.profile.target,
         classes=preparation.classes,
         form="matrix" if form.names is None else "columns",
         columns=columns,
@@ -166,8 +210,8 @@ def _card(task: TrialTask, table: Table, source: Source, outcome: Outcome, form:
             n_outputs=preparation.n_outputs,
             batch_norm=config.batch_norm,
         ),
-        n_training_rows=source.n_training_rows,
-        best_epoch=source.fitted.best_epoch,
+        n_training_rows=made.n_training_rows,
+        best_epoch=source.best_epoch,
         metric=task.study.metric,
         direction=task.study.direction,
         value=outcome.value or 0.0,

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from hpsearch.data.prepare import Preparation
 from hpsearch.domain.metrics import Task
-from workers.training.rows import Part
-from workers.training.scores import score
+from workers.training.engine.rows import Part
+from workers.training.engine.scores import predictions_of, score
 
 # Numbers in the widest layer for one block of rows: 64 MiB of float32.
 _MAX_ACTIVATIONS: Final = 2**24
@@ -33,13 +33,11 @@ class Judge:
         self._objective = objective
         self._preparation = preparation
         self._truth = part.truth
-        rows_at_once = max(1, _MAX_ACTIVATIONS // widest)
-        n_blocks = -(-len(part.inputs) // rows_at_once)
-        self._blocks = [tf.constant(block) for block in np.array_split(part.inputs, n_blocks)]
+        self._blocks = [tf.constant(block) for block in _blocks(part.inputs, widest)]
 
     def predictions(self, network: Any) -> npt.NDArray[np.float64] | None:
         """Return the predictions as `scores.score` wants them; None where one is not finite."""
-        raw = np.concatenate([network.predict_on_batch(block) for block in self._blocks]).astype(np.float64)
+        raw = _through(network, self._blocks).astype(np.float64)
         if not np.isfinite(raw).all():
             return None
         return predictions_of(self._task, raw, self._preparation)
@@ -50,24 +48,25 @@ class Judge:
         return score(self._task, predictions, self._truth, target_scale=scale, objective=self._objective)
 
 
+def outputs_of(network: Any, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the raw outputs of a network, (n, n_outputs), block by block.
+
+    Args:
+        network: From prepared inputs to raw outputs.
+        inputs: (n, n_inputs), n at least 1.
+    """
+    return _through(network, _blocks(inputs, widest_of(network)))
+
+
+def _blocks(inputs: npt.NDArray[Any], widest: int) -> list[npt.NDArray[Any]]:
+    rows_at_once = max(1, _MAX_ACTIVATIONS // widest)
+    return np.array_split(inputs, -(-len(inputs) // rows_at_once))
+
+
+def _through(network: Any, blocks: list[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([network.predict_on_batch(block) for block in blocks])
+
+
 def widest_of(network: Any) -> int:
     """Return the width of the widest layer of a network, input and output included."""
     return max(int(layer.output.shape[-1]) for layer in network.layers)
-
-
-def predictions_of(task: Task, raw: npt.NDArray[np.float64], preparation: Preparation) -> npt.NDArray[np.float64]:
-    """Return probabilities, or values in the target's unit, of a network's raw output.
-
-    Args:
-        task: Of the study.
-        raw: (n, n_outputs) float64 logits, or standardised values.
-        preparation: That standardised the target.
-    """
-    if task == "multiclass":
-        exponentials = np.exp(raw - raw.max(axis=1, keepdims=True))
-        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
-    if task == "binary":
-        logit = raw[:, 0]
-        small = np.exp(-np.abs(logit))
-        return np.asarray(np.where(logit >= 0, 1.0, small) / (1.0 + small))
-    return np.asarray(raw[:, 0] * preparation.target_scale + preparation.target_mean)

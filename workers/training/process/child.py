@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from workers.devices import CORES_VARIABLE, cpu_cores
 from workers.messages import Broken, Ready, Said
-from workers.training.channel import Channel
-from workers.training.engine import Engine
-from workers.training.pipe_sink import train_all
-from workers.training.quick_start import quick_start
+from workers.training.engine.contract import Engine
+from workers.training.process.channel import Channel
+from workers.training.process.pipe_sink import train_all
+from workers.training.reference.quick_start import quick_start
 
 if TYPE_CHECKING:
     from workers.training.fused.machine import Machine
@@ -50,7 +50,7 @@ def build_engine(name: str, programs: Path, say: Callable[[str], None]) -> tuple
 
     versions = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
     if name == "reference":
-        from workers.training.reference import ReferenceEngine
+        from workers.training.reference.engine import ReferenceEngine
 
         n_gpus = len(tf.config.list_physical_devices("GPU"))
         return ReferenceEngine(), Ready(n_gpus=n_gpus, engine=f"reference, {versions}")
@@ -62,7 +62,7 @@ def _fused(versions: str, programs: Path, say: Callable[[str], None]) -> tuple[E
 
     from workers.training.fused.engine import FusedEngine
     from workers.training.fused.kept_programs import keep_programs
-    from workers.training.xla_flags import compile_exactly
+    from workers.training.fused.xla_flags import compile_exactly
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
     compile_exactly()
@@ -83,8 +83,8 @@ def _share_of_machine() -> Machine | None:
     """Return the machine with fewer cores than it has, where other trainers or a quota have the rest; None for all."""
     import tensorflow as tf
 
-    from workers.training import runtime
     from workers.training.fused.machine import this_machine
+    from workers.training.reference import runtime
 
     cores = int(os.environ.get(CORES_VARIABLE, "0"))
     if not 0 < cores < cpu_cores() or tf.config.list_physical_devices("GPU"):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class _Shuffler(threading.local):
+class _Generators(threading.local):
     """One generator a thread, seeded anew for each order: making one asks the system for entropy, a tenth of a ms."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class _Shuffler(threading.local):
         self.random = np.random.RandomState(0)
 
 
-_SHUFFLER = _Shuffler()
+_GENERATORS = _Generators()
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -30,6 +30,17 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(_digest(seed, *purpose)[:4], "little") >> 1
 
 
+def generator(seed: int, *purpose: str | int) -> np.random.RandomState:
+    """Return this thread's generator, seeded for one purpose; the next call in the thread seeds it anew.
+
+    Args:
+        seed: The trial's.
+        purpose: What it is for, such as `("kernel", 2)`.
+    """
+    _GENERATORS.random.seed(np.frombuffer(_digest(seed, *purpose), dtype="<u4"))
+    return _GENERATORS.random
+
+
 def data_order(trial_seed: int, data_order_seed: int, *, fold: int, epoch: int, n_rows: int) -> npt.NDArray[np.int64]:
     """Return the order in which an epoch visits the training rows: a permutation of range(n_rows), int64.
 
@@ -40,9 +51,8 @@ def data_order(trial_seed: int, data_order_seed: int, *, fold: int, epoch: int, 
         epoch: From 1, within the fold.
         n_rows: Training rows, at least 1.
     """
-    key = np.frombuffer(_digest(trial_seed, "order", data_order_seed, fold, epoch), dtype="<u4")
-    _SHUFFLER.random.seed(key)
-    return _SHUFFLER.random.permutation(n_rows).astype(np.int64, copy=False)
+    random = generator(trial_seed, "order", data_order_seed, fold, epoch)
+    return random.permutation(n_rows).astype(np.int64, copy=False)
 
 
 def _digest(seed: int, *purpose: str | int) -> bytes:

@@ -16,8 +16,8 @@ from hpsearch.data.table import Table, read_table
 from hpsearch.domain.dataset import ColumnKind
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.study import Split
-from workers.training.network import DType
-from workers.training.task import TrialTask
+from workers.training.engine.numerics import DType
+from workers.training.engine.task import TrialTask
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
 _MAX_KEPT_BYTES: Final = 256 * 2**20

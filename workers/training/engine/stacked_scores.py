@@ -13,7 +13,7 @@ from hpsearch.domain.metrics import Task
 Array = npt.NDArray[np.float64]
 Metrics = dict[str, float | None]
 
-# As in `workers.training.scores`.
+# As in `workers.training.engine.scores`.
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 MAX_RANKED: Final = 2_000_000
 # Numbers scored at a time: what fits into a cache, and into memory that need not be fetched from the system each time.

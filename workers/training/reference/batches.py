@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from workers.training.rows import Part
+from workers.training.engine.rows import Part
 
 
 class BatchStream:

@@ -8,8 +8,8 @@ import numpy as np
 
 from hpsearch.domain.metrics import Direction
 from hpsearch.domain.training import LrDecay
-from workers.training.network import DType
-from workers.training.schedule import Schedule
+from workers.training.engine.numerics import DType
+from workers.training.engine.schedule import Schedule
 
 # Keras's own threshold for an improvement of the validation loss.
 _PLATEAU_DELTA: Final = 1e-4

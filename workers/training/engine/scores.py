@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.data.prepare import Preparation
 from hpsearch.domain.metrics import Task
 
 Array = npt.NDArray[np.float64]
@@ -99,3 +100,21 @@ def _roc_auc(value: Array, positive: npt.NDArray[np.bool_]) -> float:
     mean_rank = np.cumsum(counts) - (counts - 1) / 2.0
     total = float(mean_rank[inverse][positive].sum())
     return (total - n_positive * (n_positive + 1) / 2.0) / (n_positive * n_negative)
+
+
+def predictions_of(task: Task, raw: npt.NDArray[np.float64], preparation: Preparation) -> npt.NDArray[np.float64]:
+    """Return probabilities, or values in the target's unit, of a network's raw output.
+
+    Args:
+        task: Of the study.
+        raw: (n, n_outputs) float64 logits, or standardised values.
+        preparation: That standardised the target.
+    """
+    if task == "multiclass":
+        exponentials = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+    if task == "binary":
+        logit = raw[:, 0]
+        small = np.exp(-np.abs(logit))
+        return np.asarray(np.where(logit >= 0, 1.0, small) / (1.0 + small))
+    return np.asarray(raw[:, 0] * preparation.target_scale + preparation.target_mean)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import sys
 import traceback
 from typing import Final
 
-import tensorflow as tf
 from pydantic import ValidationError
 
 from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
@@ -37,6 +37,13 @@ class UntrainableError(Exception):
     """The trial can not be trained or scored as asked; the message is one sentence for the user."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory was short: of the host, or of TensorFlow's device where this process has loaded it."""
+    tensorflow = sys.modules.get("tensorflow")
+    short = (MemoryError,) if tensorflow is None else (MemoryError, tensorflow.errors.ResourceExhaustedError)
+    return isinstance(error, short)
+
+
 def outcome_of(error: Exception) -> Outcome:
     """Return the outcome, without device time, that an exception in a trial stands for."""
     if isinstance(error, DivergedError):
@@ -47,7 +54,7 @@ def outcome_of(error: Exception) -> Outcome:
             epochs=error.epochs,
             stop_reason="diverged",
         )
-    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+    if is_out_of_memory(error):
         detail = readable(f"the network did not fit into memory; try fewer units or a smaller batch: {error}")
         return Outcome(state="INFEASIBLE", cause="oom", detail=detail)
     if isinstance(error, OSError) and error.errno in _FULL:

@@ -10,14 +10,15 @@ from pathlib import Path
 import keras
 
 from hpsearch.domain.trial import Outcome
-from workers.training import runtime
-from workers.training.engine import Sink
-from workers.training.export import export
-from workers.training.failures import StoppedError, outcome_of
-from workers.training.network import DType
-from workers.training.rows import RowsCache, StudyRows
-from workers.training.task import TrialTask
-from workers.training.trials import Result, run_trial
+from workers.training.engine.contract import Sink
+from workers.training.engine.failures import StoppedError, outcome_of
+from workers.training.engine.numerics import DType
+from workers.training.engine.rows import RowsCache, StudyRows
+from workers.training.engine.task import TrialTask
+from workers.training.engine.trials import Result, run_trial
+from workers.training.models.export import export
+from workers.training.reference import runtime
+from workers.training.reference.fit import fit
 
 
 class ReferenceEngine:
@@ -58,13 +59,13 @@ class ReferenceEngine:
 
     def _outcome(self, task: TrialTask, sink: Sink) -> tuple[Outcome, Path | None]:
         study = self._rows.of(task)
-        return self._export(task, study, run_trial(task, study, sink, self._dtype), sink)
+        return self._export(task, study, run_trial(task, study, sink, fit, self._dtype), sink)
 
     def _export(self, task: TrialTask, study: StudyRows, result: Result, sink: Sink) -> tuple[Outcome, Path | None]:
         value = result.outcome.value
         if task.model_path is None or value is None or not sink.keeps_model(task, value):
             return result.outcome, None
-        exported = export(task, study.table, result.source(), result.outcome, task.model_path)
+        exported = export(task, study, result.source(), result.outcome, task.model_path)
         return exported.outcome, exported.path
 
 

@@ -12,9 +12,9 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Measurement, Outcome
 from workers.messages import Epoch, Finished, Gone, Idle
-from workers.training.channel import Channel
-from workers.training.engine import Engine
-from workers.training.task import TrialTask
+from workers.training.engine.contract import Engine
+from workers.training.engine.task import TrialTask
+from workers.training.process.channel import Channel
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LOST: Final = Outcome(state="FAILED", cause="training_error", detail="the engine ended without a result")

@@ -1,0 +1,1 @@
+"""A trainer process: what it hears from its supervisor and what it says."""
