@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.progress import open_limit
 from hpsearch.service import fleet
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
@@ -123,4 +124,8 @@ def _brief(tx: Transaction, study: StudyHeading) -> StudyBrief:
         training=definition.training,
         data_order_seed=definition.algorithm.seed,
         engine=definition.engine,
+        space=definition.space,
+        max_trials=resolved.max_trials,
+        max_weights=definition.constraints.max_weights,
+        open_trials=open_limit(definition, resolved.max_trials),
     )

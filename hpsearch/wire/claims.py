@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Float, Frozen, Int, Lenient, Name
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
@@ -62,6 +63,11 @@ class StudyBrief(Lenient):
         metric: The objective.
         data_order_seed: Decides the order of rows in mini-batches, together with the trial's seed.
         engine: `auto`, `fused` or `reference`.
+        space: What trials are drawn from; None if the server is older than this field.
+        max_trials: Search trials of the budget; None likewise.
+        max_weights: Of every network that is drawn; None for any number.
+        open_trials: Search trials that may be open at once, by the definition alone: an engine that chooses its programs
+            by it must not choose otherwise tomorrow. None for any number.
     """
 
     study_id: str
@@ -75,6 +81,10 @@ class StudyBrief(Lenient):
     training: Training
     data_order_seed: int
     engine: str = "auto"
+    space: Space | None = None
+    max_trials: int | None = None
+    max_weights: int | None = None
+    open_trials: int | None = None
 
 
 class ClaimReply(Lenient):
