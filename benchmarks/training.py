@@ -1,16 +1,21 @@
-"""Fused training against what a user would run instead: trials per hour, cost and scores, on one fixed list of trials.
+"""Our engines against what a user would run instead: trials per hour, cost and scores, on a fixed list of trials.
 
-    python -m benchmarks.training [--sets digits,churn,medium,large] [--trials 64,512] [--arms …] [--repeats 5]
+    python -m benchmarks.training [--sets digits,churn,medium,large] [--list plain,full] [--trials 64,512] [--arms …]
     python -m benchmarks.training --quick        # digits, 64 trials, one repeat: a few minutes
+
+The plain list has one optimiser, one activation and one batch size; the full list is drawn from the space of
+`examples/full.yaml`. What people wait for is a whole study: `python -m benchmarks.studies`.
 
 The clock starts at process start (imports, data, compiling) and stops when all results are stored in a file; every arm
 runs in a process of its own, arms take turns, and figures are medians of the repeats. The arms: a plain Keras loop in
-one process and in one a core, Keras Tuner, Optuna + Keras, our reference engine, and fused training at its first start
-ever (no compiled programs on disk), at a later start, and warm (in a process that has trained the list before).
+one process and in one a core, Keras Tuner, Optuna + Keras, our reference engine, the native engine from process start
+and warm (in a process that has trained the list before), and fused training at its first start ever (no compiled
+programs on disk), at a later start, and warm.
 
 The arms of plain Keras and the reference train the first `--keras-trials` of the list and are scaled: they cost the
-same for every trial. Keras Tuner is measured where it is installed. On a machine with a GPU the same command uses it
-and adds throughput against pack size. No network is needed.
+same for every trial of the plain list. The full list has three batch sizes, so that scaling is rougher there and
+`--keras-trials 0` better. Keras Tuner is measured where it is installed. On a machine with a GPU the same command uses
+it and adds throughput against pack size. No network is needed.
 """
 
 from __future__ import annotations
@@ -24,18 +29,21 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 from benchmarks.training_arms.figures import LEAST_COMPARED
-from benchmarks.training_arms.launch import ARMS, FUSED_ARMS, Laboratory, Run
+from benchmarks.training_arms.job import NATIVE_ARMS
+from benchmarks.training_arms.launch import ARMS, QUICK_ARMS, Laboratory, Run
 from benchmarks.training_arms.tables import ABOUT, print_case
-from benchmarks.training_arms.workload import SETS, Trial, trial_list
+from benchmarks.training_arms.workload import LISTS, SETS, ListName, Trial, trial_list
 from hpsearch.cli.stopping import stop_signals
 from workers.devices import cpu_cores
 
 _PACK_SIZES: Final = tuple(2**power for power in range(11))
 _PACK_DEPTH: Final = 2
+_NATIVE: Final = "workers.training.native.engine"
 # Keras Tuner asks for TensorBoard while it runs.
 _NEEDS: Final = {"keras-tuner": ("keras_tuner", "tensorboard"), "optuna": ("optuna",)}
 
@@ -46,6 +54,7 @@ class Plan:
 
     Attributes:
         sets: Names of data sets.
+        lists: Of trials.
         lengths: Of the list of trials.
         arms: In the order in which they take turns.
         repeats: Of each arm.
@@ -54,6 +63,7 @@ class Plan:
     """
 
     sets: tuple[str, ...]
+    lists: tuple[ListName, ...]
     lengths: tuple[int, ...]
     arms: tuple[str, ...]
     repeats: int
@@ -65,6 +75,7 @@ def plan() -> tuple[Plan, Path | None]:
     """Return what the command line asks for, and where to save every single run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sets", default="digits,churn,medium,large", help="data sets, separated by commas")
+    parser.add_argument("--list", default="plain", help="plain, full or both, separated by a comma")
     parser.add_argument("--trials", default="64,512", help="lengths of the list")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--repeats", type=int, default=5)
@@ -78,6 +89,7 @@ def plan() -> tuple[Plan, Path | None]:
     sizes = options.pack_sizes
     found = Plan(
         sets=_known(parser, "set", options.sets, tuple(SETS)),
+        lists=tuple(name for name in LISTS if name in _known(parser, "list", options.list, LISTS)),
         lengths=tuple(int(length) for length in options.trials.split(",")),
         arms=_known(parser, "arm", options.arms, ARMS),
         repeats=options.repeats,
@@ -107,6 +119,9 @@ def _installed(arms: Sequence[str]) -> list[str]:
     """Return the arms whose packages are here; say which are left out."""
     left = []
     for arm in arms:
+        if arm in NATIVE_ARMS and importlib.util.find_spec(_NATIVE) is None:
+            print(f"Skipped: {ABOUT[arm]} is not part of this version (no module {_NATIVE}).")
+            continue
         missing = [name for name in _NEEDS.get(arm, ()) if importlib.util.find_spec(name) is None]
         if missing:
             print(f"Skipped: {ABOUT[arm]} is not installed here (no module {' and no '.join(missing)}).")
@@ -117,7 +132,7 @@ def _installed(arms: Sequence[str]) -> list[str]:
 
 def _n_measured(arm: str, asked: Plan, n_trials: int) -> int:
     """Return how many trials of the list an arm trains."""
-    if arm in FUSED_ARMS or asked.n_keras == 0:
+    if arm in QUICK_ARMS or asked.n_keras == 0:
         return n_trials
     # Three for each process: the first of each is warm-up.
     return min(n_trials, max(asked.n_keras, 3 * cpu_cores() if arm == "keras-cores" else 0))
@@ -171,12 +186,14 @@ def main() -> None:
         )
         for name in asked.sets:
             _, facts = laboratory.prepare(name)
-            for length in asked.lengths:
-                trials = trial_list(name, length)
+            for which, length in product(asked.lists, asked.lengths):
+                trials = trial_list(name, length, which)
                 runs = _measure(laboratory, asked, name, trials, arms)
-                print_case(name, trials, facts, runs, laboratory)
+                print_case(name, which, trials, facts, runs, laboratory)
                 saved += [
-                    {"set": name, "trials": length, "arm": arm, **asdict(run)} for arm in runs for run in runs[arm]
+                    {"set": name, "list": which, "trials": length, "arm": arm, **asdict(run)}
+                    for arm in runs
+                    for run in runs[arm]
                 ]
                 if save is not None:
                     save.write_text(json.dumps(saved, indent=1))

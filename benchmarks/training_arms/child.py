@@ -13,11 +13,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.training_arms.job import Job, Report
+from benchmarks.training_arms.job import NATIVE_ARMS, ONE_THREAD, Job, Report
 from benchmarks.training_arms.ledger import Ledger, Mark
-
-# Several processes share the cores best when each keeps to one.
-_ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def main() -> None:
@@ -53,12 +50,17 @@ def _train(job: Job) -> Report:
 
         if job.arm == "reference":
             engine_arms.reference(job, ledger)
+        elif job.arm == "native":
+            engine_arms.native(job, ledger, log)
+        elif job.arm == "native-warm":
+            began = engine_arms.native_warm(job, ledger, log)
         elif job.arm == "fused-warm":
             began = engine_arms.fused_warm(job, ledger, log)
         else:
             engine_arms.fused(job, ledger, log)
         stored = Mark.now()
-        device_peak_bytes = engine_arms.device_peak_bytes()
+        # The native engine never imports TensorFlow, and this would.
+        device_peak_bytes = 0 if job.arm in NATIVE_ARMS else engine_arms.device_peak_bytes()
         return _report(ledger, stored, began, device_peak_bytes, log)
     return _report(ledger, Mark.now(), began, device_peak_bytes, log)
 
@@ -78,7 +80,7 @@ def _in_processes(job: Job) -> Report:
         asked, told = job.scratch / f"{place}.job", job.scratch / f"{place}.report"
         share.write(asked)
         command = [sys.executable, "-m", __spec__.name, "train", str(asked), str(told)]
-        running.append((subprocess.Popen(command, env=os.environ | _ONE_THREAD), told))
+        running.append((subprocess.Popen(command, env=os.environ | ONE_THREAD), told))
     ends = [process.wait() for process, _ in running]
     if any(ends):
         msg = "one of the processes failed; its own words are above"
@@ -90,8 +92,8 @@ def _in_processes(job: Job) -> Report:
 
 
 def _rate() -> dict[str, object]:
-    from workers.training.reference import runtime
     from workers.training.fused.machine import matrix_rate, this_machine
+    from workers.training.reference import runtime
 
     # In full float32, as training does; a GPU's TF32 is five times as fast.
     runtime.configure()

@@ -19,8 +19,9 @@ from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 
 if TYPE_CHECKING:
     from hpsearch.domain.trial import Measurement, Outcome
-    from workers.training.fused.engine import FusedEngine
+    from workers.training.engine.contract import Engine
     from workers.training.engine.task import TrialTask
+    from workers.training.fused.engine import FusedEngine
 
 
 def reference(job: Job, ledger: Ledger) -> None:
@@ -33,17 +34,32 @@ def reference(job: Job, ledger: Ledger) -> None:
     ReferenceEngine().train(_tasks(job), _Sink(ledger))
 
 
+def native(job: Job, ledger: Ledger, log: list[str]) -> None:
+    """Train them one a core with native kernels, from the start of a process; the kernels of the installation."""
+    _train(*_native(job, log), job, ledger)
+
+
+def native_warm(job: Job, ledger: Ledger, log: list[str]) -> Mark:
+    """Train them twice in one process; return the moment at which the second time began, the one that is stored."""
+    engine, appetite = _native(job, log)
+    _train(engine, appetite, job, Ledger(job.scratch / "first.db"))
+    began = Mark.now()
+    _train(engine, appetite, job, ledger)
+    return began
+
+
 def fused(job: Job, ledger: Ledger, log: list[str]) -> None:
     """Train them in packs, from the start of a process."""
-    _train(_engine(job, log), job, ledger)
+    engine = _engine(job, log)
+    _train(engine, engine.appetite, job, ledger)
 
 
 def fused_warm(job: Job, ledger: Ledger, log: list[str]) -> Mark:
     """Train them twice in one process; return the moment at which the second time began, the one that is stored."""
     engine = _engine(job, log)
-    _train(engine, job, Ledger(job.scratch / "first.db"))
+    _train(engine, engine.appetite, job, Ledger(job.scratch / "first.db"))
     began = Mark.now()
-    _train(engine, job, ledger)
+    _train(engine, engine.appetite, job, ledger)
     return began
 
 
@@ -59,9 +75,9 @@ def throughput(job: Job, n_slots: int, log: list[str]) -> float:
     n_trials = n_slots * engine.machine.n_lanes
     listed = [replace(job.trials[number % len(job.trials)], number=number) for number in range(n_trials)]
     job = replace(job, trials=tuple(listed))
-    _train(engine, job, Ledger(job.scratch / f"first-{n_slots}.db"))
+    _train(engine, engine.appetite, job, Ledger(job.scratch / f"first-{n_slots}.db"))
     began_s = time.monotonic()
-    _train(engine, job, Ledger(job.scratch / f"second-{n_slots}.db"))
+    _train(engine, engine.appetite, job, Ledger(job.scratch / f"second-{n_slots}.db"))
     return 3600 * n_trials / (time.monotonic() - began_s)
 
 
@@ -83,10 +99,19 @@ def _engine(job: Job, log: list[str], n_slots: int | None = None) -> FusedEngine
         return FusedEngine(explain=log.append, programs=job.programs, n_slots=n_slots)
 
 
-def _train(engine: FusedEngine, job: Job, ledger: Ledger) -> None:
+def _native(job: Job, log: list[str]) -> tuple[Engine, int]:
+    """Return the engine and how many trials it takes at once, made as the trainer process makes it."""
+    from workers.training.process.child import build_engine
+
+    engine, ready = build_engine("native", job.scratch / "programs", log.append)
+    assert type(engine).__name__ == "NativeEngine", f"asked for the native engine, received {ready.engine}"
+    return engine, ready.appetite
+
+
+def _train(engine: Engine, appetite: int, job: Job, ledger: Ledger) -> None:
     waiting = deque(_tasks(job))
     sink = _Refilling(ledger, waiting)
-    engine.train(sink.more(engine.appetite), sink)
+    engine.train(sink.more(appetite), sink)
     assert not waiting, f"{len(waiting)} trials were left over"
 
 

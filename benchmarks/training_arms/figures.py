@@ -10,9 +10,8 @@ from statistics import fmean, median, stdev
 from typing import Final
 
 from benchmarks.training_arms.launch import KERAS_ARMS, Run
+from benchmarks.training_arms.noise import is_noise
 
-# Standard errors apart: beyond this, chance alone explains a difference in one of 370 comparisons.
-_BEYOND: Final = 3.0
 # Trials that a comparison of scores needs.
 LEAST_COMPARED: Final = 4
 
@@ -119,7 +118,7 @@ def compare(one: Sequence[float], other: Sequence[float], n_validation: int) -> 
     peaks = {one.index(max(one)), other.index(max(other))}
     spread = stdev(difference for place, difference in enumerate(differences) if place not in peaks)
     mean, best, row = fmean(differences), max(one) - max(other), 1 / n_validation
-    is_alike = abs(mean) <= _BEYOND * error + row and abs(best) <= _BEYOND * spread + row
+    is_alike = is_noise(mean, error, row) and is_noise(best, spread, row)
     return Comparison(mean, error, best, spread, is_alike)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from benchmarks.training_arms.ledger import Mark
 from benchmarks.training_arms.workload import Trial
+
+NATIVE_ARMS: Final = ("native", "native-warm")
+# For processes that share the cores: they do so best when each keeps to one.
+ONE_THREAD: Final = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
 
 from benchmarks.training_arms.job import Job
+from benchmarks.training_arms.keras_network import build_network, build_optimizer, loss_and_metric
 from benchmarks.training_arms.ledger import Ledger
 from benchmarks.training_arms.workload import MAX_EPOCHS, Facts, Trial
+
+# What the lists choose from, for Optuna, which wants to know all choices beforehand.
+_CHOICES: Final[dict[str, tuple[Any, ...]]] = {
+    "activation": ("relu", "tanh", "sigmoid"),
+    "optimizer": ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"),
+    "batch_norm": (True, False),
+    "init": ("glorot_uniform",),
+}
 
 
 class Rows:
@@ -49,26 +58,11 @@ def best_weights() -> Any:
 
 
 def build(trial: Trial, facts: Facts) -> Any:
-    """Return the compiled network of a trial, its initial weights decided by the trial's seed.
-
-    Not `keras.utils.set_random_seed`: after it `fit` goes through the rows in one and the same order in every epoch,
-    which costs a percent or two of accuracy at high learning rates.
-    """
-    dense, he = keras.layers.Dense, keras.initializers.HeUniform
-    hidden = [
-        dense(width, activation="relu", kernel_initializer=he(seed=1_000 * trial.seed + place))
-        for place, width in enumerate(trial.units)
-    ]
-    output = dense(facts.n_outputs, kernel_initializer=he(seed=1_000 * trial.seed + len(trial.units)))
-    model = keras.Sequential([keras.Input((facts.n_inputs,)), *hidden, output])
-    optimizer = keras.optimizers.AdamW(trial.learning_rate, weight_decay=trial.weight_decay)
-    if facts.task == "binary":
-        loss: Any = keras.losses.BinaryCrossentropy(from_logits=True)
-        metric: Any = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(optimizer, loss, metrics=[metric])
+    """Return the compiled network of a trial, its initial weights decided by the trial's seed."""
+    params = trial.params
+    model = build_network(params, n_inputs=facts.n_inputs, n_outputs=facts.n_outputs, seed=trial.seed)
+    loss, metric = loss_and_metric(facts.task, "accuracy")
+    model.compile(build_optimizer(params, model), loss, metrics=[metric])
     return model
 
 
@@ -90,8 +84,17 @@ def with_tuner(job: Job, ledger: Ledger) -> None:
     """Train them under Keras Tuner: its grid search over the numbers of the list takes each entry once."""
     tuners = importlib.import_module("keras_tuner")
     rows, listed = Rows(job.data), {trial.number: trial for trial in job.trials}
+
+    class Listed(tuners.HyperModel):  # type: ignore[misc, name-defined]
+        def build(self, space: Any) -> Any:
+            return build(listed[space.Choice("trial", list(listed))], rows.facts)
+
+        def fit(self, space: Any, model: Any, *data: Any, **options: Any) -> Any:
+            trial = listed[space.values["trial"]]
+            return model.fit(*data, **{**options, "batch_size": trial.batch_size})
+
     tuner = tuners.GridSearch(
-        lambda space: build(listed[space.Choice("trial", list(listed))], rows.facts),
+        Listed(),
         objective=tuners.Objective("val_accuracy", "max"),
         max_trials=len(listed),
         directory=str(job.scratch),
@@ -115,22 +118,24 @@ def with_optuna(job: Job, ledger: Ledger) -> None:
     rows = Rows(job.data)
     study = optuna.create_study(storage=f"sqlite:///{job.scratch / 'optuna.db'}", direction="maximize")
     for trial in job.trials:
-        widths = {f"units_{layer}": width for layer, width in enumerate(trial.units)}
-        rates = {"learning_rate": trial.learning_rate, "weight_decay": trial.weight_decay}
-        study.enqueue_trial({"layers": len(trial.units), **widths, **rates})
+        study.enqueue_trial(trial.params)
 
     def objective(asked: optuna.Trial) -> float:
-        depth = asked.suggest_int("layers", 1, 4)
-        trial = Trial(
-            number=job.trials[asked.number].number,
-            units=tuple(asked.suggest_int(f"units_{layer}", 16, 384) for layer in range(depth)),
-            learning_rate=asked.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
-            weight_decay=asked.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
-            batch_size=job.trials[asked.number].batch_size,
-        )
-        assert trial == job.trials[asked.number], "Optuna tries something else than the list"
+        number = asked.number
+        params = {name: _suggested(asked, name, value) for name, value in job.trials[number].params.items()}
+        trial = Trial.of_params(job.trials[number].number, params)
+        assert trial == job.trials[number], "Optuna tries something else than the list"
         score, n_epochs = train_one(trial, rows)
         ledger.add(trial.number, score, n_epochs)
         return score
 
     study.optimize(objective, n_trials=len(job.trials))
+
+
+def _suggested(asked: Any, name: str, value: Any) -> Any:
+    """Return Optuna's suggestion for a parameter, from a range around whatever the lists hold."""
+    if name in _CHOICES:
+        return asked.suggest_categorical(name, _CHOICES[name])
+    if isinstance(value, int):
+        return asked.suggest_int(name, 1, 512)
+    return asked.suggest_float(name, 0.0, 1.0)

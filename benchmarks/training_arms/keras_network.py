@@ -5,7 +5,7 @@ Nothing of the product is imported here, so that the arms of plain Keras start a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import keras
@@ -45,48 +45,41 @@ def build_network(params: Params, *, n_inputs: int, n_outputs: int, seed: int) -
         seed: Of the trial, at least 0.
     """
     activation, normalise = params.get("activation", "relu"), params.get("batch_norm", False)
+    seed = 1_000 * seed % 2**31
     initializer, l2 = _initializer(params, activation), _l2(params)
 
     def dense(width: int, place: int) -> Any:
-        kernel = initializer(seed=1_000 * seed + place)
+        kernel = initializer(seed=seed + place)
         return keras.layers.Dense(width, kernel_initializer=kernel, kernel_regularizer=l2)
 
-    layers = [keras.Input((n_inputs,)), *_dropout(params.get("input_dropout", 0.0), 1_000 * seed + 500)]
+    layers = [keras.Input((n_inputs,)), *_dropout(params.get("input_dropout", 0.0), seed + 500)]
     units = widths(params)
     for place, width in enumerate(units):
         layers.append(dense(width, place))
         if normalise:
             layers.append(keras.layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM))
         layers.append(keras.layers.Activation(activation))
-        layers += _dropout(params.get("dropout", 0.0), 1_000 * seed + 501 + place)
+        layers += _dropout(params.get("dropout", 0.0), seed + 501 + place)
     return keras.Sequential([*layers, dense(n_outputs, len(units))])
 
 
 def build_optimizer(params: Params, network: Any) -> Any:
     """Return the Keras optimiser of the parameters; weights alone decay, not biases and batch normalisation."""
     rate, momentum = params.get("learning_rate", 1e-3), params.get("momentum", 0.9)
-    match params.get("optimizer", "adam"):
-        case "sgd":
-            return keras.optimizers.SGD(rate)
-        case "momentum":
-            return keras.optimizers.SGD(rate, momentum=momentum)
-        case "nesterov":
-            return keras.optimizers.SGD(rate, momentum=momentum, nesterov=True)
-        case "adagrad":
-            return keras.optimizers.Adagrad(rate)
-        case "rmsprop":
-            return keras.optimizers.RMSprop(rate)
-        case "adam":
-            return keras.optimizers.Adam(rate)
-        case "adamw":
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=params.get("weight_decay", 0.0))
-            optimizer.exclude_from_weight_decay(
-                var_list=[weight for weight in network.trainable_variables if not weight.path.endswith("/kernel")]
-            )
-            return optimizer
-        case other:
-            msg = f"unknown optimizer {other!r}"
-            raise ValueError(msg)
+    makers: dict[str, Callable[[], Any]] = {
+        "sgd": lambda: keras.optimizers.SGD(rate),
+        "momentum": lambda: keras.optimizers.SGD(rate, momentum=momentum),
+        "nesterov": lambda: keras.optimizers.SGD(rate, momentum=momentum, nesterov=True),
+        "adagrad": lambda: keras.optimizers.Adagrad(rate),
+        "rmsprop": lambda: keras.optimizers.RMSprop(rate),
+        "adam": lambda: keras.optimizers.Adam(rate),
+        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=params.get("weight_decay", 0.0)),
+    }
+    optimizer = makers[params.get("optimizer", "adam")]()
+    if params.get("optimizer") == "adamw":
+        kept = [weight for weight in network.trainable_variables if not weight.path.endswith("/kernel")]
+        optimizer.exclude_from_weight_decay(var_list=kept)
+    return optimizer
 
 
 def loss_and_metric(task: str, metric: str) -> tuple[Any, Any]:

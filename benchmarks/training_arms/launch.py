@@ -14,14 +14,16 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from benchmarks.training_arms.job import Job, Report
+from benchmarks.training_arms.job import NATIVE_ARMS, Job, Report
 from benchmarks.training_arms.ledger import read_results
 from benchmarks.training_arms.workload import Facts, Trial
 
 KERAS_ARMS: Final = ("keras-1", "keras-cores", "keras-tuner", "optuna")
 FUSED_ARMS: Final = ("fused-first", "fused-later", "fused-warm")
-ARMS: Final = (*KERAS_ARMS, "reference", *FUSED_ARMS)
-_QUIET: Final = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+# Those that are quick enough for the whole list.
+QUICK_ARMS: Final = (*NATIVE_ARMS, *FUSED_ARMS)
+ARMS: Final = (*KERAS_ARMS, "reference", *QUICK_ARMS)
+QUIET: Final = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Laboratory:
         self._n_processes = n_processes
         self._numbers = count(1)
         self._rates: list[float] = []
-        self._programs: dict[tuple[Path, int], Path] = {}
+        self._programs: dict[tuple[Path, str], Path] = {}
         self.device_kind = "cpu"
         self.device_name = ""
 
@@ -106,16 +108,17 @@ class Laboratory:
 
     def run(self, arm: str, data: Path, trials: Sequence[Trial]) -> Run:
         """Return what an arm did with the trials, in a process of its own."""
-        if arm in ("fused-later", "fused-warm") and (data, len(trials)) not in self._programs:
+        listed = (data, f"{len(trials)} trials from {trials[0]}")
+        if arm in ("fused-later", "fused-warm") and listed not in self._programs:
             # Not measured: leaves the programs behind that these arms find.
             self.run("fused-first", data, trials)
         scratch = self._folder / f"{next(self._numbers)}-{arm}"
         scratch.mkdir()
         programs = None
         if arm == "fused-first":
-            programs = self._programs[data, len(trials)] = scratch / "programs"
+            programs = self._programs[listed] = scratch / "programs"
         elif arm in FUSED_ARMS:
-            programs = self._programs[data, len(trials)]
+            programs = self._programs[listed]
         results = scratch / "results.db"
         Job(arm, data, tuple(trials), results, scratch, programs, self._n_processes).write(scratch / "job.json")
         started_s = time.monotonic()
@@ -153,7 +156,7 @@ class Laboratory:
         log = self._folder / f"{next(self._numbers)}-{arguments[0]}.log"
         command = [sys.executable, "-m", "benchmarks.training_arms.child", *arguments]
         with log.open("wb") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, env=os.environ | _QUIET, check=False)
+            done = subprocess.run(command, stdout=output, stderr=output, env=os.environ | QUIET, check=False)
         if done.returncode:
             msg = f"a measured process ended with {done.returncode}:\n{log.read_text()[-3_000:]}"
             raise SystemExit(msg)

@@ -1,19 +1,29 @@
-"""What is trained: the data sets, the fixed lists of trials on them, and their useful arithmetic."""
+"""What is trained: the data sets, the fixed lists of trials on them, and their useful arithmetic.
+
+The list `plain` has one optimiser, one activation and one batch size, so that shapes alone differ; it is kinder than
+what people search. The list `full` is drawn from the space of `examples/full.yaml`.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+if TYPE_CHECKING:
+    from hpsearch.domain.parameters import Parameter
 
 MAX_EPOCHS: Final = 20
 # Of all rows; digits has 1,347 training rows then. No test rows: nothing is chosen here.
 VALIDATION_FRACTION: Final = 0.25
 _SEED: Final = 20_261_121
+ListName = Literal["plain", "full"]
+LISTS: Final[tuple[ListName, ...]] = ("plain", "full")
+_FULL: Final = Path(__file__).parents[2] / "examples" / "full.yaml"
 
 
 @dataclass(frozen=True)
@@ -52,9 +62,12 @@ class Trial:
     Attributes:
         number: From 0.
         units: Of each hidden layer.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW, decoupled.
+        learning_rate: Of the optimiser.
+        weight_decay: Decoupled for AdamW, part of the loss for the others.
         batch_size: Rows per gradient step.
+        activation: Of the hidden layers.
+        optimizer: By the product's name.
+        more: Further parameters of the product: momentum, dropout, batch normalisation, initialisation.
     """
 
     number: int
@@ -62,6 +75,9 @@ class Trial:
     learning_rate: float
     weight_decay: float
     batch_size: int
+    activation: str = "relu"
+    optimizer: str = "adamw"
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -73,34 +89,82 @@ class Trial:
         """The trial as a study's parameters."""
         widths = {f"units_{layer}": width for layer, width in enumerate(self.units, start=1)}
         rest = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "batch_size": self.batch_size}
-        return {"layers": len(self.units), **widths, **rest, "activation": "relu", "optimizer": "adamw"}
+        chosen = {"activation": self.activation, "optimizer": self.optimizer}
+        return {"layers": len(self.units), **widths, **rest, **chosen, **self.more}
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Self:
         """Return the trial that `asdict` and JSON made a mapping of."""
         return cls(**{**stored, "units": tuple(stored["units"])})
 
+    @classmethod
+    def of_params(cls, number: int, params: dict[str, Any]) -> Self:
+        """Return the trial of a study's parameters, the widths of its layers spelt out."""
+        units = tuple(int(params[f"units_{layer}"]) for layer in range(1, params["layers"] + 1))
+        named = {name: params[name] for name in _FIELDS}
+        rest = {name: value for name, value in params.items() if not name.startswith(("units_", "layers"))}
+        return cls(number, units, **named, more={name: value for name, value in rest.items() if name not in _FIELDS})
 
-def trial_list(name: str, n_trials: int) -> list[Trial]:
+
+_FIELDS: Final = ("learning_rate", "weight_decay", "batch_size", "activation", "optimizer")
+
+
+def trial_list(name: str, n_trials: int, which: ListName = "plain") -> list[Trial]:
     """Return the first trials of a set's list: always the same, a longer list begins with the shorter one.
 
-    Layers are uniform, units of each layer, learning rate (1e-4 to 1e-2) and weight decay (1e-6 to 1e-2) log-uniform.
+    plain: layers are uniform, units of each layer, learning rate (1e-4 to 1e-2) and weight decay (1e-6 to 1e-2)
+    log-uniform. full: each parameter as `examples/full.yaml` says, conditions included, uniform or log-uniform.
 
     Args:
         name: One of `SETS`.
         n_trials: At least 1.
+        which: Of the lists.
     """
+    return _full_list(name, n_trials) if which == "full" else _plain_list(name, n_trials)
+
+
+def _plain_list(name: str, n_trials: int) -> list[Trial]:
     space, draw = SETS[name], random.Random(f"{_SEED} {name}")
-
-    def log_uniform(low: float, high: float) -> float:
-        return float(low * (high / low) ** draw.random())
-
     trials = []
     for number in range(n_trials):
         depth = space.layers[0] + int(draw.random() * (space.layers[1] - space.layers[0] + 1))
-        units = tuple(round(log_uniform(*space.units)) for _ in range(depth))
-        trials.append(Trial(number, units, log_uniform(1e-4, 1e-2), log_uniform(1e-6, 1e-2), space.batch_size))
+        units = tuple(round(_log_uniform(draw, *space.units)) for _ in range(depth))
+        rates = _log_uniform(draw, 1e-4, 1e-2), _log_uniform(draw, 1e-6, 1e-2)
+        trials.append(Trial(number, units, *rates, space.batch_size))
     return trials
+
+
+def _full_list(name: str, n_trials: int) -> list[Trial]:
+    from hpsearch.cli.definition import load_study  # the arms of plain Keras import this file, too, and not that
+
+    space, draw = load_study(_FULL).definition().space, random.Random(f"{_SEED} full {name}")
+    trials = []
+    for number in range(n_trials):
+        params: dict[str, Any] = {}
+        for parameter, definition in space.ordered():
+            if space.active(definition, params):
+                params[parameter] = _drawn(draw, definition)
+        trials.append(Trial.of_params(number, params))
+    return trials
+
+
+def _drawn(draw: random.Random, definition: Parameter) -> Any:
+    """Return a value of a parameter: evenly among choices, else within the bounds as the definition says."""
+    from hpsearch.domain.parameters import FloatParameter, IntParameter
+
+    if not isinstance(definition, FloatParameter | IntParameter) or definition.steps is not None:
+        choices = definition.values or ()
+        return choices[int(draw.random() * len(choices))]
+    low, high = definition.low, definition.high
+    value = _log_uniform(draw, low, high) if definition.log else low + (high - low) * draw.random()
+    if isinstance(definition, FloatParameter):
+        return value
+    # Without the logarithm evenly among integers, the ends as likely as the others.
+    return round(value) if definition.log else low + int((high - low + 1) * (value - low) / max(1, high - low))
+
+
+def _log_uniform(draw: random.Random, low: float, high: float) -> float:
+    return float(low * (high / low) ** draw.random())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from benchmarks.training_arms.job import Job, Report
 from benchmarks.training_arms.launch import Run
 from benchmarks.training_arms.ledger import Ledger, Mark, read_results
 from benchmarks.training_arms.workload import MAX_EPOCHS, SETS, Facts, Trial, trial_list, useful_operations
+from hpsearch.cli.definition import load_study
 from hpsearch.domain.mlp import MlpConfig
 
 
@@ -34,6 +36,19 @@ def test_the_list_is_fixed_and_the_longer_begins_with_the_shorter(name: str):
     for trial in longer[:8]:
         config = MlpConfig.from_params(trial.params)
         assert (config.units, config.optimizer, config.batch_size) == (trial.units, "adamw", SETS[name].batch_size)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_full_list_is_drawn_from_the_example(name: str):
+    longer = trial_list(name, 256, "full")
+    assert trial_list(name, 32, "full") == longer[:32]
+    space = load_study(Path(__file__).parents[2] / "examples" / "full.yaml").definition().space
+    for trial in longer:
+        assert space.complete(trial.params) == trial.params
+        assert Trial.of(asdict(trial)) == trial
+    assert {trial.optimizer for trial in longer} == set(space.flat()["optimizer"].values)
+    assert {trial.batch_size for trial in longer} == {32, 64, 128}
+    assert {len(trial.units) for trial in longer} == {1, 2, 3, 4}
 
 
 def test_the_first_trials_are_those_of_the_published_figures():
