@@ -78,7 +78,8 @@ class Claimer(Loop):
                 self._claim(n)
 
     def _claim(self, n: int) -> None:
-        request = ClaimRequest(claim_id=uuid.uuid4().hex, max_trials=min(n, _MAX_TRIALS), wait_s=self._wait_s)
+        told = {"progress": self._supervisor.progress()} if self._link.hears_slots else {}
+        request = ClaimRequest(claim_id=uuid.uuid4().hex, max_trials=min(n, _MAX_TRIALS), wait_s=self._wait_s, **told)
         asked_s = time.monotonic()
         try:
             reply = self._link.patiently(lambda worker_id: self._link.client.workers.claim(worker_id, request))

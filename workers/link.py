@@ -42,6 +42,7 @@ class Link:
         worker_id: Given by the server; changes when the server has forgotten it.
         heartbeat_s: Seconds between reports while trials run.
         lease_s: Seconds until an unreported trial may go to another worker.
+        hears_slots: Whether the server understands how many slots a worker has.
     """
 
     def __init__(self, client: Client, introduction: RegisterRequest, *, give_up_s: float, log: Any) -> None:
@@ -51,6 +52,7 @@ class Link:
         self.worker_id = ""
         self.heartbeat_s = 10.0
         self.lease_s = 60.0
+        self.hears_slots = False
         self._introduction = introduction
         self._give_up_s = give_up_s
         self._log = log
@@ -99,6 +101,7 @@ class Link:
     def _register(self) -> None:
         reply = self.client.workers.register(self._introduction)
         self.worker_id, self.heartbeat_s, self.lease_s = reply.worker_id, reply.heartbeat_s, reply.lease_s
+        self.hears_slots = reply.hears_slots
         self._log.info(f"registered at {self.client.url}", worker_id=reply.worker_id, lease_s=reply.lease_s)
 
     def _patiently(self, call: Callable[[], Result], *, is_first: bool) -> Result:

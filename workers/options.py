@@ -11,7 +11,7 @@ from typing import Final
 
 from hpsearch.errors import InvalidInputError
 
-ENGINES: Final = ("auto", "fused", "reference", "stub")
+ENGINES: Final = ("auto", "native", "fused", "reference", "stub")
 # The stub invents its results, so nobody may get it by a slip of the keyboard.
 STUB_VARIABLE: Final = "HPSEARCH_STUB_ENGINE"
 MAX_TRAINERS: Final = 256
@@ -33,15 +33,16 @@ class WorkerOptions:
         token: Bearer token with the scope `worker`.
         name: For people; the host name by default.
         trainers: Trainer processes; None for one per GPU; on the CPU one, or one per core for `reference`.
-        engine: `fused` trains many trials at once, `auto` is the same; `reference` trains one at a time with plain
-            Keras, whatever a study names; `stub` invents results, for tests, and needs HPSEARCH_STUB_ENGINE=1.
+        engine: `native` trains one trial on each CPU core, `fused` many at once as one program; `auto` is native on a
+            CPU and fused on a GPU; `reference` trains one at a time with plain Keras, whatever a study names; `stub`
+            invents results, for tests, and needs HPSEARCH_STUB_ENGINE=1.
         work_dir: Downloaded data and models on their way; safe to share between workers and to delete.
         max_idle_s: Seconds without any trial after which the worker ends by itself; None stays for ever.
         log_json: Log lines as JSON instead of text.
         wait_s: Seconds a claim waits on the server for work.
         max_growth_bytes: A trainer whose memory grew by this much since its first trial is replaced between trials.
         max_memory_bytes: A trainer above this is replaced between trials; None for no such limit.
-        start_timeout_s: Seconds a trainer may take to import TensorFlow.
+        start_timeout_s: Seconds a trainer may take until it is ready.
         unauthorized_give_up_s: Seconds of uninterrupted refusal of the token, after the first success, before the
             worker ends.
     """
@@ -68,7 +69,7 @@ class WorkerOptions:
         """
         environment = os.environ if environment is None else environment
         if self.engine not in ENGINES:
-            msg = f"unknown engine {self.engine!r}; known are auto, fused and reference"
+            msg = f"unknown engine {self.engine!r}; known are auto, native, fused and reference"
             raise InvalidInputError(msg, code="worker.bad_option")
         if self.engine == "stub" and environment.get(STUB_VARIABLE) != "1":
             msg = f"the engine stub invents its results and is for tests only; set {STUB_VARIABLE}=1 to allow it"

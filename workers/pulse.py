@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from hpsearch.wire.workers import WorkerProgress
@@ -21,11 +22,13 @@ class Pulse:
     Args:
         engine: What trains.
         ledger: The trials held.
+        slots: Returns how many trials are trained at the same time, or None where the server does not want to know.
     """
 
-    def __init__(self, engine: str, ledger: Ledger) -> None:
+    def __init__(self, engine: str, ledger: Ledger, slots: Callable[[], int | None] = lambda: None) -> None:
         self._engine = engine
         self._ledger = ledger
+        self._slots = slots
         self._started_s = time.monotonic()
         # (time at which the slice began, epochs, ends): a sum over slices costs the same whatever the rate.
         self._slices: deque[list[float]] = deque([[self._started_s, 0, 0]], maxlen=int(_WINDOW_S / _SLICE_S))
@@ -50,8 +53,11 @@ class Pulse:
         recent = [part for part in tuple(self._slices) if now_s - part[0] < _WINDOW_S]
         since_s = max(_LEAST_S, min(_WINDOW_S, now_s - self._started_s))
         n_held, n_waiting = len(self._ledger.held()), self._ledger.n_without_epoch()
+        # Not even null for a server that would refuse a field it does not know.
+        slots = {} if (n_slots := self._slots()) is None else {"n_slots": n_slots}
         return WorkerProgress(
             engine=self._engine,
+            **slots,
             n_training=max(0, n_held - n_waiting),
             n_waiting=n_waiting,
             trials_per_hour=round(sum(part[2] for part in recent) / since_s * 3600, 1),

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
 from hpsearch.errors import HpsearchError
+from hpsearch.wire.claims import StudyBrief
 from hpsearch.wire.workers import WorkerProgress
 from workers.courier import Courier
-from workers.devices import FUSED, Seat
+from workers.devices import Seat
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
-from workers.messages import Broken, Epoch, Event, Finished, Gone, Idle, Ready, Said, Threshold
+from workers.messages import Broken, Epoch, Event, Finished, Gone, Idle, Ready, Said, Threshold, Trained
 from workers.options import WorkerOptions
 from workers.pulse import Pulse
 from workers.supply import Prepared, Supply
@@ -41,6 +42,7 @@ class Supervisor:
 
     Args:
         seats: One for each trainer.
+        engine: That trains: `native`, `fused`, `reference` or `stub`.
         options: Of the worker.
         folder: For logs and models, this worker's own.
         link: Ends `run` when stopped.
@@ -57,6 +59,7 @@ class Supervisor:
         self,
         *,
         seats: Sequence[Seat],
+        engine: str,
         options: WorkerOptions,
         folder: Path,
         link: Link,
@@ -68,6 +71,7 @@ class Supervisor:
         self.on_free: Callable[[], None] = lambda: None
         self._seats = tuple(seats)
         self._options = options
+        self._engine = engine
         self._folder = folder
         self._link = link
         self._ledger = ledger
@@ -81,15 +85,11 @@ class Supervisor:
         numbers = itertools.count()
         self._supply = Supply(thresholds, lambda: self._folder / f"{next(numbers)}.keras")
         self._wish = 0
-        self._pulse = Pulse(self._engine, ledger)
+        self._pulse = Pulse(self._engine, ledger, self._n_slots)
         self._overruled: set[str] = set()
         self._n_start_failures = 0
         self._has_spoken = False
         self._busy_s = self._weighed_s = time.monotonic()
-
-    @property
-    def _engine(self) -> str:
-        return "fused" if self._options.engine in FUSED else self._options.engine
 
     @property
     def _living(self) -> list[Trainer]:
@@ -104,6 +104,9 @@ class Supervisor:
     def progress(self) -> WorkerProgress:
         """Return what is in training and how fast it goes, for people."""
         return self._pulse.progress()
+
+    def _n_slots(self) -> int | None:
+        return sum(trainer.n_slots for trainer in self._living) if self._link.hears_slots else None
 
     def start_trials(self, prepared: Sequence[Prepared]) -> None:
         """Take trials whose data is here; those given together can be planned together."""
@@ -189,9 +192,9 @@ class Supervisor:
 
     def _start(self, position: int) -> None:
         log = self._folder / f"trainer-{position}.log"
-        programs = self._options.work_dir / "programs"
+        cache = self._options.work_dir / "compiled"
         try:
-            self._trainers[position] = Trainer(self._seats[position], self._engine, programs, log, self._hear)
+            self._trainers[position] = Trainer(self._seats[position], self._engine, cache, log, self._hear)
         except OSError as error:
             self._log.error(f"a trainer process can not be started: {(error.strerror or str(error)).lower()}")
             self._restart_s[position] = time.monotonic() + _RESTART_PAUSE_S
@@ -210,6 +213,9 @@ class Supervisor:
                 self._link.fail(HpsearchError(message, code="worker.can_not_train"))
             case Epoch():
                 self._on_epoch(trainer, event)
+            case Trained(ticket=ticket):
+                trainer.writing.add(ticket)
+                self._hand_out()
             case Finished():
                 self._on_finished(trainer, event)
             case Gone(ticket=ticket):
@@ -227,7 +233,7 @@ class Supervisor:
         self._n_start_failures = 0
         if not self._has_spoken:
             self._has_spoken = True
-            self._log.info("trainer ready", engine=ready.engine, n_trials_at_once=ready.appetite)
+            self._log.info("trainer ready", engine=ready.engine, n_slots=ready.n_slots)
             if trainer.seat.device.kind == "gpu" and ready.n_gpus == 0 and self._engine != "stub":
                 self._log.warning(
                     "TensorFlow can not use the GPU of this machine: training on the CPU instead; "
@@ -286,14 +292,21 @@ class Supervisor:
 
     def _take(self, prepared: Sequence[Prepared]) -> None:
         for study in {one.assignment.study.study_id: one.assignment.study for one in prepared}.values():
-            if study.engine == "fused" and self._engine == "reference" and study.study_id not in self._overruled:
-                self._overruled.add(study.study_id)
-                self._log.warning(
-                    f"study {study.name} asks for the fused engine, this worker was started with --engine reference: "
-                    "plain Keras trains its trials, one at a time in each trainer"
-                )
+            self._warn_of_other_engine(study)
         self._supply.put(prepared)
         self._hand_out()
+
+    def _warn_of_other_engine(self, study: StudyBrief) -> None:
+        """Say, once a study, that it asks for an engine that this worker does not have."""
+        # Plain Keras is in every trainer, and knows no slots.
+        is_had = study.engine in ("auto", self._engine) or (study.engine == "reference" and self._engine != "stub")
+        if is_had or self._engine == "stub" or study.study_id in self._overruled:
+            return
+        self._overruled.add(study.study_id)
+        self._log.warning(
+            f"study {study.name} asks for the engine {study.engine}, this worker trains with {self._engine}: its trials "
+            f"are trained with {self._engine}"
+        )
 
     def _hand_out(self) -> None:
         """Give waiting trials to trainers with room, and say how many more are wanted."""

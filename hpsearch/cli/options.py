@@ -10,7 +10,7 @@ import typer
 _CONNECTION = "Server"
 ENGINE_VARIABLE: Final = "HPSEARCH_WORKER_ENGINE"
 # The stub is for tests, and the worker takes it from nobody who has not said so.
-_ENGINES: Final = ("auto", "fused", "reference", "stub")
+_ENGINES: Final = ("auto", "native", "fused", "reference", "stub")
 
 Server = Annotated[
     str | None,
@@ -59,7 +59,7 @@ DatabaseUrl = Annotated[
 
 def _known_engine(engine: str | None) -> str | None:
     if engine is not None and engine not in _ENGINES:
-        msg = f"unknown engine {engine!r}; choose auto, fused or reference"
+        msg = f"unknown engine {engine!r}; choose auto, native, fused or reference"
         raise typer.BadParameter(msg)
     return engine
 
@@ -71,8 +71,8 @@ Engine = Annotated[
         envvar=ENGINE_VARIABLE,
         metavar="ENGINE",
         callback=_known_engine,
-        help="fused: many trials at once, as one program; reference: plain Keras, one at a time (default: auto, fused "
-        "unless the study names another).",
+        help="native: a trial on each CPU core; fused: many trials at once, as one program, for GPUs; reference: plain "
+        "Keras, one at a time (default: auto, native on a CPU and fused on a GPU unless the study names another).",
         show_default=False,
     ),
 ]

@@ -96,8 +96,8 @@ def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) ->
 
 def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:
     n_workers = 0 if options.workers is None and options.server is not None else options.workers
-    # Plain Keras is quickest with a process for each core, and the whole crew is here for this study.
-    crew.engine = options.engine or ("reference" if study.definition.engine == "reference" else None)
+    # How many processes there should be depends on the engine, and the whole crew is here for this study.
+    crew.engine = options.engine or (study.definition.engine if study.definition.engine != "auto" else None)
     n_trainers = crew.hire(n_workers)
     if n_trainers:
         view.wait(f"Starting {plural(n_trainers, 'local trainer')}; loading TensorFlow takes some seconds …")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from hpsearch.domain.lifecycle import EndReason
 from hpsearch.domain.metrics import Direction, better
 from hpsearch.domain.study import StudyDefinition
+
+# Open trials of a Bayesian search, however small its budget and its fleet.
+_LEAST_OPEN: Final = 4
+# Trials a worker holds beside those in training: the next one, and one that is being written down.
+_AHEAD_OF_WORKER: Final = 2
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,37 @@ def end_reason(progress: Progress, definition: StudyDefinition, direction: Direc
     return None
 
 
-def open_limit(definition: StudyDefinition, max_trials: int) -> int:
+@dataclass(frozen=True)
+class FleetSlots:
+    """What the fleet can train at the same time.
+
+    Attributes:
+        n_workers: Those at work.
+        n_slots: Of all of them together; None while one of them does not say how many it has.
+    """
+
+    n_workers: int
+    n_slots: int | None
+
+
+def open_limit(definition: StudyDefinition, max_trials: int, fleet: FleetSlots | None = None) -> int:
     """Return how many search trials may be open (waiting or running) at once.
 
-    With `parallelism: auto` a Bayesian search keeps at most an eighth of its budget open, at least 4, so that most of
-    its points are chosen knowing most of the results; grid and random search, which learn nothing, keep a supply.
+    With `parallelism: auto` a Bayesian search has as many trials open as the fleet has slots, and two more for each
+    worker: one that it holds ready, one whose model is being written. But never more than an eighth of its budget, at
+    least 4, so that most of its points are chosen knowing most of the results. Grid and random search, which learn
+    nothing, keep a supply.
+
+    Args:
+        definition: Of the study.
+        max_trials: Search trials it is to finish.
+        fleet: What may train it; None, like a fleet without workers, leaves what the search can bear.
     """
     if definition.parallelism != "auto":
         return definition.parallelism
-    return max(4, max_trials // 8) if definition.algorithm.kind == "bayesian" else 256
+    if definition.algorithm.kind != "bayesian":
+        return 256
+    bearable = max(_LEAST_OPEN, max_trials // 8)
+    if fleet is None or fleet.n_slots is None or fleet.n_workers == 0:
+        return bearable
+    return min(bearable, max(_LEAST_OPEN, fleet.n_slots + _AHEAD_OF_WORKER * fleet.n_workers))

@@ -202,8 +202,9 @@ class StudyDefinition(Frozen):
         confirm: Training the top again with other seeds.
         refit: `auto` trains the winner on training and validation rows and opens the test rows once; `off` keeps
             the best trial's own model.
-        engine: `fused` trains many trials at once as one program, `reference` each by itself with plain Keras; `auto`
-            leaves the choice to the worker, which is fused unless it was told otherwise.
+        engine: `native` trains one trial on each CPU core with compiled kernels, `fused` many trials at once as one
+            program, meant for GPUs, `reference` each by itself with plain Keras; `auto` leaves the choice to the
+            worker: native on a CPU, fused on a GPU, unless it was told otherwise.
     """
 
     name: Name
@@ -221,7 +222,7 @@ class StudyDefinition(Frozen):
     baselines: Bool = True
     confirm: Confirm = Confirm()
     refit: Refit = "off"
-    engine: Literal["auto", "fused", "reference"] = "auto"
+    engine: Literal["auto", "native", "fused", "reference"] = "auto"
 
     @model_validator(mode="after")
     def _coherent(self) -> StudyDefinition:

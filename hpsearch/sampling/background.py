@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -16,8 +17,10 @@ from typing import IO, Any, Final
 import hpsearch
 from hpsearch.domain.trial import Params
 from hpsearch.errors import HpsearchError, UnavailableError
+from hpsearch.sampling.bayesian import surely_explores
 from hpsearch.sampling.importance import ImportanceRequest, Share
 from hpsearch.sampling.request import SuggestRequest
+from hpsearch.sampling.suggest import suggest
 
 # -P keeps the working directory off the import path; the folder of this very package is added at the end instead.
 _START: Final = "import sys; sys.path.append(sys.argv.pop(1)); from hpsearch.sampling.child import main; main()"
@@ -26,10 +29,12 @@ _GOODBYE_S: Final = 2.0
 
 
 class BackgroundSampler:
-    """Answers suggestion requests in one child process, started at the first request and again whenever it has died.
+    """Answers suggestion requests in one child process, started in time for the first that needs a model.
 
-    Thread-safe; requests wait for one another. The child keeps nothing between requests, so that its death costs
-    nothing but time: an answer depends on the request alone. It ends when this process does, however that ends.
+    The first points of a Bayesian search, which no model chooses, are found in the caller's own thread and wait for
+    nothing. Thread-safe; requests to the child wait for one another. It is started again whenever it has died, and
+    keeps nothing between requests, so that its death costs nothing but time: an answer depends on the request alone.
+    It ends when this process does, however that ends.
     """
 
     def __init__(self) -> None:
@@ -40,7 +45,8 @@ class BackgroundSampler:
     def suggest(self, study_id: str, request: SuggestRequest, *, timeout_s: float) -> list[Params]:
         """Return exactly `request.n` points, as `suggest` does.
 
-        Blocks; the first call, and the first after the child died, also waits for its start (about 1 s).
+        Blocks; a call that needs a model may also wait for the child's start (about 0.5 s): it is started beside the
+        first call that knows a result.
 
         Args:
             study_id: Named in errors.
@@ -52,8 +58,23 @@ class BackgroundSampler:
             UnavailableError: No answer in time, or the child died and so did the one started in its place; it has been
                 ended and the next call starts another.
         """
+        if request.algorithm.kind == "bayesian" and surely_explores(request):
+            if any(observation.value is not None for observation in request.observations):
+                self.warm()
+            return suggest(request)
         points: list[Params] = self._answer(study_id, request, timeout_s)
         return points
+
+    def warm(self) -> None:
+        """Start the child process if there is none; returns at once, and the process loads its model meanwhile."""
+        if not self._turn.acquire(blocking=False):
+            return  # it is at work
+        try:
+            if self._child is None and not self._closed:
+                with contextlib.suppress(OSError):  # the request that needs it says so
+                    self._child = _Child()
+        finally:
+            self._turn.release()
 
     def importances(self, study_id: str, request: ImportanceRequest, *, timeout_s: float) -> list[Share]:
         """Return the shares of a study's parameters, as `importances` does; waits and fails as `suggest` does.

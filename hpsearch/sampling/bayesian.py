@@ -46,6 +46,16 @@ def suggest_bayesian(request: SuggestRequest) -> list[Params]:
     return found
 
 
+def surely_explores(request: SuggestRequest) -> bool:
+    """Return whether no point asked for can come from the model: then the answer needs no Optuna, and comes at once.
+
+    False where only a closer look can tell: an observation outside the space does not count as a result.
+    """
+    n_first = n_startup(request)
+    n_taught = sum(observation.state in _TEACHING for observation in request.observations)
+    return n_taught < max(1, n_first // 2) or (n_taught < n_first and request.first_index + request.n <= n_first)
+
+
 class _Picker:
     def __init__(self, request: SuggestRequest, limit: Limit, known: list[Observation]) -> None:
         self._request = request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.progress import open_limit
@@ -12,6 +12,7 @@ from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
 from hpsearch.storage.records import ClaimedRow, StudyHeading, WorkerRecord
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.workers import has_other_slots
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
 
 # Trials one worker may hold at once: a worker that claims everything and goes silent must not starve the others.
@@ -29,7 +30,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         ForbiddenError: It was registered with another token.
     """
     if ctx.signals.demand() and _nothing_to_give(ctx, caller, worker_id, request):
-        ctx.signals.wish(request.max_trials)
+        ctx.signals.wish(worker_id, request.max_trials)
         ctx.signals.claimed(worker_id, 0)
         return ClaimReply(lease_s=ctx.settings.lease_s)
     with ctx.store.write() as tx:
@@ -52,16 +53,21 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
             rows = tx.queue.claim(worker_id=worker.id, claim_id=request.claim_id, n=room, lease_s=ctx.settings.lease_s)
         reply = _reply(ctx, tx, rows)
         _log(tx, worker, () if known else rows)
-        tx.workers.seen(worker)
+        is_news = tx.workers.seen(worker, _told(request))
+    if is_news:
+        ctx.slots.forget()
     if is_asking:
         ctx.signals.claimed(worker_id, len(rows))
-    if len(rows) < room:
-        ctx.signals.wish(room - len(rows))
+        ctx.signals.wish(worker_id, room - len(rows))
     if rows and not known:
         ctx.signals.fill_needed.set()
         for study_id in reply.studies:
             ctx.signals.changed(study_id)
     return reply
+
+
+def _told(request: ClaimRequest) -> dict[str, Any] | None:
+    return None if request.progress is None else request.progress.model_dump()
 
 
 def _nothing_to_give(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -> bool:
@@ -73,6 +79,8 @@ def _nothing_to_give(ctx: Context, caller: Caller, worker_id: str, request: Clai
         if tx.queue.any_waiting():
             return False
         worker = fleet.identify(tx, caller, worker_id)
+        if has_other_slots(worker, _told(request)):
+            return False
         silent = (tx.at - worker.last_seen_at).total_seconds() > ctx.settings.heartbeat_s
         return not silent and not tx.queue.claimed(worker_id=worker.id, claim_id=request.claim_id)[1]
 
@@ -128,4 +136,5 @@ def _brief(tx: Transaction, study: StudyHeading) -> StudyBrief:
         max_trials=resolved.max_trials,
         max_weights=definition.constraints.max_weights,
         open_trials=open_limit(definition, resolved.max_trials),
+        n_models=max(1, definition.confirm.top_k),
     )

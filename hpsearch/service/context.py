@@ -13,6 +13,7 @@ from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.ingest.blobs import BlobStore
 from hpsearch.sampling.background import BackgroundSampler
 from hpsearch.service.signals import Signals
+from hpsearch.service.slots import Slots
 from hpsearch.settings import Settings
 from hpsearch.storage.migrate import upgrade
 from hpsearch.storage.store import Store
@@ -49,6 +50,7 @@ class Context:
         store: The database.
         blobs: Contents of data sets and models.
         sampler: Suggests points in a process of its own.
+        slots: How many trials the fleet trains at the same time.
         signals: Wake-ups inside this process.
         clock: Tells the instants.
     """
@@ -58,6 +60,7 @@ class Context:
     blobs: BlobStore
     sampler: BackgroundSampler
     clock: Clock
+    slots: Slots
     signals: Signals = field(default_factory=Signals)
     _lock: IO[str] | None = None
 
@@ -93,6 +96,7 @@ class Context:
             blobs=BlobStore(settings.data_dir / "blobs"),
             sampler=BackgroundSampler(),
             clock=clock,
+            slots=Slots(present_s=settings.lease_s),
             _lock=lock,
         )
 

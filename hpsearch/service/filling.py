@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from hpsearch.domain.lifecycle import StudyState, TrialKind, TrialState
-from hpsearch.domain.progress import open_limit
+from hpsearch.domain.progress import FleetSlots, open_limit
 from hpsearch.domain.trial import Params
 from hpsearch.errors import UnavailableError
 from hpsearch.sampling.request import Observation, SuggestRequest
@@ -26,9 +26,10 @@ _log = structlog.get_logger(__name__)
 # Waiting trials a Bayesian study keeps ready beyond what was asked for: one for the next free worker, one to spare.
 _SPARE: Final = 2
 _SUGGEST_TIMEOUT_S: Final = 30.0
-# Trials created at once; Bayesian points cost up to 0.1 s each, and the later ones of a batch are chosen half blind.
+# Trials created at once; Bayesian points cost up to 0.1 s each, workers wait for the first of them, and the later ones
+# of a batch are chosen half blind.
 _MAX_CHUNK: Final = 256
-_MAX_BAYESIAN_CHUNK: Final = 64
+_MAX_BAYESIAN_CHUNK: Final = 16
 
 
 def fill(ctx: Context, study_id: int) -> int:
@@ -41,21 +42,30 @@ def fill(ctx: Context, study_id: int) -> int:
         study = tx.studies.by_ids([study_id]).get(study_id)
         if study is None:
             return 0
-        n = _wanted(tx, study, ctx.signals.demand())
+        fleet = ctx.slots.of_fleet(tx) if _follows_fleet(study) else None
+        n = _wanted(tx, study, ctx.signals.demand(), fleet)
         history = _history(tx, study) if n and definition_of(study).algorithm.kind == "bayesian" else ()
     if n == 0:
         return 0
     points = None if definition_of(study).algorithm.kind != "bayesian" else _suggest(ctx, study, n, history)
     with ctx.store.write() as tx:
-        created = fill_locked(tx, study.id, n, points=points, expected=study.n_search)
+        created = fill_locked(tx, study.id, n, points=points, expected=study.n_search, fleet=fleet)
     if created:
+        if points is not None and created == _MAX_BAYESIAN_CHUNK:
+            ctx.signals.fill_needed.set()  # more may be wanted, after the other studies have had their turn
         ctx.signals.work()
         ctx.signals.changed(study.uid)
     return created
 
 
 def fill_locked(
-    tx: Transaction, study_id: int, n: int, *, points: Sequence[Params] | None = None, expected: int | None = None
+    tx: Transaction,
+    study_id: int,
+    n: int,
+    *,
+    points: Sequence[Params] | None = None,
+    expected: int | None = None,
+    fleet: FleetSlots | None = None,
 ) -> int:
     """Create up to ``n`` search trials under the study's lock and return how many.
 
@@ -65,9 +75,10 @@ def fill_locked(
         n: Trials wanted at most.
         points: Configurations for them, suggested for search indices from ``expected`` on; None makes them here.
         expected: The number of search trials when the points were suggested; if it has changed they are dropped.
+        fleet: What may train them; None where that is not known or does not matter.
     """
     study = tx.studies.lock(study_id)
-    n = min(n, _wanted(tx, study, n))
+    n = min(n, _wanted(tx, study, n, fleet))
     if n <= 0 or (points is not None and study.n_search != expected):
         return 0
     if definition_of(study).algorithm.kind == "grid":
@@ -77,13 +88,19 @@ def fill_locked(
     return len(creating.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in points[:n]]))
 
 
-def _wanted(tx: Transaction, study: StudyRecord, demand: int) -> int:
+def _follows_fleet(study: StudyRecord) -> bool:
+    """Return whether it depends on the fleet's slots how many trials of a study may be open."""
+    definition = definition_of(study)
+    return definition.parallelism == "auto" and definition.algorithm.kind == "bayesian"
+
+
+def _wanted(tx: Transaction, study: StudyRecord, demand: int, fleet: FleetSlots | None) -> int:
     if study.state != StudyState.RUNNING or study.end_reason is not None:
         return 0
     definition = definition_of(study)
     counts = tx.trials.open_counts(study.id)
     waiting, running = (counts.get((state, TrialKind.SEARCH), 0) for state in (TrialState.WAITING, TrialState.RUNNING))
-    limit = open_limit(definition, study.max_trials)
+    limit = open_limit(definition, study.max_trials, fleet)
     is_bayesian = definition.algorithm.kind == "bayesian"
     # A search that learns nothing keeps its supply whatever runs: packs on several devices hold thousands of trials.
     room = limit - waiting - (0 if definition.parallelism == "auto" and not is_bayesian else running)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from hpsearch.errors import ForbiddenError
 from hpsearch.service.context import Caller, Context
@@ -35,7 +36,9 @@ def register(ctx: Context, caller: Caller, request: RegisterRequest) -> Register
                 "devices": [device.model_dump() for device in request.devices],
             }
         )
-    return RegisterReply(worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s)
+    return RegisterReply(
+        worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s, hears_slots=True
+    )
 
 
 def identify(tx: Transaction, caller: Caller, worker_id: str, *, lock: bool = False) -> WorkerRecord:
@@ -62,6 +65,12 @@ def recognise(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
         known = tx.workers.get(worker_id)
         _reporting.put(worker_id, dataclasses.replace(known, last_seen_at=tx.at))
     return _own(caller, known)
+
+
+def remember(worker: WorkerRecord, progress: Mapping[str, Any] | None, at: datetime) -> None:
+    """Keep what a worker has just said of its slots, so that its next report is not taken for news."""
+    told = None if progress is None else dict(progress)
+    _reporting.put(worker.uid, dataclasses.replace(worker, progress=told, last_seen_at=at))
 
 
 def _own(caller: Caller, worker: WorkerRecord) -> WorkerRecord:

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 _MAX_BEAT_S: Final = 2.0
 _FILL_S: Final = 0.5
 # Between two rounds of the filler: many results that arrive together are answered by one.
-_FILL_PAUSE_S: Final = 0.05
+_FILL_PAUSE_S: Final = 0.02
 _WATCH_S: Final = 0.5
 # Open studies whose limits are looked at in one round.
 _WATCHED: Final = 100

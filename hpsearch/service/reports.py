@@ -62,7 +62,11 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
             study = advance(tx, study_id)
             thresholds[study.uid] = study.model_threshold
         progress = None if request.progress is None else request.progress.model_dump()
-        tx.workers.seen(worker, progress)  # last: rows are locked in the order study, trial, worker everywhere
+        # Last: rows are locked in the order study, trial, worker everywhere.
+        is_news = tx.workers.seen(worker, progress)
+    if is_news:
+        fleet.remember(worker, progress, tx.at)
+        ctx.slots.forget()
     if ended:
         ctx.signals.fill_needed.set()
         ctx.signals.work()

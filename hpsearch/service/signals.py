@@ -51,7 +51,7 @@ class Signals:
         self._any = _Waiters()
         self._guard = threading.Lock()
         self._studies: dict[str, _Waiters] = {}
-        self._wishes: list[tuple[float, int]] = []
+        self._wishes: dict[str, tuple[float, int]] = {}
         self._hungry: dict[str, float] = {}
         self.fill_needed = threading.Event()
 
@@ -84,12 +84,15 @@ class Signals:
         with self._any.joined() as event:
             return await _within(event, timeout_s)
 
-    def wish(self, n: int) -> None:
-        """Note that a worker asked for ``n`` more trials than there were."""
+    def wish(self, worker_id: str, n: int) -> None:
+        """Note that a worker asked for ``n`` more trials than there were, 0 for none; its earlier wish is forgotten."""
         now = time.monotonic()
         with self._guard:
-            self._wishes = [(at, size) for at, size in self._wishes if now - at < _DEMAND_S][-999:]
-            self._wishes.append((now, n))
+            self._wishes.pop(worker_id, None)
+            if n <= 0:
+                return
+            self._wishes = {uid: wish for uid, wish in self._wishes.items() if now - wish[0] < _DEMAND_S}
+            self._wishes[worker_id] = (now, n)
         self.fill_needed.set()
 
     def claimed(self, worker_id: str, n: int) -> None:
@@ -108,10 +111,10 @@ class Signals:
             return sum(now - at < _HUNGER_S for uid, at in self._hungry.items() if uid != but)
 
     def demand(self) -> int:
-        """Return the largest unanswered wish of the last ten seconds, 0 if there was none."""
+        """Return how many trials the workers still wish for that have asked within ten seconds, 0 if all got theirs."""
         now = time.monotonic()
         with self._guard:
-            return max((size for at, size in self._wishes if now - at < _DEMAND_S), default=0)
+            return sum(n for at, n in self._wishes.values() if now - at < _DEMAND_S)
 
 
 async def _within(event: asyncio.Event, timeout_s: float) -> bool:

@@ -38,6 +38,11 @@ _SEEN_EVERY = timedelta(seconds=2)
 _LATELY = timedelta(minutes=10)
 
 
+def has_other_slots(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
+    """Return whether a worker says another number of slots than is known."""
+    return progress is not None and progress.get("n_slots") != (record.progress or {}).get("n_slots")
+
+
 class WorkerRepository:
     """Workers within one transaction."""
 
@@ -92,11 +97,23 @@ class WorkerRepository:
         """Return whether the worker's next sign of life is to be noted."""
         return not timedelta(0) <= self._at - record.last_seen_at < _SEEN_EVERY
 
-    def seen(self, record: WorkerRecord, progress: Mapping[str, Any] | None = None) -> None:
-        """Note that the worker was heard of, and what it said it was doing if it did, at most every two seconds."""
-        if self.is_silent(record):
+    def seen(self, record: WorkerRecord, progress: Mapping[str, Any] | None = None) -> bool:
+        """Note that the worker was heard of, and what it said it was doing if it did, at most every two seconds.
+
+        Returns:
+            Whether it has another number of slots than was known, which is noted at once.
+        """
+        is_new = has_other_slots(record, progress)
+        if is_new or self.is_silent(record):
             told = {} if progress is None else {"progress": dict(progress)}
             self.change(record.id, {"last_seen_at": self._at, **told})
+        return is_new
+
+    def slots(self, since: datetime) -> list[int | None]:
+        """Return the slots of each active worker that was heard of since an instant; None where it did not say."""
+        statement = select(worker.c.progress).where(worker.c.last_seen_at >= since, worker.c.state == "ACTIVE")
+        told = self._connection.execute(statement).scalars()
+        return [None if progress is None else progress.get("n_slots") for progress in told]
 
     def count_success(self, worker_id: int) -> None:
         """Note an accepted result."""

@@ -13,6 +13,7 @@ from hpsearch.domain.strict import Float, Frozen, Int, Lenient, Name
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
+from hpsearch.wire.workers import WorkerProgress
 
 
 class ClaimRequest(Frozen):
@@ -22,11 +23,13 @@ class ClaimRequest(Frozen):
         claim_id: Chosen by the worker, new for each claim it means.
         max_trials: Trials wanted at most, 1 to 1,024.
         wait_s: Seconds to wait for work before an empty answer, 0 to 30.
+        progress: What the worker is doing, above all how many slots it has: its first claim comes before any report.
     """
 
     claim_id: Name
     max_trials: Annotated[Int, Field(ge=1, le=1024)] = 1
     wait_s: Annotated[Float, Field(ge=0, le=30)] = 0.0
+    progress: WorkerProgress | None = None
 
 
 class ClaimedTrial(Lenient):
@@ -62,12 +65,13 @@ class StudyBrief(Lenient):
         dataset_digest: SHA-256 the content must have.
         metric: The objective.
         data_order_seed: Decides the order of rows in mini-batches, together with the trial's seed.
-        engine: `auto`, `fused` or `reference`.
+        engine: `auto`, `native`, `fused` or `reference`.
         space: What trials are drawn from; None if the server is older than this field.
         max_trials: Search trials of the budget; None likewise.
         max_weights: Of every network that is drawn; None for any number.
-        open_trials: Search trials that may be open at once, by the definition alone: an engine that chooses its programs
-            by it must not choose otherwise tomorrow. None for any number.
+        open_trials: Search trials that may be open at once, by the definition alone: an engine that chooses its
+            programs by it must not choose otherwise tomorrow. None for any number.
+        n_models: How many of its best trials' models the study keeps, at least 1.
     """
 
     study_id: str
@@ -85,6 +89,7 @@ class StudyBrief(Lenient):
     max_trials: int | None = None
     max_weights: int | None = None
     open_trials: int | None = None
+    n_models: int = 1
 
 
 class ClaimReply(Lenient):

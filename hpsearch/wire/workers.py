@@ -27,10 +27,12 @@ class Device(Frozen):
 
 
 class WorkerProgress(Frozen):
-    """What a worker is doing, for people; nothing is decided by it.
+    """What a worker is doing: for people, and for how far ahead a search that learns creates its trials.
 
     Attributes:
-        engine: `fused` trains many trials at once, `reference` one in each trainer process.
+        engine: `native` trains a trial on each CPU core, `fused` many as one program, `reference` one in each trainer.
+        n_slots: Trials it can train at the same time, over all its trainers; 0 while none is ready, None from a worker
+            that does not say.
         n_training: Trials that have ended at least one epoch.
         n_waiting: Trials it holds that have not, waiting for a slot or for a program to be compiled.
         trials_per_hour: Trials ended per hour, over the last five minutes.
@@ -38,6 +40,7 @@ class WorkerProgress(Frozen):
     """
 
     engine: Name
+    n_slots: Count | None = None
     n_training: Count = 0
     n_waiting: Count = 0
     trials_per_hour: Annotated[Float, Field(ge=0, le=1e9)] = 0.0
@@ -64,11 +67,13 @@ class RegisterReply(Lenient):
     Attributes:
         heartbeat_s: Seconds between reports while trials run.
         lease_s: Seconds until an unreported trial may go to another worker.
+        hears_slots: Whether `n_slots` may be told, and progress with a claim: older servers refuse unknown fields.
     """
 
     worker_id: str
     heartbeat_s: float
     lease_s: float
+    hears_slots: bool = False
 
 
 class WorkerView(Lenient):

@@ -51,27 +51,48 @@ def gone(pid: int) -> bool:
         return True
 
 
+def modelled() -> SuggestRequest:
+    """A request that is not answered without the model."""
+    return replace(request("bayesian"), first_index=20, observations=results(suggest(request("random", n=20))))
+
+
 def slow_request() -> SuggestRequest:
     """A request that takes seconds: many picks from many results."""
     done = results(suggest(request("random", n=900)))
     return replace(request("bayesian", n=400), first_index=900, observations=done)
 
 
+def test_the_first_points_wait_for_no_process(sampler: BackgroundSampler):
+    assert sampler.suggest("s", request("bayesian"), timeout_s=LONG) == suggest(request("bayesian"))
+    assert sampler._child is None
+    taught = replace(request("bayesian"), observations=results(suggest(request("random", n=2))))
+    assert sampler.suggest("s", taught, timeout_s=LONG) == suggest(taught)
+    started = child_of(sampler)
+    assert sampler.suggest("s", modelled(), timeout_s=LONG) == suggest(modelled())
+    assert child_of(sampler) == started, "it was started in time for the first that needs it"
+
+
+def test_a_closed_sampler_starts_no_process(sampler: BackgroundSampler):
+    sampler.close()
+    sampler.warm()
+    assert sampler._child is None
+
+
 def test_a_killed_process_is_replaced_at_the_next_call(sampler: BackgroundSampler):
-    first = sampler.suggest("s", request("bayesian"), timeout_s=LONG)
+    first = sampler.suggest("s", modelled(), timeout_s=LONG)
     killed = child_of(sampler)
     os.kill(killed, signal.SIGKILL)
     until(lambda: gone(killed))
-    assert sampler.suggest("s", request("bayesian"), timeout_s=LONG) == first
+    assert sampler.suggest("s", modelled(), timeout_s=LONG) == first
     assert child_of(sampler) != killed
 
 
 def test_death_under_way_costs_no_more_than_a_new_start(sampler: BackgroundSampler):
-    expected = sampler.suggest("s", request("bayesian"), timeout_s=LONG)
+    expected = sampler.suggest("s", modelled(), timeout_s=LONG)
     killed = child_of(sampler)
     os.kill(killed, signal.SIGSTOP)
     threading.Timer(0.2, os.kill, (killed, signal.SIGKILL)).start()
-    assert sampler.suggest("s", request("bayesian"), timeout_s=LONG) == expected
+    assert sampler.suggest("s", modelled(), timeout_s=LONG) == expected
     assert child_of(sampler) != killed
 
 
@@ -224,4 +245,4 @@ def test_modules_of_the_working_directory_are_not_imported(
 ):
     (tmp_path / "optuna.py").write_text("raise SystemExit('a decoy was imported')")
     monkeypatch.chdir(tmp_path)
-    assert len(sampler.suggest("s", request("bayesian"), timeout_s=LONG)) == 8
+    assert len(sampler.suggest("s", modelled(), timeout_s=LONG)) == 8

@@ -77,6 +77,8 @@ class FakeServer:
         interrupt: Called with verb and path before each request; may raise an `Answer` or sleep.
         requests: Verb and path of every request, in order.
         report_bodies: Every report request's body, in order.
+        claim_bodies: Every claim request's body, in order.
+        hears_slots: What it says when a worker registers.
     """
 
     def __init__(self, *, heartbeat_s: float = 0.5, direction: str = "maximize") -> None:
@@ -90,6 +92,8 @@ class FakeServer:
         self.content = CONTENT
         self.heartbeat_s = heartbeat_s
         self.paused = False
+        self.hears_slots = True
+        self.claim_bodies: list[bytes] = []
         self.interrupt: Callable[[str, str], None] = lambda _verb, _path: None
         self.study = StudyBrief(
             study_id="study-1",
@@ -203,6 +207,7 @@ class FakeServer:
             case ("POST", "workers"):
                 raise self._register(body)
             case ("POST", "workers", worker_id, "claims"):
+                self.claim_bodies.append(body)
                 raise self._claim(worker_id, ClaimRequest.model_validate_json(body))
             case ("POST", "workers", worker_id, "reports"):
                 raise self._report(worker_id, body)
@@ -217,7 +222,9 @@ class FakeServer:
         with self.lock:
             worker_id = f"worker-{len(self.workers)}"
             self.workers[worker_id] = RegisterRequest.model_validate_json(body)
-            reply = RegisterReply(worker_id=worker_id, heartbeat_s=self.heartbeat_s, lease_s=6.0)
+            reply = RegisterReply(
+                worker_id=worker_id, heartbeat_s=self.heartbeat_s, lease_s=6.0, hears_slots=self.hears_slots
+            )
         return Answer(201, reply.model_dump_json().encode())
 
     def _claim(self, worker_id: str, request: ClaimRequest) -> Answer:

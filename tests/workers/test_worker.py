@@ -171,3 +171,22 @@ def test_a_trainer_whose_memory_grew_is_replaced_between_trials(server: FakeServ
     wait_until(server.is_done)
     assert [t.attempt for t in server.trials.values()] == [1, 1, 1]
     assert worker.said().count("memory has grown") >= 2
+
+
+def test_the_server_hears_how_many_slots_there_are_before_the_first_claim(server: FakeServer, start_worker: Start):
+    server.add(3)
+    start_worker(trainers=2, max_idle_s=0.5, stub={"pack": "3"})
+    wait_until(server.is_done)
+    claims = [json.loads(body) for body in server.claim_bodies]
+    assert all("n_slots" in claim["progress"] for claim in claims)
+    assert claims[0]["progress"]["n_slots"] in (3, 6), "one trainer may be ready before the other"
+    assert json.loads(server.report_bodies[-1])["progress"]["n_slots"] in (3, 6)
+
+
+def test_an_older_server_is_told_nothing_it_would_refuse(server: FakeServer, start_worker: Start):
+    server.hears_slots = False
+    server.add(2)
+    start_worker(max_idle_s=0.5)
+    wait_until(server.is_done)
+    assert all("progress" not in json.loads(body) for body in server.claim_bodies)
+    assert all("n_slots" not in json.loads(body)["progress"] for body in server.report_bodies)
