@@ -12,7 +12,10 @@ from benchmarks.training_arms.workload import Trial
 
 NATIVE_ARMS: Final = ("native", "native-warm")
 # For processes that share the cores: they do so best when each keeps to one.
-ONE_THREAD: Final = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+ONE_THREAD: Final = dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    "1",
+)
 
 
 @dataclass(frozen=True)

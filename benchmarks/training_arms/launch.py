@@ -8,13 +8,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
 
-from benchmarks.training_arms.job import NATIVE_ARMS, Job, Report
+from benchmarks.training_arms.job import NATIVE_ARMS, ONE_THREAD, Job, Report
 from benchmarks.training_arms.ledger import read_results
 from benchmarks.training_arms.workload import Facts, Trial
 
@@ -122,7 +122,9 @@ class Laboratory:
         results = scratch / "results.db"
         Job(arm, data, tuple(trials), results, scratch, programs, self._n_processes).write(scratch / "job.json")
         started_s = time.monotonic()
-        self._child("train", str(scratch / "job.json"), str(scratch / "report.json"))
+        # As a worker does for the trainer of such an engine.
+        environment = ONE_THREAD if arm in NATIVE_ARMS else {}
+        self._child("train", str(scratch / "job.json"), str(scratch / "report.json"), environment=environment)
         report = Report.read(scratch / "report.json")
         before_s, before_cpu_s = (report.began.at_s, report.began.cpu_s) if report.began else (started_s, 0.0)
         run = Run(
@@ -152,11 +154,13 @@ class Laboratory:
         self._child("packs", str(job), ",".join(map(str, sizes)), str(told))
         return [(int(size), float(rate)) for size, rate in json.loads(told.read_text())]
 
-    def _child(self, *arguments: str) -> None:
+    def _child(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         log = self._folder / f"{next(self._numbers)}-{arguments[0]}.log"
         command = [sys.executable, "-m", "benchmarks.training_arms.child", *arguments]
         with log.open("wb") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, env=os.environ | QUIET, check=False)
+            done = subprocess.run(
+                command, stdout=output, stderr=output, env=os.environ | QUIET | dict(environment or {}), check=False
+            )
         if done.returncode:
             msg = f"a measured process ended with {done.returncode}:\n{log.read_text()[-3_000:]}"
             raise SystemExit(msg)
