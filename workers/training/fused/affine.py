@@ -20,7 +20,7 @@ def affine(x: Any, kernel: Any, bias: Any, row_weights: Any) -> Any:
         x: (K, B, n_in).
         kernel: (K, n_in, n_out).
         bias: (K, 1, n_out).
-        row_weights: (B,) 1, or 0 for rows whose gradient is zero.
+        row_weights: (K, B) 1, or 0 for rows whose gradient is zero.
     """
 
     def gradients(upstream: Any) -> tuple[Any, Any, Any, None]:
@@ -38,26 +38,28 @@ def row_sum(row_weights: Any, x: Any) -> Any:
     """Return the weighted sum over rows of each member: (K, 1, n).
 
     Args:
-        row_weights: (B,).
+        row_weights: (K, B).
         x: (K, B, n).
     """
-    return tf.matmul(tf.broadcast_to(row_weights[None, None], (x.shape[0], 1, x.shape[1])), x)
+    return tf.matmul(row_weights[:, None], x)
 
 
 def batch_normalised(x: Any, gamma: Any, beta: Any, row_weights: Any, *, epsilon: float) -> tuple[Any, Any, Any]:
     """Return the normalised rows of each member, and the batch's mean and variance, (K, 1, n) each.
 
-    Rows of weight 0 count for nothing. No gradient flows through the returned mean and variance.
+    Rows of weight 0 count for nothing; a member without any other has mean and variance 0. No gradient flows through
+    the returned mean and variance.
 
     Args:
         x: (K, B, n).
         gamma: (K, 1, n) scale.
         beta: (K, 1, n) shift.
-        row_weights: (B,) 1, or 0 for rows whose gradient is zero.
+        row_weights: (K, B) 1, or 0 for rows whose gradient is zero.
         epsilon: Added to the variance.
     """
-    n_rows = tf.reduce_sum(row_weights)
-    share = (row_weights / n_rows)[None, :, None]
+    # Whole numbers, so their order does not matter.
+    n_rows = tf.maximum(tf.reduce_sum(row_weights, axis=1), 1.0)[:, None, None]
+    share = row_weights[:, :, None] / n_rows
 
     @tf.custom_gradient
     def normalise(x: Any, gamma: Any, beta: Any) -> Any:

@@ -1,39 +1,34 @@
-"""What an epoch of a pack costs, in seconds and bytes, from its shape: a model, corrected by what is measured."""
+"""What a program costs, in seconds and bytes, from its shape and the constants of the kind of device."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from workers.training.engine.numerics import DType
 from workers.training.fused.machine import Machine
 
 _BYTES: Final = {"float32": 4, "float64": 8}
 # Weights, gradients, two moments and the best weights, some of them twice while a step is taken.
 _COPIES: Final = 7
-# Outside of the caches a step waits for memory.
-_OUT_OF_CACHE: Final = 1.35
-# Fewer members than this make XLA choose other instructions, and a trial's last bits would depend on its neighbours.
-MIN_SLOTS: Final = 4
-MAX_SLOTS: Final = 1024
-# On a GPU every pack of a shape has so many slots at most, and so much memory.
-_GPU_SLOTS: Final = 64
-_GPU_BYTES: Final = 2 * 2**30
-# A network this large fills the device alone, and slots without a member would cost as much.
-_LARGE: Final = 2_000_000
+# A program's slots take so much at most, whatever else the device has: bits must not depend on what is free.
+_PROGRAM_BYTES: Final = 4 * 2**30
+# Numbers of slots a program may have.
+_SLOTS: Final = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the cost of one member depends on.
+    """What the cost of one slot of a program depends on.
 
     Attributes:
         widths: From input to output, padding included.
         n_rows: Training rows of an epoch.
         n_held_out: Rows judged each epoch.
-        batch_size: Rows per step.
+        batch_size: Rows per step, those masked included.
+        least_batch: Of a member at least: decides how many steps an epoch has.
         dtype: Of the weights.
     """
 
@@ -41,7 +36,13 @@ class Shape:
     n_rows: int
     n_held_out: int
     batch_size: int
-    dtype: str = "float32"
+    least_batch: int
+    dtype: DType = "float32"
+
+    @property
+    def depth(self) -> int:
+        """Hidden layers."""
+        return len(self.widths) - 2
 
     @property
     def n_weights(self) -> int:
@@ -50,13 +51,8 @@ class Shape:
 
     @property
     def n_steps(self) -> int:
-        """Gradient steps of an epoch."""
-        return -(-self.n_rows // self.batch_size)
-
-    @property
-    def operations(self) -> float:
-        """Floating-point operations of one member's epoch: forward and backward products, and the judging."""
-        return 2.0 * self.n_weights * (3 * self.n_steps * self.batch_size + self.n_held_out)
+        """Gradient steps of an epoch, of the member that takes most."""
+        return -(-self.n_rows // self.least_batch)
 
     @property
     def slot_bytes(self) -> int:
@@ -67,61 +63,65 @@ class Shape:
         return _COPIES * self.n_weights * width + activations + judged + 4 * self.n_rows
 
 
-def least_slots(shape: Shape) -> int:
-    """Return how many slots the smallest pack of a shape has: a function of the shape alone."""
-    return 1 if shape.n_weights > _LARGE else MIN_SLOTS
+def slot_epoch_s(machine: Machine, shape: Shape) -> float:
+    """Return the seconds one more slot adds to an epoch: forward and backward products, updates, and the judging."""
+    operations = 2.0 * shape.n_weights * (3 * shape.n_steps * shape.batch_size + shape.n_held_out)
+    return operations / machine.rate + shape.n_steps * shape.n_weights * machine.weight_s
 
 
-def gpu_slots(shape: Shape) -> int:
-    """Return how many slots every pack of a shape has on a GPU, a power of two: a function of the shape alone.
+def overhead_s(machine: Machine, shape: Shape) -> float:
+    """Return the seconds an epoch takes before it has computed anything."""
+    return machine.call_s + shape.n_steps * (machine.step_s + (shape.depth + 1) * machine.layer_s)
 
-    There cuBLAS chooses its arithmetic by the number of members, and a trial's last bits would depend on it: packs of 4
-    and of 16 came out differently on an H200, whatever XLA was told. Packs of one size can not differ.
+
+def compile_s(machine: Machine, depth: int) -> float:
+    """Return the seconds to trace and compile a program of so many hidden layers."""
+    return machine.compile_s + depth * machine.compile_layer_s
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a program is to do.
+
+    Attributes:
+        n_members: That it trains in all, at least 1 or a fraction of one where it may not be needed.
+        n_open: Members that are there at the same time, on average where the search limits them.
+        n_peak: Likewise, at busy moments.
+        n_epochs: Of a member, on average.
+        max_epochs: Of a member at most.
+        n_folds: Packs with this load each.
     """
-    n_slots = least_slots(shape)
-    while MIN_SLOTS <= n_slots < _GPU_SLOTS and 2 * n_slots * shape.slot_bytes <= _GPU_BYTES:
-        n_slots *= 2
-    return n_slots
+
+    n_members: float
+    n_open: float
+    n_peak: float
+    n_epochs: float
+    max_epochs: int
+    n_folds: int = 1
 
 
-def epoch_s(machine: Machine, shape: Shape, n_slots: int) -> float:
-    """Return the seconds one lane needs for one epoch of a pack."""
-    kernel_bytes = 4 * shape.n_weights * n_slots * _BYTES[shape.dtype]
-    slowed = _OUT_OF_CACHE if machine.cache_bytes and kernel_bytes > machine.cache_bytes else 1.0
-    return machine.call_s + shape.n_steps * machine.step_s + n_slots * shape.operations * slowed / machine.rate
+def best_slots(machine: Machine, shape: Shape, load: Load) -> tuple[int, float]:
+    """Return how many slots a program should have, and the seconds it then trains, compiling left out.
 
-
-def best_slots(
-    machine: Machine,
-    shape: Shape,
-    *,
-    n_members: int,
-    n_epochs: float,
-    price_s: Callable[[int], float],
-    most: int = MAX_SLOTS,
-) -> int:
-    """Return how many slots a pack of a shape should have, a power of two: the size that is done first.
-
-    Small packs waste time between steps, large ones leave the caches or stay half empty, each new size is compiled.
-
-    Args:
-        machine: The device.
-        shape: Of the members.
-        n_members: Waiting for a pack of this shape, at least 1.
-        n_epochs: That a member is expected to train.
-        price_s: Seconds until a program of so many slots is ready: 0 where it is.
-        most: Not more slots than this.
+    Few slots take members one after another; many are empty at the end, and while the search has no more to suggest.
     """
-    n_slots = least_slots(shape)
-    best, best_s = n_slots, math.inf
-    while n_slots <= max(most, best):
-        n_packs = -(-n_members // n_slots)
-        total_s = n_packs * n_epochs * epoch_s(machine, shape, n_slots)
-        total_s += price_s(n_slots)
+    overhead, slot = overhead_s(machine, shape), slot_epoch_s(machine, shape)
+    best, best_s = 1, math.inf
+    for n_slots in _SLOTS:
+        if n_slots > 1 and n_slots * shape.slot_bytes > _PROGRAM_BYTES:
+            break
+        # Where busy moments find no free slot, calmer ones leave some empty.
+        n_filled = load.n_open if n_slots >= load.n_peak else n_slots * load.n_open / load.n_peak
+        rounds = max(1.0, load.n_members / max(1.0, n_filled))
+        # The last members go on while the pack empties.
+        n_epochs = load.n_epochs * rounds + (load.max_epochs - load.n_epochs)
+        total_s = load.n_folds * min(1.0, load.n_members) * n_epochs * (overhead + n_slots * slot)
         if total_s < best_s:
             best, best_s = n_slots, total_s
-        n_slots *= 2
-        # Larger than need be only where that program is ready.
-        if n_slots * shape.slot_bytes > machine.memory_bytes // 2 or (n_packs == 1 and price_s(n_slots) > 0):
-            break
-    return best
+    return best, best_s
+
+
+def keras_s(machine: Machine, shape: Shape, n_epochs: float) -> float:
+    """Return the seconds plain Keras takes for one trial."""
+    step_s = machine.keras_step_s + slot_epoch_s(machine, shape) / shape.n_steps
+    return machine.keras_s + n_epochs * (shape.n_steps * step_s + 10 * machine.keras_step_s)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final
 
-import tensorflow as tf
-
-from workers.devices import cpu_cores
 from workers.training.engine.contract import Sink
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache
 from workers.training.engine.task import TrialTask
+from workers.training.fused.filling import Filling
 from workers.training.fused.fold_data import FoldStore
 from workers.training.fused.kept_programs import keep_programs
 from workers.training.fused.machine import Machine, this_machine
@@ -21,23 +19,10 @@ from workers.training.fused.planner import Planner
 from workers.training.fused.session import Session
 from workers.training.fused.traits import Mode
 from workers.training.fused.xla_flags import compile_exactly
-from workers.training.reference import runtime
 from workers.training.reference.engine import ReferenceEngine
 
 _LOG = logging.getLogger("hpsearch.fused")
-
-
-@runtime_checkable
-class RefillingSink(Sink, Protocol):
-    """A sink that has further trials for slots that fall free; any sink without `more` is trained to its end."""
-
-    def more(self, n: int) -> Sequence[TrialTask]:
-        """Return further trials, at once and without waiting; none when there are none.
-
-        Args:
-            n: How many the engine can hold, at least 1.
-        """
-        ...
+_SPARE: Final = 4
 
 
 class FusedEngine:
@@ -48,19 +33,23 @@ class FusedEngine:
 
     Args:
         dtype: Of weights and computation; `float64` is for tests of exactness.
-        mode: `xla` compiles each program, `graph` runs it operation by operation; None chooses for the device.
-        n_slots: Members of every pack; None lets the cost model choose.
-        machine: The device; None measures it.
+        mode: `xla` compiles each program; `graph`, for tests, runs it operation by operation.
+        n_slots: Of every pack; None leaves it to the choice of programs.
+        machine: The device; None finds it.
         explain: Takes a sentence for the log; None sends it to the logger `hpsearch.fused`.
         programs: Folder in which compiled programs outlive the process; None keeps none. Needs an engine made before
             TensorFlow has computed anything in the process.
+
+    Attributes:
+        study_ids: Of the trials in hand.
+        filling: How full the slots were.
     """
 
     def __init__(
         self,
         dtype: DType = "float32",
         *,
-        mode: Mode | None = None,
+        mode: Mode = "xla",
         n_slots: int | None = None,
         machine: Machine | None = None,
         explain: Callable[[str], None] | None = None,
@@ -70,17 +59,14 @@ class FusedEngine:
         self.dtype: DType = dtype
         compile_exactly()
         kept = None if programs is None else self._keep(programs)
-        _share_cores(machine.n_lanes if machine else cpu_cores(), self.explain)
         self.reference = ReferenceEngine(dtype)
         self.machine = machine or this_machine()
         self.rows = RowsCache(dtype, size=8)
         self.folds = FoldStore()
-        # XLA in all cases so far measured: compiled in a second on a CPU, each step two to three times as fast.
-        self.planner = Planner(self.machine, dtype, mode or "xla", self.explain, n_slots, kept)
-        self.explain(
-            f"fused training on {self.machine.name}, {self.machine.rate * self.machine.n_lanes / 1e9:.0f} GFLOP/s in "
-            f"float32 matrix products, {self.machine.n_lanes} packs at a time, programs {mode or 'xla'}"
-        )
+        self.planner = Planner(self.machine, dtype, mode, self.explain, n_slots, kept)
+        self.filling = Filling(self.explain)
+        self.study_ids: set[str] = set()
+        self.explain(f"fused training on {self.machine.name}, {self.machine.n_lanes} packs at a time")
 
     def _keep(self, root: Path) -> Path | None:
         try:
@@ -93,26 +79,21 @@ class FusedEngine:
         return folder
 
     @property
+    def n_slots(self) -> int:
+        """How many trials it trains at the same time: the slots of the studies in training, or what it begins with."""
+        return self.planner.n_slots(self.study_ids)
+
+    @property
     def appetite(self) -> int:
-        """How many trials it can usefully hold at once: what a claim should ask for."""
-        return self.planner.appetite
+        """How many trials it can usefully hold now: a quarter more than slots, so that these are refilled at once."""
+        return self.n_slots + -(-self.n_slots // _SPARE)
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
         """Train every task; each ends in exactly one `sink.finished`, unless `sink.should_stop` answered yes.
 
         Args:
             tasks: Trials of any studies; at least one.
-            sink: Receives epochs and ends. If it has a method `more`, see `RefillingSink`, free slots are refilled
-                from it, and training ends when it has nothing more and all trials are done.
+            sink: Receives epochs and ends. From a `RefillingSink` free slots are refilled, and training ends when it
+                has nothing more and all trials are done.
         """
         Session(self, sink).run(tasks)
-
-
-def _share_cores(n_lanes: int, explain: Callable[[str], None]) -> None:
-    """On a CPU give TensorFlow a thread for each pack that runs at the same time."""
-    if tf.config.list_physical_devices("GPU"):
-        return
-    try:
-        runtime.configure_for_packs(n_lanes)
-    except RuntimeError:
-        explain("TensorFlow was in use before the fused engine: it keeps its threads, packs may run slower")

@@ -1,7 +1,9 @@
 """The forward pass of stacked networks: each tensor has the member as its first axis, and members never mix.
 
 Padded units hold exactly zero: their kernels, biases, scales and shifts are zero, and an activation that is not zero at
-zero (sigmoid) is masked. So every gradient of a padded weight is exactly zero too.
+zero (sigmoid) is masked. So every gradient of a padded weight is exactly zero too. A member with fewer hidden layers
+than the program passes its input on where it has none; no gradient comes back to such a layer's weights, all zero. Rows
+beyond a member's own batch are masked.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ class Facts:
     Attributes:
         activation: (K,) int32, index into the program's activations.
         batch_norm: (K,) bool.
-        units: (K, depth) int32, true widths.
+        depths: (K,) int32, hidden layers.
+        batch_sizes: (K,) int32, rows per step.
+        units: (K, depth) int32, true widths; 0 for layers that a member does not have.
         keep_scale: (K,) 1 / (1 - dropout).
         input_keep_scale: (K,) 1 / (1 - input dropout).
         thresholds: (2, K) uint32: of input dropout, of dropout.
@@ -63,6 +67,8 @@ class Facts:
 
     activation: Any
     batch_norm: Any
+    depths: Any
+    batch_sizes: Any
     units: Any
     keep_scale: Any
     input_keep_scale: Any
@@ -120,13 +126,15 @@ def infer(key: ProgramKey, layers: Sequence[Layer], facts: Facts, rows: Any) -> 
         rows: (n, n_inputs), the same for all members.
     """
     x = tf.broadcast_to(rows[None], (key.n_slots, *rows.shape))
+    affines = []
     for number, layer in enumerate(layers[:-1]):
-        x = tf.matmul(x, layer.kernel) + layer.bias
+        y = tf.matmul(x, layer.kernel) + layer.bias
+        affines.append(y)
         if layer.gamma is not None:
-            normal = _normalised(x, layer, layer.mean, layer.variance)
-            x = tf.where(facts.batch_norm[:, None, None], normal, x)
-        x = _activated(key, facts, number, x)
-    return tf.matmul(x, layers[-1].kernel) + layers[-1].bias
+            normal = _normalised(y, layer, layer.mean, layer.variance)
+            y = tf.where(facts.batch_norm[:, None, None], normal, y)
+        x = _passed_on(key, facts, number, _activated(key, facts, number, y), x)
+    return _output(key, facts, affines, tf.matmul(x, layers[-1].kernel) + layers[-1].bias)
 
 
 def train(
@@ -139,30 +147,49 @@ def train(
         layers: Weights.
         facts: Of the members.
         rows: (K, B, n_inputs).
-        row_weights: (B,) 1 for rows of the batch, 0 for padding behind the last of them.
+        row_weights: (K, B) 1 for rows of the batch, 0 for padding behind the last of them; a member without any takes
+            no step.
         steps: (K,) uint32, the members' own steps, from 1.
     """
-    x, averages = rows, list[Any]()
+    x, averages, affines = rows, list[Any](), []
     if key.traits.input_dropout:
-        x = _dropped(x, facts.mask_seeds[0], steps, facts.thresholds[0], facts.input_keep_scale)
+        x = _dropped(facts, x, 0, steps, facts.thresholds[0], facts.input_keep_scale)
     for number, layer in enumerate(layers[:-1]):
-        x = affine(x, layer.kernel, layer.bias, row_weights)
+        y = affine(x, layer.kernel, layer.bias, row_weights)
+        affines.append(y)
         if layer.gamma is not None:
-            x, moved = _batch_normalised(x, layer, facts.batch_norm[:, None, None], row_weights)
+            y, moved = _batch_normalised(y, layer, facts.batch_norm[:, None, None], row_weights)
             averages += moved
-        x = _activated(key, facts, number, x)
+        y = _activated(key, facts, number, y)
         if key.traits.dropout:
-            x = _dropped(x, facts.mask_seeds[number + 1], steps, facts.thresholds[1], facts.keep_scale)
-    return affine(x, layers[-1].kernel, layers[-1].bias, row_weights), averages
+            y = _dropped(facts, y, number + 1, steps, facts.thresholds[1], facts.keep_scale)
+        x = _passed_on(key, facts, number, y, x)
+    return _output(key, facts, affines, affine(x, layers[-1].kernel, layers[-1].bias, row_weights)), averages
+
+
+def _passed_on(key: ProgramKey, facts: Facts, number: int, y: Any, x: Any) -> Any:
+    """Return what a hidden layer makes of its input, of members that do not have the layer the input."""
+    # The first layer's input has another width; of a member that does not have it nobody reads on.
+    if number < max(1, key.least_depth):
+        return y
+    return tf.where((facts.depths > number)[:, None, None], y, x)
+
+
+def _output(key: ProgramKey, facts: Facts, affines: Sequence[Any], raw: Any) -> Any:
+    """Return the raw outputs, of linear members those of the first layer before its activation."""
+    if not key.holds_linear:
+        return raw
+    return tf.where((facts.depths == 0)[:, None, None], affines[0][:, :, : key.n_outputs], raw)
 
 
 def _batch_normalised(x: Any, layer: Layer, on: Any, row_weights: Any) -> tuple[Any, tuple[Any, Any]]:
     normal, mean, variance = batch_normalised(x, layer.gamma, layer.beta, row_weights, epsilon=BATCH_NORM_EPSILON)
     # Keras writes two products; see `rules` why there is only one here.
     pull = 1.0 - BATCH_NORM_MOMENTUM
+    moves = on & (row_weights[:, :1, None] > 0)
     moved = (
-        tf.where(on, layer.mean + (mean - layer.mean) * pull, layer.mean),
-        tf.where(on, layer.variance + (variance - layer.variance) * pull, layer.variance),
+        tf.where(moves, layer.mean + (mean - layer.mean) * pull, layer.mean),
+        tf.where(moves, layer.variance + (variance - layer.variance) * pull, layer.variance),
     )
     return tf.where(on, normal, x), moved
 
@@ -183,6 +210,7 @@ def _activated(key: ProgramKey, facts: Facts, number: int, x: Any) -> Any:
     return y
 
 
-def _dropped(x: Any, seeds: Any, steps: Any, thresholds: Any, scale: Any) -> Any:
-    kept = masks.kept(masks.step_keys(seeds, steps), thresholds, x.shape[1], x.shape[2])
+def _dropped(facts: Facts, x: Any, mask: int, steps: Any, thresholds: Any, scale: Any) -> Any:
+    keys = masks.step_keys(facts.mask_seeds[mask], steps)
+    kept = masks.kept(keys, thresholds, facts.batch_sizes, x.shape[1], x.shape[2])
     return tf.where(kept, x * scale[:, None, None], tf.zeros((), x.dtype))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,20 +18,33 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
+from workers.devices import find_gpus
 from workers.training.fused.traits import ProgramKey
 
 # A program has half a megabyte to two; a search space rarely needs more than a hundred.
 _MAX_BYTES: Final = 256 * 2**20
+_ANSWERS: Final = ("yes", "no")
+_TRIAL_S: Final = 120.0
+_TRIAL: Final = """
+import tensorflow as tf
+for gpu in tf.config.list_physical_devices("GPU"):
+    tf.config.experimental.set_memory_growth(gpu, True)
+f = tf.function(lambda x: tf.tanh(x @ x), jit_compile=True)
+assert f(tf.eye(64)).numpy().sum() > 0
+"""
 _VARIABLE: Final = "TF_XLA_FLAGS"
 _FLAG: Final = "--tf_xla_persistent_cache_directory"
 
 
 def keep_programs(root: Path) -> Path | None:
-    """Make XLA keep what it compiles for the CPU, and return the folder; None when it is too late for that.
+    """Make XLA keep what it compiles, and return the folder; None when that can not be.
 
     Every machine type and version of TensorFlow gets a folder of its own: machine code of another processor could not
     run here. Folders of others are left alone, the programs unused longest make room. To be called before TensorFlow
     computes anything: it reads its flags once. The first call of a process decides.
+
+    On a GPU it is tried out once, in a process of its own that takes some ten seconds: a TensorFlow that can not write
+    down what it has compiled for the GPU refuses to compile at all.
 
     Args:
         root: Made if missing, readable by this user alone: what lies in it is run.
@@ -47,21 +62,39 @@ def keep_programs(root: Path) -> Path | None:
     if folder.stat().st_uid != os.getuid():
         msg = f"{folder} belongs to another user"
         raise PermissionError(msg)
+    if find_gpus() and not _works_on_gpu(folder):
+        return None
     _make_room(folder)
-    own = f"{_FLAG}={folder} --tf_xla_persistent_cache_device_types=CPU"
-    os.environ[_VARIABLE] = f"{flags} {own}".strip()
+    os.environ[_VARIABLE] = f"{flags} {_own_flags(folder)}".strip()
     return folder
 
 
-def note(folder: Path, key: ProgramKey) -> None:
-    """Remember that the program of a key is kept, so that plans of later processes prefer it."""
-    with suppress(OSError):
-        _note_of(folder, key).touch()
+def _own_flags(folder: Path) -> str:
+    return f"{_FLAG}={folder} --tf_xla_persistent_cache_device_types=CPU,GPU"
 
 
-def is_noted(folder: Path, key: ProgramKey) -> bool:
-    """Return whether the program of a key is kept, as far as is known."""
-    return _note_of(folder, key).exists()
+def _works_on_gpu(folder: Path) -> bool:
+    """Return whether programs for the GPU are kept and found again: tried out once, then remembered in the folder."""
+    for answer in _ANSWERS:
+        if (folder / f"gpu-{answer}").exists():
+            return answer == "yes"
+    place = folder / "trial"
+    place.mkdir(exist_ok=True, mode=0o700)
+    environment = os.environ | {_VARIABLE: f"{os.environ.get(_VARIABLE, '')} {_own_flags(place)}".strip()}
+    # The second of them loads what the first has written.
+    works = all(_runs(environment) for _ in range(2)) and any(place.glob("*.pb"))
+    forget_programs(place)
+    (folder / f"gpu-{'yes' if works else 'no'}").touch()
+    return works
+
+
+def _runs(environment: dict[str, str]) -> bool:
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIAL], env=environment, capture_output=True, check=False, timeout=_TRIAL_S
+        )
+        return done.returncode == 0
+    return False
 
 
 @contextmanager
@@ -89,13 +122,9 @@ def lasting_names(key: ProgramKey) -> Iterator[None]:
 
 def forget_programs(folder: Path) -> None:
     """Delete the programs of a folder: one of them can not be read."""
-    for path in (*folder.glob("*.pb"), *folder.glob("*.key")):
+    for path in folder.glob("*.pb"):
         with suppress(OSError):
             path.unlink()
-
-
-def _note_of(folder: Path, key: ProgramKey) -> Path:
-    return folder / f"{_digest(key)[:32]}.key"
 
 
 def _digest(key: ProgramKey) -> str:
@@ -121,13 +150,9 @@ def _make_room(folder: Path) -> None:
     for path in folder.glob("*.pb"):
         with suppress(OSError):
             found.append((path.stat().st_atime, path.stat().st_size, path))
-    if sum(size for _, size, _ in found) <= _MAX_BYTES:
-        return
-    # Which note is whose is not known.
-    for path in folder.glob("*.key"):
-        with suppress(OSError):
-            path.unlink()
     left = sum(size for _, size, _ in found)
+    if left <= _MAX_BYTES:
+        return
     for _, size, path in sorted(found):
         if left <= _MAX_BYTES // 2:
             return

@@ -28,10 +28,12 @@ class KerasLane:
 
     Attributes:
         futures: What is under way.
+        n_training: Trials that it trains or that wait to be trained.
     """
 
     def __init__(self, reference: Engine, sink: LockedSink) -> None:
         self.futures: set[Future[None]] = set()
+        self.n_training = 0
         self._reference = reference
         self._sink = sink
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="keras")
@@ -60,11 +62,13 @@ class KerasLane:
             task: The trial.
             n_told: Epochs of it that the sink has heard of already.
         """
+        self.n_training += 1
         self.futures.add(self._pool.submit(self._train, task, n_told))
 
     def _train(self, task: TrialTask, n_told: int) -> None:
         sink = SkippingSink(self._sink, n_told)
         self._reference.train([task], sink)
+        self.n_training -= 1
         if not sink.is_finished:
             self._sink.take(-1)
 

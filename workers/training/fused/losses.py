@@ -9,17 +9,17 @@ import tensorflow as tf
 from workers.training.fused.traits import ProgramKey
 
 
-def row_losses(key: ProgramKey, raw: Any, targets: Any, row_weights: Any) -> Any:
+def row_losses(key: ProgramKey, raw: Any, targets: Any, one: Any) -> Any:
     """Return the loss of each row, (K, B).
 
     Args:
         key: Of the program; its task decides.
         raw: (K, B, n_outputs) logits, or standardised values.
         targets: (K, B) int class numbers of a multiclass task, else (K, B, 1).
-        row_weights: (B,) 1 for rows of the batch, the first of them at least.
+        one: () 1, but not known to be when XLA compiles.
     """
     if key.task == "multiclass":
-        return _softmax_cross_entropy(raw, targets, row_weights[:1])
+        return _softmax_cross_entropy(raw, targets, one)
     if key.task == "binary":
         return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=raw), axis=-1)
     return tf.reduce_mean(tf.math.squared_difference(raw, targets), axis=-1)

@@ -1,9 +1,9 @@
-"""What the device at hand can do: measured in a moment, once per process."""
+"""What the device at hand can do: constants of its kind, so that what is chosen by them is the same at every moment."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from workers.devices import cpu_cores
 
+Kind = Literal["cpu", "gpu"]
+
 # Side of the measured product: big enough to show the full rate, small enough to take milliseconds on a CPU.
 _SIDE: Final = {"cpu": 768, "gpu": 4096}
 _N_PRODUCTS: Final = 3
-_GPU_LANES: Final = 4
 # Of the memory that is free when the engine starts.
 _MEMORY_SHARE: Final = 0.5
 
@@ -24,67 +25,91 @@ _MEMORY_SHARE: Final = 0.5
 class Machine:
     """The device that trains, in the terms of the cost model.
 
+    Everything but `name`, `n_lanes` and `memory_bytes` is a constant of the kind: programs are chosen by it, a trial's
+    last bits depend on its program, and nothing that is measured would be the same tomorrow.
+
     Attributes:
         kind: `cpu` or `gpu`.
         name: For the log.
-        n_lanes: Packs worth running at the same time: CPU cores, or 4 on a GPU, so that one computes while others are
-            made ready and scored by the host.
-        rate: Multiply-adds of float32 matrices counted as 2, per second and lane.
-        cache_bytes: What a lane's pack should fit into to run at that rate; 0 where it does not matter.
+        n_lanes: Packs worth running at the same time: on a GPU one computes while others are made ready and scored by
+            the host.
         memory_bytes: What all packs together may take.
+        rate: Operations per second of stacked float32 products, multiply-adds counted as 2.
+        weight_s: Seconds to read, update and write one weight and its moments.
         step_s: Overhead of a gradient step, whatever its size.
+        layer_s: The same for each layer of weights.
         call_s: Overhead of an epoch: Python, transfers, scoring.
-        compile_s: To trace and compile a program.
-        load_s: To trace a program and load what was compiled before.
+        compile_s: To trace and compile a program without hidden layers.
+        compile_layer_s: More for each hidden layer.
+        keras_s: Until plain Keras begins to train a trial.
+        keras_step_s: Of plain Keras's overhead in a gradient step.
     """
 
-    kind: Literal["cpu", "gpu"]
+    kind: Kind
     name: str
     n_lanes: int
-    rate: float
-    cache_bytes: int
     memory_bytes: int
+    rate: float
+    weight_s: float
     step_s: float
+    layer_s: float
     call_s: float
     compile_s: float
-    load_s: float
+    compile_layer_s: float
+    keras_s: float
+    keras_step_s: float
+
+
+KINDS: Final[dict[Kind, Machine]] = {
+    # An H200 took 1.2 ms for a step of 64 members, four layers of 384 and 256 rows, and 3 to 10 s to compile a program.
+    "gpu": Machine(
+        kind="gpu",
+        name="GPU",
+        n_lanes=4,
+        memory_bytes=4 * 2**30,
+        rate=3e13,
+        weight_s=1.3e-11,
+        step_s=1e-4,
+        layer_s=5e-5,
+        call_s=3e-3,
+        compile_s=3.0,
+        compile_layer_s=1.0,
+        keras_s=2.0,
+        keras_step_s=1.5e-3,
+    ),
+    # For tests: on CPUs the native engine trains.
+    "cpu": Machine(
+        kind="cpu",
+        name="CPU",
+        n_lanes=2,
+        memory_bytes=2 * 2**30,
+        rate=5e10,
+        weight_s=1e-9,
+        step_s=4e-5,
+        layer_s=2e-5,
+        call_s=1.5e-3,
+        compile_s=0.8,
+        compile_layer_s=0.4,
+        keras_s=1.5,
+        keras_step_s=1e-3,
+    ),
+}
 
 
 @cache
 def this_machine() -> Machine:
-    """Return the device TensorFlow computes on by default, with its matrix rate measured now."""
+    """Return the device TensorFlow computes on by default."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
-        return Machine(
-            kind="gpu",
-            name=str(details.get("device_name", "GPU")),
-            n_lanes=_GPU_LANES,
-            rate=matrix_rate("gpu") / _GPU_LANES,
-            cache_bytes=0,
-            memory_bytes=int(_gpu_bytes() * _MEMORY_SHARE),
-            # About 60 kernel launches at 5 µs.
-            step_s=3e-4,
-            call_s=3e-3,
-            compile_s=6.0,
-            load_s=6.0,
-        )
+        name = str(details.get("device_name", "GPU"))
+        return replace(KINDS["gpu"], name=name, memory_bytes=int(_gpu_bytes() * _MEMORY_SHARE))
     n_lanes = cpu_cores()
-    return Machine(
-        kind="cpu",
-        name=f"{n_lanes} CPU cores",
-        n_lanes=n_lanes,
-        rate=matrix_rate("cpu") / n_lanes,
-        cache_bytes=8 * 2**20,
-        memory_bytes=int(psutil.virtual_memory().available * _MEMORY_SHARE),
-        step_s=4e-5,
-        call_s=1.5e-3,
-        compile_s=1.5,
-        load_s=0.3,
-    )
+    free_bytes = int(psutil.virtual_memory().available * _MEMORY_SHARE)
+    return replace(KINDS["cpu"], name=f"{n_lanes} CPU cores", n_lanes=n_lanes, memory_bytes=free_bytes)
 
 
-def matrix_rate(kind: Literal["cpu", "gpu"]) -> float:
+def matrix_rate(kind: Kind) -> float:
     """Return the best of a few products of large float32 matrices, in operations per second over the whole device."""
     side = _SIDE[kind]
     left = tf.random.stateless_uniform((side, side), (1, 2))

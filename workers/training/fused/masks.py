@@ -39,19 +39,21 @@ def step_keys(seeds: Any, steps: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def kept(keys: tuple[Any, Any], thresholds: Any, n_rows: int, n_units: int) -> Any:
+def kept(keys: tuple[Any, Any], thresholds: Any, batch_sizes: Any, n_rows: int, n_units: int) -> Any:
     """Return which units stay: (K, n_rows, n_units) bool.
 
-    The numbers are counted unit by unit, so that units added as padding change none of the others.
+    The numbers are counted unit by unit and by the member's own rows per step, so that neither units nor rows added as
+    padding change any of the others.
 
     Args:
         keys: Two times (K,) uint32.
         thresholds: (K,) uint32, as `threshold_of` says.
+        batch_sizes: (K,) int32, rows per step of each member, at most `n_rows`.
         n_rows: Rows of the batch.
         n_units: Units of the layer.
     """
-    number = tf.range(n_rows)[:, None] + tf.range(n_units)[None, :] * n_rows
-    number = tf.cast(number, tf.uint32)[None] * _u(_GOLDEN)
+    number = tf.range(n_rows)[None, :, None] + tf.range(n_units)[None, None, :] * batch_sizes[:, None, None]
+    number = tf.cast(number, tf.uint32) * _u(_GOLDEN)
     first, second = (key[:, None, None] for key in keys)
     x = number + first
     x = tf.bitwise.bitwise_xor(x, _shifted(x, 16)) * _u(_M1)

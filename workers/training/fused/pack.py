@@ -52,13 +52,13 @@ class Pack:
         n_epochs: Epochs run so far.
     """
 
-    def __init__(self, program: Program, data: FoldData, state: State | None = None) -> None:
+    def __init__(self, program: Program, data: FoldData) -> None:
         self.program = program
         self.key = program.key
         self.data = data
         self.members: dict[int, Member] = {}
         self.n_epochs = 0
-        self._state = slots.empty_state(self.key) if state is None else state
+        self._state: State = slots.empty_state(self.key)
         self._steps = np.zeros(self.key.n_slots, np.int32)
         self._keep = np.zeros(self.key.n_slots, bool)
         self._facts: Facts | None = None
@@ -102,21 +102,15 @@ class Pack:
         self._state, verdict = self.program(self.data.tensors, self._state, self._plan())
         train_loss, is_finite = verdict.train_loss.numpy(), verdict.is_finite.numpy()
         raw = verdict.raw.numpy()[:, : self.data.n_held_out]
-        self._steps += -(-self.data.n_rows // self.key.batch_size)
+        self._steps += [
+            -(-self.data.n_rows // self._batch_size(member)) if (member := self.members.get(slot)) else 0
+            for slot in range(self.key.n_slots)
+        ]
         self.n_epochs += 1
         took_s = time.perf_counter() - started_s
         occupied = sorted(self.members)
         scores = dict(zip(occupied, self.data.truth.scores(raw[occupied]), strict=True))
         return Epoch(train_loss, is_finite, scores, took_s)
-
-    def timed(self, program: Program) -> float:
-        """Return the seconds an epoch of the members takes another program, once it is compiled; nothing is kept."""
-        plan = self._plan()
-        for _ in range(2):
-            started_s = time.perf_counter()
-            _, verdict = program(self.data.tensors, self._state, plan)
-            verdict.raw.numpy()
-        return time.perf_counter() - started_s
 
     def conclude(self, epoch: Epoch) -> None:
         """Tell each member what the epoch came to."""
@@ -152,21 +146,6 @@ class Pack:
             name: [tensor.numpy() for tensor in part] for name, part in zip(names, self._state.parts(), strict=True)
         }
 
-    def resized(self, program: Program) -> Pack:
-        """Return a pack of another program with the same members, each where it stands.
-
-        Args:
-            program: Like this pack's, but for the number of slots, which holds all members.
-        """
-        old = sorted(self.members)
-        pack = Pack(program, self.data, slots.moved(self._state, old, program.key.n_slots))
-        for new, slot in enumerate(old):
-            pack.members[new] = self.members[slot]
-            pack._steps[new] = self._steps[slot]
-            pack._keep[new] = self._keep[slot]
-        pack.n_epochs = self.n_epochs
-        return pack
-
     def _plan(self) -> Plan:
         return Plan(
             order=tf.constant(self._order()),
@@ -178,11 +157,13 @@ class Pack:
         )
 
     def _order(self) -> npt.NDArray[np.int32]:
-        key, n_rows = self.key, self.data.n_rows
-        order = np.zeros((key.n_slots, key.n_steps * key.batch_size), np.int32)
+        order = np.zeros((self.key.n_slots, self.key.n_train), np.int32)
         for slot, member in self.members.items():
-            order[slot, :n_rows] = member.next_order(n_rows)
-        return np.ascontiguousarray(order.reshape(key.n_slots, key.n_steps, key.batch_size).transpose(1, 0, 2))
+            order[slot, : self.data.n_rows] = member.next_order(self.data.n_rows)
+        return order
+
+    def _batch_size(self, member: Member) -> int:
+        return min(member.config.batch_size, self.key.batch_size)
 
     def _rules(self) -> npt.NDArray[Any]:
         idle = IDLE.column()
@@ -203,23 +184,31 @@ class Pack:
         n_slots, depth = key.n_slots, key.depth
         activation = np.zeros(n_slots, np.int32)
         batch_norm = np.zeros(n_slots, bool)
+        depths = np.zeros(n_slots, np.int32)
+        # Slots without a member are done with the first step.
+        batch_sizes = np.full(n_slots, key.batch_size, np.int32)
         units = np.zeros((n_slots, max(1, depth)), np.int32)
         rates = np.zeros((2, n_slots))
         seeds = np.zeros((depth + 1, n_slots), np.uint32)
         for slot, member in self.members.items():
             config = member.config
-            if depth:
+            depths[slot] = len(config.units)
+            batch_sizes[slot] = self._batch_size(member)
+            if config.units:
                 activation[slot] = key.traits.activations.index(config.activation)
-                units[slot] = config.units
+                units[slot, : len(config.units)] = config.units
                 batch_norm[slot] = config.batch_norm
             rates[:, slot] = config.input_dropout, config.dropout
             if key.traits.dropout or key.traits.input_dropout:
-                seeds[:, slot] = [member.mask_seed(layer) for layer in range(depth + 1)]
+                n_masks = 1 + len(config.units)
+                seeds[:n_masks, slot] = [member.mask_seed(layer) for layer in range(n_masks)]
         thresholds = np.array([[threshold_of(rate) for rate in row] for row in rates], np.uint32)
         scales = (1.0 / (1.0 - rates)).astype(key.dtype)
         return Facts(
             activation=tf.constant(activation),
             batch_norm=tf.constant(batch_norm),
+            depths=tf.constant(depths),
+            batch_sizes=tf.constant(batch_sizes),
             units=tf.constant(units),
             keep_scale=tf.constant(scales[1]),
             input_keep_scale=tf.constant(scales[0]),

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from workers.training.engine.rules import NAMES
+from workers.training.engine.rules import IDLE, NAMES
 from workers.training.fused import forward
 from workers.training.fused.affine import row_sum
 from workers.training.fused.forward import Facts
-from workers.training.fused.kept_programs import forget_programs, lasting_names, note
+from workers.training.fused.kept_programs import forget_programs, lasting_names
 from workers.training.fused.losses import row_losses
 from workers.training.fused.traits import ProgramKey
-from workers.training.fused.update import Moments, kernel_squares, reading_first, updated
+from workers.training.fused.update import Moments, kernel_squares, updated
 
 # Rows judged at a time, so that the activations of a large pack take little memory.
 _JUDGED_ROWS: Final = 256
@@ -53,7 +53,7 @@ class Plan:
     """What one epoch is told.
 
     Attributes:
-        order: (n_steps, K, B) int32 row numbers, any row behind the last of a batch.
+        order: (K, n_train) int32 row numbers, any row behind the last of an epoch.
         n_rows: () int32 rows of an epoch; steps beyond them are not taken.
         keep: (K,) bool, members whose weights now are the best so far.
         steps: (K,) int32 steps each member has taken before this epoch.
@@ -96,7 +96,7 @@ class Program:
         self.key = key
         # What is not compiled is not kept.
         self._kept = kept if key.mode == "xla" else None
-        self._is_noted = False
+        self._has_run = False
         self._traced: Any = None
 
     def __call__(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
@@ -111,7 +111,7 @@ class Program:
         try:
             return self._run(data, state, plan)
         except tf.errors.OpError as error:
-            if self._kept is None or self._is_noted or isinstance(error, tf.errors.ResourceExhaustedError):
+            if self._kept is None or self._has_run or isinstance(error, tf.errors.ResourceExhaustedError):
                 raise
             # Perhaps a kept program that can not be read, such as one cut short by a loss of power. XLA remembers the
             # failure by the function's name; traced without a lasting one it is another.
@@ -121,9 +121,7 @@ class Program:
 
     def _run(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
         parts, train_loss, is_finite, raw = self._function(data, state, plan)(data, state.parts(), _plain(plan))
-        if self._kept is not None and not self._is_noted:
-            self._is_noted = True
-            note(self._kept, self.key)
+        self._has_run = True
         return State(*parts), Verdict(train_loss, is_finite, raw)
 
     def _function(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> Any:
@@ -146,33 +144,40 @@ class Program:
         # One tensor, because each kernel that XLA compiles costs 10 to 20 ms.
         now = tf.concat([tf.reshape(weight, (key.n_slots, -1)) for weight in (*weights, *averages)], axis=1)
         best = [tf.where(keep[:, None], now, state.best[0])]
-        # Padding of the rows (folds of unequal size) is never visited.
-        n_steps = (n_rows + key.batch_size - 1) // key.batch_size
+        # Padding of the rows (folds of unequal size) is never visited. Members with small batches take more steps than
+        # others, which wait for them.
+        batch_sizes = members.batch_sizes
+        n_steps = tf.reduce_max((n_rows + batch_sizes - 1) // batch_sizes)
         total = tf.zeros((key.n_slots,), key.dtype)
+        one = tf.cast(n_rows > 0, key.dtype)
+        idle = tf.constant(IDLE.column(), key.dtype)[:, None]
 
         def more(i: Any, *_: Any) -> Any:
             return i < n_steps
 
         def step(i: Any, weights: Any, averages: Any, first: Any, second: Any, total: Any) -> Any:
-            n_here = tf.minimum(key.batch_size, n_rows - i * key.batch_size)
-            row_weights = tf.cast(tf.range(key.batch_size) < n_here, key.dtype)
-            rows = order[i]
+            n_here = tf.clip_by_value(n_rows - i * batch_sizes, 0, batch_sizes)
+            row_weights = tf.cast(tf.range(key.batch_size)[None] < n_here[:, None], key.dtype)
+            places = tf.minimum((i * batch_sizes)[:, None] + tf.range(key.batch_size)[None], key.n_train - 1)
+            rows = tf.gather(order, places, batch_dims=1)
             inputs, targets = tf.gather(data[0], rows), tf.gather(data[1], rows)
             number = steps + i + 1
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 layers = forward.layers_of(key, weights, averages)
                 raw, averages = forward.train(key, layers, members, inputs, row_weights, tf.cast(number, tf.uint32))
-                losses = row_losses(key, raw, targets, row_weights)
-                mean_losses = row_sum(row_weights, losses[:, :, None])[:, 0, 0] / tf.cast(n_here, key.dtype)
+                losses = row_losses(key, raw, targets, one)
+                n_counted = tf.cast(tf.maximum(n_here, 1), key.dtype)
+                mean_losses = row_sum(row_weights, losses[:, :, None])[:, 0, 0] / n_counted
                 # The sum over members, not the mean: a member's gradient must not depend on how many there are.
                 loss = tf.reduce_sum(mean_losses)
             gradients = tape.gradient(loss, weights)
             if key.traits.l2:
                 mean_losses += rules[_L2] * kernel_squares(key, weights)
-            mean_losses = reading_first(weights, mean_losses, never=n_rows < 0)
             moments = Moments(first, second)
-            weights, moments = updated(key, rules, tf.cast(number, key.dtype), weights, gradients, moments)
+            # Who waits for the others stays exactly as it is.
+            own_rules = tf.where((n_here > 0)[None], rules, idle)
+            weights, moments = updated(key, own_rules, tf.cast(number, key.dtype), weights, gradients, moments)
             total = total + mean_losses * tf.cast(n_here, key.dtype)
             return i + 1, weights, averages, moments.first, moments.second, total
 
@@ -180,7 +185,6 @@ class Program:
             more,
             step,
             (0, weights, averages, state.first, state.second, total),
-            maximum_iterations=key.n_steps,
             parallel_iterations=1,
         )
         layers = forward.layers_of(key, weights, averages)
@@ -199,6 +203,8 @@ def _plain(plan: Plan) -> tuple[Any, ...]:
         plan.rules,
         facts.activation,
         facts.batch_norm,
+        facts.depths,
+        facts.batch_sizes,
         facts.units,
         facts.keep_scale,
         facts.input_keep_scale,

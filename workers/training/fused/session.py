@@ -1,11 +1,12 @@
-"""One call of `FusedEngine.train`: packs opened, run side by side, refilled and closed until no trial is left."""
+"""One call of `FusedEngine.train`: slots given to trials as they come, packs run side by side, until none is left."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import tensorflow as tf
 
@@ -16,22 +17,16 @@ from workers.training.engine.member import Member, describe
 from workers.training.engine.numerics import Arrays
 from workers.training.engine.sinks import LockedSink
 from workers.training.engine.task import TrialTask
+from workers.training.fused.fold_data import FoldData
 from workers.training.fused.keras_lane import KerasLane
 from workers.training.fused.pack import Epoch, Pack
-from workers.training.fused.padding import spelled
-from workers.training.fused.planner import Bucket, Queue
-from workers.training.fused.traits import Traits
+from workers.training.fused.planner import Seat
 from workers.training.fused.trial_run import TrialRun
 
 if TYPE_CHECKING:
     from workers.training.fused.engine import FusedEngine
 
-# Packs beyond one a lane: while one is judged, the others compute.
-_SPARE_PACKS = 2
-_ASK_EVERY_S = 0.2
-# The first epoch compiles, the second may still be warming up.
-_CHECKED_EPOCH = 3
-
+_LOOK_S: Final = 0.2
 
 # A trial that has ended, and what gives its best weights.
 Ended = tuple[TrialRun, Callable[[], Arrays]]
@@ -41,7 +36,7 @@ class Session:
     """Drives the packs of one call.
 
     This thread alone judges epochs and talks to the sink about packs; a pool runs the epochs; one more thread does
-    everything that needs plain Keras: trials the engine can not train, and model files.
+    everything that needs plain Keras: trials the engine does not train, and model files.
 
     Args:
         engine: Whose programs, rows and device are used.
@@ -52,23 +47,22 @@ class Session:
         self._engine = engine
         self._planner = engine.planner
         self._sink = LockedSink(sink)
-        self._queues: dict[Bucket, Queue] = {}
-        self._packs: dict[Pack, Bucket] = {}
+        self._waiting: dict[Seat, deque[tuple[TrialRun, Member]]] = {}
+        self._data: dict[Seat, FoldData] = {}
+        self._packs: dict[Pack, Seat] = {}
         self._runs: dict[Member, TrialRun] = {}
         self._running: dict[Future[Epoch], Pack] = {}
         self._keras = KerasLane(engine.reference, self._sink)
-        self._asked_s = 0.0
         self._clock_s = time.perf_counter()
 
     def run(self, tasks: Sequence[TrialTask]) -> None:
         """Train the tasks, and what the sink adds to them, to the end."""
-        machine = self._engine.machine
+        self._engine.filling.start()
         with (
-            ThreadPoolExecutor(machine.n_lanes, thread_name_prefix="pack") as pool,
+            ThreadPoolExecutor(self._engine.machine.n_lanes, thread_name_prefix="pack") as pool,
             self._keras,
         ):
             self._take(tasks)
-            self._planner.explain_queues(self._queues.items())
             while True:
                 self._ask()
                 self._refill()
@@ -78,108 +72,98 @@ class Session:
                     if pack not in self._running.values():
                         self._running[pool.submit(pack.run)] = pack
                 if not self._running and not self._keras.futures:
-                    return
+                    break
                 self._wait()
+        self._engine.filling.pause()
 
     # Taking trials in.
 
     def _ask(self) -> None:
-        """Ask the sink for trials where it has any and there is room."""
-        room = self._engine.appetite - self._sink.n_held
-        now_s = time.perf_counter()
-        is_idle = not self._running and not self._packs
-        if not self._sink.has_more or room < 1 or (now_s - self._asked_s < _ASK_EVERY_S and not is_idle):
-            return
-        self._asked_s = now_s
-        self._take(self._sink.more(room))
+        """Ask the sink for as many trials as there is room for."""
+        held = {run for queue in self._waiting.values() for run, _ in queue} | set(self._runs.values())
+        self._engine.study_ids = {run.task.study.study_id for run in held} or self._engine.study_ids
+        # Trials whose model is being written hold no slot.
+        room = self._engine.appetite - len(held) - self._keras.n_training
+        if self._sink.has_more and room > 0:
+            self._take(self._sink.more(room))
 
     def _take(self, tasks: Sequence[TrialTask]) -> None:
         self._sink.take(len(tasks))
         for task in tasks:
-            reason = _reason_for_reference(task)
+            try:
+                reason = _reason_for_reference(task) or self._enqueue(task)
+            except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
+                self._sink.finished(task, outcome_of(error), None)
+                continue
             if reason is not None:
                 self._engine.explain(f"trial {task.trial.number} is trained by plain Keras: {reason}")
                 self._keras.train(task)
-                continue
-            try:
-                self._enqueue(task)
-            except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
-                self._sink.finished(task, outcome_of(error), None)
 
-    def _enqueue(self, task: TrialTask) -> None:
+    def _enqueue(self, task: TrialTask) -> str | None:
+        """Have the folds of a trial wait for slots; return why not, if plain Keras is to train it."""
         study = self._engine.rows.of(task)
         run = TrialRun(task, study, self._engine.dtype)
+        places: list[tuple[Seat, Member]] = []
         for member in run.members:
             data = self._engine.folds.of(task, study, member.fold)
-            bucket = self._planner.bucket(run, member, data)
-            if bucket not in self._queues:
-                self._queues[bucket] = self._planner.queue(bucket, data, member)
-            queue = self._queues[bucket]
-            queue.traits |= Traits.of(member.config)
-            queue.waiting.append((run, member))
+            seat = self._planner.seat(task, study, member, data)
+            if seat is None:
+                return "its network is none of the study's space, and a program for it alone would take longer"
+            self._data[seat] = data
+            places.append((seat, member))
+        for seat, member in places:
+            self._waiting.setdefault(seat, deque()).append((run, member))
+        return None
 
     # Packs.
 
     def _refill(self) -> None:
-        for pack, bucket in self._packs.items():
+        for pack, seat in self._packs.items():
             if pack.n_free and pack not in self._running.values():
-                self._admit(pack, self._queues[bucket])
+                self._admit(pack, seat)
 
-    def _admit(self, pack: Pack, queue: Queue) -> None:
+    def _admit(self, pack: Pack, seat: Seat) -> None:
+        queue = self._waiting.get(seat, deque())
         fresh: list[Member] = []
-        for _ in range(len(queue.waiting)):
-            if len(fresh) == pack.n_free:
-                break
-            run, member = queue.waiting.popleft()
-            if not run.needs(member):
-                continue
-            if not pack.key.traits.covers(Traits.of(member.config)):
-                queue.waiting.append((run, member))
-                continue
-            self._runs[member] = run
-            fresh.append(member)
+        while queue and len(fresh) < pack.n_free:
+            run, member = queue.popleft()
+            if run.needs(member):
+                self._runs[member] = run
+                fresh.append(member)
         if fresh:
             pack.admit(fresh)
 
     def _close(self) -> None:
-        """Let go of packs without members."""
+        """Let go of packs without members, and of seats where nobody waits or sits."""
         for pack in [pack for pack in self._packs if not pack.members]:
             del self._packs[pack]
+        for seat in [seat for seat, queue in self._waiting.items() if not queue]:
+            del self._waiting[seat]
+        for seat in [seat for seat in self._data if seat not in self._waiting and seat not in self._packs.values()]:
+            del self._data[seat]
 
     def _open(self) -> None:
-        """Open packs for those that wait: one for each bucket at least, more while lanes would be idle."""
-        waiting = [(bucket, queue) for bucket, queue in self._queues.items() if queue.waiting]
-        waiting.sort(key=lambda pair: self._planner.work_s(*pair), reverse=True)
-        # In turns: packs of one program that start together would wait for each other, while it is compiled.
-        while waiting:
-            waiting = [(bucket, queue) for bucket, queue in waiting if self._open_one(bucket, queue)]
+        """Open packs for those that find no free slot."""
+        for seat in sorted(self._waiting, key=lambda seat: len(self._waiting[seat]), reverse=True):
+            # In turns: packs of one program that start together would wait for each other, while it is compiled.
+            if self._may_open(seat):
+                pack = Pack(self._planner.program(seat.key), self._data[seat])
+                self._admit(pack, seat)
+                if pack.members:
+                    self._packs[pack] = seat
 
-    def _open_one(self, bucket: Bucket, queue: Queue) -> bool:
-        """Open one more pack of a bucket if it may have one and somebody needs it; return whether that was so."""
-        if not queue.waiting or not self._may_open(bucket, queue):
+    def _may_open(self, seat: Seat) -> bool:
+        open_here = [pack for pack, place in self._packs.items() if place == seat]
+        if len(open_here) >= seat.n_packs or any(pack.n_free or pack.n_epochs == 0 for pack in open_here):
             return False
-        pack = Pack(self._planner.program(bucket, queue), queue.data)
-        self._admit(pack, queue)
-        if pack.members:
-            self._packs[pack] = bucket
-        return bool(pack.members)
-
-    def _may_open(self, bucket: Bucket, queue: Queue) -> bool:
-        open_here = [pack for pack, place in self._packs.items() if place == bucket]
-        if any(pack.n_free for pack in open_here if pack.key.traits == queue.traits):
-            return False
-        if open_here and len(self._packs) >= self._engine.machine.n_lanes + _SPARE_PACKS:
-            return False
-        held = sum(self._bytes(pack, place) for pack, place in self._packs.items())
-        wanted = self._planner.slots(bucket, queue) * queue.shape.slot_bytes
+        held = sum(pack.key.n_slots * place.slot_bytes for pack, place in self._packs.items())
+        wanted = seat.key.n_slots * seat.slot_bytes
         return not self._packs or held + wanted <= self._engine.machine.memory_bytes
-
-    def _bytes(self, pack: Pack, bucket: Bucket) -> int:
-        return pack.key.n_slots * self._queues[bucket].shape.slot_bytes
 
     def _wait(self) -> None:
         futures: list[Future[Any]] = [*self._running, *self._keras.futures]
-        done, _ = wait(futures, return_when=FIRST_COMPLETED)
+        # While plain Keras alone is busy, trials may come.
+        done, _ = wait(futures, None if self._running else _LOOK_S, return_when=FIRST_COMPLETED)
         self._share_time()
         for future in done:
             if future in self._running:
@@ -203,8 +187,9 @@ class Session:
             return
         if pack.n_epochs == 1:
             self._explain_first(pack, epoch)
-        elif pack.n_epochs == _CHECKED_EPOCH:
-            self._planner.check_mode(pack, self._queues[self._packs[pack]].shape, epoch.took_s)
+        else:
+            # The first epoch compiles, which is no time of slots.
+            self._engine.filling.epoch(len(pack.members), pack.key.n_slots, epoch.took_s)
         pack.conclude(epoch)
         ended: list[Ended] = []
         for slot, member in sorted(pack.members.items()):
@@ -219,51 +204,34 @@ class Session:
                 pack.release(slot)
                 del self._runs[member]
         self._finish(ended)
-        self._tidy(pack)
-
-    def _tidy(self, pack: Pack) -> None:
-        """Shrink a pack with few members once nobody waits for its slots."""
-        bucket = self._packs[pack]
-        queue = self._queues[bucket]
-        if not pack.members or any(run.needs(member) for run, member in queue.waiting):
-            return
-        left = max(member.schedule.max_epochs - len(member.history) for member in pack.members.values()) / 2
-        smaller = self._planner.smaller(pack.program, queue.shape, len(pack.members), left)
-        if smaller is not None:
-            del self._packs[pack]
-            self._packs[pack.resized(smaller)] = bucket
-            self._engine.explain(
-                f"a pack of {pack.key.n_slots} with {len(pack.members)} trials left goes on with "
-                f"{smaller.key.n_slots} slots"
-            )
 
     def _explain_first(self, pack: Pack, epoch: Epoch) -> None:
         facts = describe(list(pack.members.values()))
         self._engine.explain(
-            f"pack of {len(pack.members)} trials in {pack.key.n_slots} slots ({pack.key.depth} hidden layers, "
-            f"widths {facts['widths']} padded to {spelled(pack.key.hidden)}, {facts['optimizers']}): "
-            f"first epoch {epoch.took_s:.2f} s"
+            f"pack of {len(pack.members)} trials in {pack.key.n_slots} slots (up to {pack.key.depth} hidden layers of "
+            f"{pack.key.width} units, batches of {pack.key.batch_size}; widths {facts['widths']}, "
+            f"{facts['optimizers']}): first epoch {epoch.took_s:.2f} s"
         )
 
     def _broken(self, pack: Pack, error: Exception) -> None:
         """Start the members of a pack again, in smaller packs if memory was short, otherwise by plain Keras."""
-        bucket = self._packs.pop(pack)
-        queue = self._queues[bucket]
+        seat = self._packs.pop(pack)
         is_memory = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
-        retry = is_memory and pack.key.n_slots > 1
-        if retry:
-            queue.max_slots = pack.key.n_slots // 2
-        what = f"packs of {queue.max_slots}" if retry else "plain Keras"
+        smaller = self._planner.halve(seat) if is_memory and pack.key.n_slots > 1 else None
+        what = f"packs of {smaller.key.n_slots}" if smaller else "plain Keras"
         self._engine.explain(
             f"a pack of {pack.key.n_slots} failed ({type(error).__name__}: {str(error)[:200]}); its trials go to {what}"
         )
+        if smaller:
+            self._data[smaller] = pack.data
+            self._waiting.setdefault(smaller, deque()).extend(self._waiting.pop(seat, ()))
         for member in pack.members.values():
             run = self._runs.pop(member)
             if run.is_over:
                 continue
-            if retry:
+            if smaller:
                 member.restart()
-                queue.waiting.append((run, member))
+                self._waiting[smaller].append((run, member))
             else:
                 run.is_dropped = True
                 self._keras.train(run.task, n_told=run.n_told)
@@ -280,6 +248,7 @@ class Session:
             if path is None or value is None or not self._sink.keeps_model(run.task, value):
                 self._sink.finished(run.task, outcome, None)
             else:
+                self._sink.trained(run.task)
                 self._keras.export(run, outcome, weights, path)
 
 

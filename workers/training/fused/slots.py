@@ -44,7 +44,7 @@ def weight_shapes(key: ProgramKey) -> list[tuple[int, int]]:
 
 def average_shapes(key: ProgramKey) -> list[tuple[int, int]]:
     """Return the shapes of one member's moving averages, padded, in the order of `State.averages`."""
-    return [(1, width) for width in key.hidden for _ in range(2)] if key.traits.batch_norm else []
+    return [(1, key.width)] * (2 * key.depth) if key.traits.batch_norm else []
 
 
 def filled(key: ProgramKey, state: State, members: Mapping[int, tuple[MlpConfig, Arrays]]) -> State:
@@ -78,15 +78,18 @@ def _fresh(key: ProgramKey, config: MlpConfig, kernels: Arrays) -> tuple[Arrays,
     weights = [np.zeros(shape, key.dtype) for shape in shapes]
     real = [np.zeros(shape, bool) for shape in shapes]
     averages = [np.zeros(shape, key.dtype) for shape in average_shapes(key)]
-    for number, kernel in enumerate(kernels):
+    depth = len(config.units)
+    for layer, kernel in enumerate(kernels):
         n_in, n_out = kernel.shape
-        weights[number * per_layer][:n_in, :n_out] = kernel
-        real[number * per_layer][:n_in, :n_out] = True
-        real[number * per_layer + 1][:, :n_out] = True
-        if config.batch_norm and number < key.depth:
-            weights[number * per_layer + 2][:, :n_out] = 1.0
-            real[number * per_layer + 2][:, :n_out] = True
-            real[number * per_layer + 3][:, :n_out] = True
+        number = key.place(layer, depth)
+        place = number * per_layer
+        weights[place][:n_in, :n_out] = kernel
+        real[place][:n_in, :n_out] = True
+        real[place + 1][:, :n_out] = True
+        if config.batch_norm and layer < depth:
+            weights[place + 2][:, :n_out] = 1.0
+            real[place + 2][:, :n_out] = True
+            real[place + 3][:, :n_out] = True
             averages[2 * number + 1][:, :n_out] = 1.0
     start = ADAGRAD_START if config.optimizer == "adagrad" else 0.0
     first = [np.zeros(shape, key.dtype) for shape in shapes] if key.traits.first else []
@@ -113,28 +116,13 @@ def keras_weights(key: ProgramKey, config: MlpConfig, state: State, slot: int, *
         arrays = [np.asarray(tensor[slot]) for tensor in (*state.weights, *state.averages)]
     per_layer = 4 if key.traits.batch_norm else 2
     n_weights = len(weight_shapes(key))
-    widths = (key.n_inputs, *config.units, key.n_outputs)
+    widths, depth = (key.n_inputs, *config.units, key.n_outputs), len(config.units)
     found: Arrays = []
-    for number, (n_in, n_out) in enumerate(pairwise(widths)):
+    for layer, (n_in, n_out) in enumerate(pairwise(widths)):
+        number = key.place(layer, depth)
         place = number * per_layer
         found += [arrays[place][:n_in, :n_out], arrays[place + 1][0, :n_out]]
-        if config.batch_norm and number < key.depth:
+        if config.batch_norm and layer < depth:
             rest = (place + 2, place + 3, n_weights + 2 * number, n_weights + 2 * number + 1)
             found += [arrays[other][0, :n_out] for other in rest]
     return found
-
-
-def moved(state: State, slots: Sequence[int], n_slots: int) -> State:
-    """Return the state of a pack of another size, holding the given slots first and nothing behind them.
-
-    Args:
-        state: Before.
-        slots: Which to take along, in their new order; at most `n_slots`.
-        n_slots: Of the new pack.
-    """
-    index = tf.constant(list(slots), tf.int32)
-
-    def take(tensor: Any) -> Any:
-        return tf.pad(tf.gather(tensor, index), [[0, n_slots - len(slots)], *([[0, 0]] * (len(tensor.shape) - 1))])
-
-    return State(*([take(tensor) for tensor in part] for part in state.parts()))

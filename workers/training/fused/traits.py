@@ -74,10 +74,12 @@ class ProgramKey:
         n_outputs: Width of the output.
         n_train: Training rows held on the device, padding included.
         n_held_out: Rows judged each epoch, padding included.
-        hidden: Units of each hidden layer, padding included.
-        batch_size: Rows per step, at most `n_train`.
+        depth: Hidden layers; a member may have fewer.
+        width: Units of every hidden layer, padding included.
+        batch_size: Rows per step, at most `n_train`; a member may have fewer.
         n_slots: Members trained side by side.
         traits: Features.
+        least_depth: Hidden layers of a member at least; with 0 and hidden layers, `width` holds the output.
         dtype: Of weights and computation.
         mode: Compiled by XLA, or run operation by operation.
     """
@@ -87,24 +89,33 @@ class ProgramKey:
     n_outputs: int
     n_train: int
     n_held_out: int
-    hidden: tuple[int, ...]
+    depth: int
+    width: int
     batch_size: int
     n_slots: int
     traits: Traits
+    least_depth: int
     dtype: DType = "float32"
     mode: Mode = "xla"
 
     @property
-    def depth(self) -> int:
-        """Hidden layers."""
-        return len(self.hidden)
-
-    @property
     def widths(self) -> tuple[int, ...]:
         """Widths from input to output, padding included."""
-        return (self.n_inputs, *self.hidden, self.n_outputs)
+        return (self.n_inputs, *[self.width] * self.depth, self.n_outputs)
 
     @property
-    def n_steps(self) -> int:
-        """Gradient steps an epoch has at most."""
-        return -(-self.n_train // self.batch_size)
+    def holds_linear(self) -> bool:
+        """Whether a linear network may be among deeper ones."""
+        return self.least_depth == 0 < self.depth
+
+    def place(self, layer: int, depth: int) -> int:
+        """Return which layer of the program a layer of weights of a member is, both from 0.
+
+        Hidden layers come first, the output layer last; a linear network among deeper ones is the first layer, whose
+        result before any activation is its output.
+
+        Args:
+            layer: Of the member, at most `depth`.
+            depth: Hidden layers of the member.
+        """
+        return layer if layer < depth or (depth == 0 and self.holds_linear) else self.depth

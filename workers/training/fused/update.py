@@ -68,21 +68,6 @@ def kernel_squares(key: ProgramKey, weights: Sequence[Any]) -> Any:
     return tf.add_n(squares)
 
 
-def reading_first(weights: Sequence[Any], value: Any, *, never: Any) -> Any:
-    """Return a value of (K,) as it is, having XLA believe that it may come from the first layer's kernel.
-
-    A tensor whose old values nobody else reads is updated in place, by machine code that reads and writes the same
-    memory through two pointers; LLVM can not know that they are one, and computes number by number: a fifth of all
-    training of networks of one hidden layer. The other layers' kernels have another reader, the backward pass.
-
-    Args:
-        weights: Trained weights before the step.
-        value: Of the type of the weights.
-        never: () bool, false, but not known to be when XLA compiles.
-    """
-    return tf.where(never, weights[0][:, 0, 0], value)
-
-
 def _kernels(key: ProgramKey) -> frozenset[int]:
     per_layer = 4 if key.traits.batch_norm else 2
     return frozenset(per_layer * number for number in range(key.depth + 1))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from workers.devices import find_gpus
-
 _XLA_VARIABLE: Final = "XLA_FLAGS"
 # What would choose a member's arithmetic by the size of its pack, each seen in its last bits.
 _EXACT: Final = {
@@ -19,8 +17,6 @@ _EXACT: Final = {
     # Without that search XLA's own products take five times as long as cuBLAS's.
     "--xla_gpu_enable_triton_gemm": "false",
 }
-# Loops are left as they are: compiling takes a seventh less and training as long. For CPUs, where it was measured.
-_QUICK: Final = {"--xla_backend_extra_options": "-unroll-threshold=0"}
 
 
 def compile_exactly() -> None:
@@ -29,6 +25,5 @@ def compile_exactly() -> None:
     To be called before XLA compiles anything: it reads its flags once.
     """
     flags = os.environ.get(_XLA_VARIABLE, "")
-    wanted = _EXACT if find_gpus() else _EXACT | _QUICK
-    own = [f"{flag}={value}" for flag, value in wanted.items() if flag not in flags]
+    own = [f"{flag}={value}" for flag, value in _EXACT.items() if flag not in flags]
     os.environ[_XLA_VARIABLE] = " ".join([flags, *own]).strip()

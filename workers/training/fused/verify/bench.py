@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import sklearn.datasets
-import tensorflow as tf
 
 from hpsearch.data.table import Table
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
@@ -30,8 +29,8 @@ from workers.training.engine.task import TrialTask
 from workers.training.engine.watch import Watch
 from workers.training.fused.fold_data import FoldData, device_fold
 from workers.training.fused.pack import Pack
-from workers.training.fused.padding import padded
 from workers.training.fused.program import Program
+from workers.training.fused.program_set import padded
 from workers.training.fused.traits import Mode, ProgramKey, Traits
 from workers.training.reference.fit import fit
 
@@ -115,44 +114,52 @@ class Bench:
             dtype=self.dtype,
         )
 
-    def pack(self, cases: Sequence[Case], n_slots: int, *, mode: Mode = "xla", traits: Traits | None = None) -> Pack:
-        """Return a pack that holds cases of one depth, padded width and batch size, before its first epoch.
+    def key(self, cases: Sequence[Case], n_slots: int, *, mode: Mode = "xla") -> ProgramKey:
+        """Return the key of one program that trains all of the cases, at least one, whatever their depths and widths.
 
         Args:
-            cases: At most `n_slots`.
-            n_slots: Of the pack.
-            mode: How its program runs.
-            traits: Of the program; what the cases need, if left out.
+            cases: Of any networks.
+            n_slots: Of its packs.
+            mode: How it runs.
         """
         configs = [case.config for case in cases]
-        ((hidden, batch_size),) = {(self._hidden(config), config.batch_size) for config in configs}
-        for config in configs:
-            needed = Traits.of(config)
-            traits = needed if traits is None else traits | needed
-        if traits is None:
-            msg = "a pack needs a case"
-            raise ValueError(msg)
+        depths = [len(config.units) for config in configs]
         n_train, n_held_out = self.data.padded_rows
-        key = ProgramKey(
+        widest = max(max(config.units, default=0) for config in configs)
+        return ProgramKey(
             task=self.task,
             n_inputs=self.data.n_inputs,
             n_outputs=self.data.n_outputs,
             n_train=n_train,
             n_held_out=n_held_out,
-            hidden=hidden,
-            batch_size=min(batch_size, n_train),
+            depth=max(depths),
+            width=padded(max(widest, self.data.n_outputs)) if max(depths) else 0,
+            batch_size=min(max(config.batch_size for config in configs), n_train),
             n_slots=n_slots,
-            traits=traits,
+            traits=union(cases),
+            least_depth=min(depths),
             dtype=self.dtype,
             mode=mode,
         )
+
+    def pack(self, key: ProgramKey, cases: Sequence[Case]) -> Pack:
+        """Return a pack of a program that holds the cases, as many as its slots at most, before its first epoch."""
         pack = Pack(self._programs.setdefault(key, Program(key)), self.data)
         pack.admit([self.member(case) for case in cases])
         return pack
 
-    def fused(self, cases: Sequence[Case], n_slots: int = 8, *, mode: Mode = "xla") -> list[Curve]:
-        """Return the curves of cases trained in one pack, those beyond the slots refilling freed ones."""
-        pack = self.pack(cases[:n_slots], n_slots, mode=mode, traits=union(cases))
+    def fused(
+        self, cases: Sequence[Case], n_slots: int = 8, *, mode: Mode = "xla", like: Sequence[Case] | None = None
+    ) -> list[Curve]:
+        """Return the curves of cases trained in one pack, those beyond the slots refilling freed ones.
+
+        Args:
+            cases: Of any networks.
+            n_slots: Of the pack.
+            mode: How its program runs.
+            like: The program is the one for these cases; None for those to train.
+        """
+        pack = self.pack(self.key(like or cases, n_slots, mode=mode), cases[:n_slots])
         members = [pack.members[slot] for slot in sorted(pack.members)]
         later = [self.member(case) for case in cases[n_slots:]]
         members += later
@@ -169,26 +176,6 @@ class Bench:
         return [
             Curve(tuple(member.history), member.best_epoch, member.stop_reason, weights[member]) for member in members
         ]
-
-    def fused_by_bucket(self, cases: Sequence[Case], n_slots: int = 8) -> list[Curve]:
-        """Return the curves of any cases, those that can share a pack trained in one."""
-        buckets: dict[tuple[tuple[int, ...], int], list[int]] = {}
-        for place, case in enumerate(cases):
-            config = case.config
-            buckets.setdefault((self._hidden(config), config.batch_size), []).append(place)
-        curves: dict[int, Curve] = {}
-        for places in buckets.values():
-            curves |= zip(places, self.fused([cases[place] for place in places], n_slots), strict=True)
-        return [curves[place] for place in range(len(cases))]
-
-    def _hidden(self, config: MlpConfig) -> tuple[int, ...]:
-        kind: Literal["cpu", "gpu"] = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
-        return padded(config.units, self.data.padded_rows[0], kind)
-
-    def program_like(self, pack: Pack, n_slots: int) -> Program:
-        """Return the program of a pack of another size."""
-        key = replace(pack.key, n_slots=n_slots)
-        return self._programs.setdefault(key, Program(key))
 
     def reference(self, case: Case) -> Curve:
         """Return the curve of a case trained by plain Keras."""

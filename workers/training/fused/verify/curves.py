@@ -1,4 +1,4 @@
-"""Point 2: the same weights, losses, best and last epochs as plain Keras, in float64."""
+"""Point 2: the same weights, losses, best and last epochs as plain Keras, in float64; one program a data set."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ _BATCHES: Final = {"iris": 8, "breast_cancer": 30, "diabetes": 24}
 
 
 def cases(data: str, n_epochs: int) -> Iterator[Case]:
-    """Return cases that cover every optimiser, activation, depth and switch, for one data set.
+    """Return cases that cover every optimiser, activation, depth and switch, for one program of one data set.
 
     Args:
         data: Name of the data set.
-        n_epochs: Of each case, 12 steps each.
+        n_epochs: Of each case, 12 steps each, or fewer where its batches are larger.
     """
     decays = Training(
         max_epochs=n_epochs, early_stopping=EarlyStopping(patience=n_epochs), lr_decay=LrDecay(patience=3)
     )
     stops = Training(max_epochs=n_epochs, early_stopping=EarlyStopping(patience=4, min_delta=1e-3))
-    base: dict[str, Scalar] = {"layers": 2, "units_1": 12, "units_2": 20, "batch_size": _BATCHES[data]}
+    batch_size = _BATCHES[data]
+    base: dict[str, Scalar] = {"layers": 2, "units_1": 12, "units_2": 20, "batch_size": batch_size}
     seed = 0
     for optimizer in get_args(Optimizer):
         seed += 1
@@ -44,20 +45,23 @@ def cases(data: str, n_epochs: int) -> Iterator[Case]:
         seed += 1
         yield Case(base | {"activation": activation, "learning_rate": 0.002}, seed, stops)
         yield Case(base | {"activation": activation, "batch_norm": True, "learning_rate": 0.002}, seed, decays)
-    yield Case({"layers": 0, "batch_size": _BATCHES[data], "learning_rate": 0.01, "weight_decay": 1e-3}, 90, decays)
-    yield Case({"layers": 1, "units": 100, "batch_size": _BATCHES[data], "init": "lecun_normal"}, 91, stops)
+    linear: dict[str, Scalar] = {"layers": 0, "learning_rate": 0.01, "weight_decay": 1e-3}
+    yield Case(linear | {"batch_size": batch_size}, 90, decays)
+    yield Case(linear | {"batch_size": 2 * batch_size, "optimizer": "momentum"}, 94, decays)
+    yield Case({"layers": 1, "units": 100, "batch_size": batch_size, "init": "lecun_normal"}, 91, stops)
+    three: dict[str, Scalar] = {"layers": 3, "units_1": 9, "units_2": 31, "units_3": 5, "batch_norm": True}
+    yield Case(three | {"batch_size": 3 * batch_size + 1, "activation": "sigmoid"}, 93, decays)
     deep: dict[str, Scalar] = {"layers": 4, "units_1": 3, "units_2": 70, "units_3": 1, "units_4": 33}
-    yield Case(deep | {"batch_size": _BATCHES[data], "activation": "tanh", "optimizer": "adamw"}, 92, decays)
+    yield Case(deep | {"batch_size": batch_size, "activation": "tanh", "optimizer": "adamw"}, 92, decays)
 
 
-def uneven_cases(n_epochs: int) -> Iterator[Case]:
-    """Return cases for a data set that has enough rows for narrow layers to be padded by themselves."""
+def wide_cases(n_epochs: int) -> Iterator[Case]:
+    """Return cases for a data set of more rows and inputs: wide layers beside narrow ones, three sizes of batches."""
     training = Training(max_epochs=n_epochs, early_stopping=None)
-    base: dict[str, Scalar] = {"batch_size": 64, "learning_rate": 0.002}
     for seed, units in enumerate([(150, 20), (20, 150), (140, 60, 200), (7, 130, 30)]):
         widths: dict[str, Scalar] = {f"units_{layer}": width for layer, width in enumerate(units, start=1)}
         kind: dict[str, Scalar] = {"layers": len(units), "batch_norm": seed % 2 == 1, "optimizer": "adamw"}
-        yield Case(base | widths | kind, seed, training)
+        yield Case(widths | kind | {"batch_size": (32, 64, 128)[seed % 3], "learning_rate": 0.002}, seed, training)
 
 
 def check(
@@ -68,14 +72,15 @@ def check(
     Args:
         data: Names of data sets.
         n_epochs: Of each case.
-        every: Only each so manieth case.
+        every: Only each so manieth case; the others still decide what its program is like.
         offset: The first case.
     """
     findings = []
     for name in data:
         bench = Bench(name)
-        chosen = list(uneven_cases(n_epochs // 6) if name == _WIDE_DATA else cases(name, n_epochs))[offset::every]
-        for case, curve in zip(chosen, bench.fused_by_bucket(chosen), strict=True):
+        whole = list(wide_cases(n_epochs // 6) if name == _WIDE_DATA else cases(name, n_epochs))
+        chosen = whole[offset::every]
+        for case, curve in zip(chosen, bench.fused(chosen, like=whole), strict=True):
             distance = apart(bench.reference(case), curve)
             what = f"{name}, {_short(case)}, {len(curve.history)} epochs"
             findings += [
@@ -92,7 +97,7 @@ def drift(n_epochs: int = 34) -> list[Finding]:
     for name in _DATA:
         bench = Bench(name, "float32")
         chosen = [case for case in cases(name, n_epochs) if not case.config.batch_norm and len(case.config.units) == 2]  # noqa: PLR2004
-        curves = bench.fused_by_bucket(chosen)
+        curves = bench.fused(chosen)
         for case, curve in zip(chosen, curves, strict=True):
             distance = apart(bench.reference(case), curve)
             findings.append(Finding(2, f"float32 weights: {name}, {_short(case)}", distance["weights"], float("inf")))

@@ -30,15 +30,17 @@ def check() -> list[Finding]:
 
 
 def _worst(bench: Bench, activation: str, *, rich: bool) -> float:
-    params: Params = {"layers": 2, "units_1": 9, "units_2": 6, "batch_size": 16, "activation": activation}
+    params: Params = {"units_1": 9, "units_2": 6, "units_3": 8, "batch_size": 16, "activation": activation}
     if rich:
         params |= {"batch_norm": True, "dropout": 0.3, "input_dropout": 0.2}
-    pack = bench.pack([Case(params, seed) for seed in range(4)], 4, mode="graph")
+    # Of unlike depths, in one program; the first is linear.
+    cases = [Case(params | {"layers": depth}, depth) for depth in range(4)]
+    pack = bench.pack(bench.key(cases, 4, mode="graph"), cases)
     key, data = pack.key, pack.data.tensors
     weights, averages, facts = pack.device_weights, pack.device_averages, pack.facts()
     rows = tf.constant(np.random.default_rng(0).integers(0, pack.data.n_rows, (4, 16)), tf.int32)
     # Three rows count for nothing, as in the last batch of an epoch.
-    row_weights = tf.constant([1.0] * 13 + [0.0] * 3, key.dtype)
+    row_weights = tf.constant([[1.0] * 13 + [0.0] * 3] * 4, key.dtype)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
     def loss_of(weights: Any) -> Any:

@@ -91,7 +91,7 @@ def _by_pack(configs: Sequence[MlpConfig], gradients: Sequence[tuple[Any, Any]],
     for config in configs:
         traits |= Traits.of(config)
     n_slots = len(configs)
-    key = ProgramKey("multiclass", _N_INPUTS, _N_OUTPUTS, 1, 1, (), 1, n_slots, traits, dtype)
+    key = ProgramKey("multiclass", _N_INPUTS, _N_OUTPUTS, 1, 1, 0, 0, 1, n_slots, traits, 0, dtype)
     state = slots.filled(
         key, slots.empty_state(key), {k: (config, [_kernel(dtype)]) for k, config in enumerate(configs)}
     )
