@@ -137,6 +137,16 @@ def measure(bench: Bench, what: Asked, study: str) -> dict[str, list[StudyRun]]:
     return runs
 
 
+def _is_measured(bench: Bench, what: Asked, study: str) -> bool:
+    """Measure a study and print it; where an arm fails, say why, and leave the other studies their turn."""
+    try:
+        print_study(study, bench.prepare(study), measure(bench, what, study))
+    except SystemExit as failure:
+        print(f"\n### {study}\n\nNo figures, for an arm failed. {failure}", flush=True)
+        return False
+    return True
+
+
 def main() -> None:
     """Measure what was asked for and print it."""
     what = asked()
@@ -151,9 +161,11 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="hpsearch-studies-", ignore_cleanup_errors=True) as folder:
         bench = Bench(Path(folder), cpu_cores(), n_trials=what.n_trials, engine=what.engine)
-        for study in what.studies:
-            print_study(study, bench.prepare(study), measure(bench, what, study))
+        failed = [study for study in what.studies if not _is_measured(bench, what, study)]
     print(f"\nLoad at the end {os.getloadavg()[0]:.1f}.")
+    if failed:
+        msg = f"Not measured to the end: {', '.join(failed)}"
+        raise SystemExit(msg)
 
 
 if __name__ == "__main__":

@@ -188,6 +188,7 @@ def test_tables_hold_ratios_of_neighbours(capsys: pytest.CaptureFixture[str]):
     print_study("digits-random", _plan(), {"hpsearch-later": ours, "optuna": others})
     printed = capsys.readouterr().out
     assert "| `hpsearch run`, later start | 10.0 s | 10.0 to 20.0 s | 13.00 |" in printed
+    assert "Largest processes, `hpsearch run`, later start: `worker` 1 MiB." in printed
     assert "within seed noise" in printed
     assert "12 times as fast as Optuna + Keras, a process a core: 13.00, reached" in printed
     assert "first result within 3 s, `hpsearch run`, later start: 2.0 s, reached" in printed

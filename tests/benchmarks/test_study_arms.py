@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks import studies
 from benchmarks.study_arms import hpsearch_arm
 from benchmarks.study_arms.arms import Bench
 from benchmarks.study_arms.definitions import write_definition
@@ -58,6 +59,22 @@ def test_the_product_runs_with_its_stub(tmp_path: Path, monkeypatch: pytest.Monk
         assert connection.execute("SELECT count(*) FROM study").fetchone() == (2,)
     with pytest.raises(SystemExit, match="different data"):
         hpsearch_arm.ends(database.parent, "0" * 64)
+
+
+def test_a_study_that_fails_leaves_the_others_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def run(_bench: Bench, _arm: str, study: str, _repeat: int) -> None:
+        msg = f"no luck with {study}"
+        raise SystemExit(msg)
+
+    monkeypatch.setattr(Bench, "run", run)
+    monkeypatch.setattr(Bench, "prepare", lambda _bench, study: study)
+    monkeypatch.setattr(sys, "argv", ["studies", "--studies", "full,mixed", "--repeat", "1"])
+    with pytest.raises(SystemExit, match="Not measured to the end: full, mixed"):
+        studies.main()
+    printed = capsys.readouterr().out
+    assert printed.index("no luck with full") < printed.index("no luck with mixed")
 
 
 @pytest.mark.slow
