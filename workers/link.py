@@ -19,6 +19,7 @@ _UNKNOWN_WORKER: Final = frozenset({"worker.not_found", "worker.foreign"})
 # Answers of something between here and the server, or of one that is half started.
 _ODD_ANSWERS: Final = frozenset({"server.redirect", "server.not_understood"})
 _MAX_WAIT_S: Final = 30.0
+_SEEK_EVERY_S: Final = 0.02
 # While the server is away, the log says so this often.
 _REMIND_S: Final = 60.0
 
@@ -31,7 +32,7 @@ class Link:
     """The connection to the server, with this worker's registration.
 
     Args:
-        client: To the server.
+        client: To the server; or what returns it once there is a server, and None before.
         introduction: What to register with.
         give_up_s: Seconds of uninterrupted refusal of the token before `failure` is set and the worker stopped.
         log: Takes the lines.
@@ -45,8 +46,20 @@ class Link:
         hears_slots: Whether the server understands how many slots a worker has.
     """
 
-    def __init__(self, client: Client, introduction: RegisterRequest, *, give_up_s: float, log: Any) -> None:
-        self.client = client
+    def __init__(
+        self,
+        client: Client | Callable[[], Client | None],
+        introduction: RegisterRequest,
+        *,
+        give_up_s: float,
+        log: Any,
+    ) -> None:
+        self.client: Client
+        self._seek: Callable[[], Client | None] | None = None
+        if isinstance(client, Client):
+            self.client = client
+        else:
+            self._seek = client
         self.stop = threading.Event()
         self.failure: HpsearchError | None = None
         self.worker_id = ""
@@ -71,7 +84,17 @@ class Link:
             HpsearchError: What answers is no server of ours.
             StoppedError: Told to stop meanwhile.
         """
+        while self._seek is not None:
+            if (client := self._seek()) is not None:
+                self.client, self._seek = client, None
+            elif self.stop.wait(_SEEK_EVERY_S):
+                raise StoppedError
         self._patiently(self._register, is_first=True)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._seek is None:
+            self.client.close()
 
     def patiently(self, call: Callable[[str], Result]) -> Result:
         """Return what the call returns, repeated for as long as it takes.

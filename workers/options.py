@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,8 @@ class WorkerOptions:
     Attributes:
         server: `http://host:port` or `https://host`.
         token: Bearer token with the scope `worker`.
+        seek: Returns address and token once there is a server, None before: instead of the two above, for a worker that
+            is started beside its server and gets ready meanwhile.
         name: For people; the host name by default.
         trainers: Trainer processes; None for one per GPU; on the CPU one, or one per core for `reference`.
         engine: `native` trains one trial on each CPU core, `fused` many at once as one program; `auto` is native on a
@@ -47,8 +49,9 @@ class WorkerOptions:
             worker ends.
     """
 
-    server: str
+    server: str = ""
     token: str | None = None
+    seek: Callable[[], tuple[str, str | None] | None] | None = None
     name: str = field(default_factory=lambda: socket.gethostname() or "worker")
     trainers: int | None = None
     engine: str = "auto"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any, Final
 
 import hpsearch
@@ -42,7 +43,7 @@ class Worker:
     def __init__(self, options: WorkerOptions) -> None:
         self._log: Any = logger()
         self._why = "done"
-        self._client = Client(options.server, options.token, timeout=_REQUEST_TIMEOUT_S)
+        client = _client(options)
         self._folder = make_folder(options.work_dir)
         seats, self._sentence = devices.arrange(
             options.trainers, devices.find_gpus(), devices.cpu_cores(), options.engine
@@ -52,7 +53,7 @@ class Worker:
             version=hpsearch.__version__,
             devices=tuple(dict.fromkeys(seat.device for seat in seats))[:_MAX_DEVICES],
         )
-        self._link = Link(self._client, introduction, give_up_s=options.unauthorized_give_up_s, log=self._log)
+        self._link = Link(client, introduction, give_up_s=options.unauthorized_give_up_s, log=self._log)
         self._ledger = Ledger()
         self._journal = Journal.of_environment()
         thresholds = Thresholds()
@@ -91,8 +92,9 @@ class Worker:
         """
         self._log.info(self._sentence)
         try:
-            self._link.enter()
+            # Trainers get ready while the first contact is made, for which the server may still be starting.
             self._supervisor.start()
+            self._link.enter()
             for loop in (self._reporter, self._courier, self._claimer):
                 loop.start()
             self._supervisor.run()
@@ -113,9 +115,22 @@ class Worker:
         self._log.info("stopping", why=why, n_unfinished=len(self._ledger.held()))
         give_back(self._link, self._ledger, self._courier, self._claimer, self._journal, self._log)
         self._supervisor.close()
-        self._client.close()
+        self._link.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._log.info("stopped")
+
+
+def _client(options: WorkerOptions) -> Client | Callable[[], Client | None]:
+    """Return the client of the server, or what returns it once there is one."""
+    seek = options.seek
+    if seek is None:
+        return Client(options.server, options.token, timeout=_REQUEST_TIMEOUT_S)
+
+    def sought() -> Client | None:
+        found = seek()
+        return None if found is None else Client(*found, timeout=_REQUEST_TIMEOUT_S)
+
+    return sought
 
 
 def _printable(name: str) -> str:

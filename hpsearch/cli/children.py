@@ -15,7 +15,7 @@ from typing import Final
 
 _MAX_LOG_BYTES: Final = 10 * 2**20
 _TAIL_BYTES: Final = 16 * 1024
-_PAUSE_S: Final = 0.05
+_PAUSE_S: Final = 0.01
 
 
 @dataclass

@@ -24,6 +24,8 @@ SERVER_GRACE_S: Final = 10.0
 MAX_QUICK_DEATHS: Final = 3
 QUICK_S: Final = 60.0
 MAX_SERVER_RESTARTS: Final = 3
+# Tells a worker that it was started beside its server: it waits for what the server announces in the data directory.
+BESIDE_VARIABLE: Final = "HPSEARCH_WORKER_BESIDE"
 
 
 def default_trainers(engine: str | None) -> int | None:
@@ -67,6 +69,7 @@ class Crew:
         token: The workers' bearer token.
         own_server: Whether this command may start the server again when it is gone.
         engine: Of the workers; None for that of the environment.
+        is_idle: Whether no worker holds a trial or could get one: then nobody must wait for another at the end.
     """
 
     settings: Settings
@@ -75,21 +78,28 @@ class Crew:
     token: str = ""
     own_server: bool = False
     engine: str | None = None
+    is_idle: bool = False
     _server: Child | None = None
     _server_restarts: int = 0
     _slots: list[_Slot] = field(default_factory=list)
     _n_hired: int = 0
     _trainers: int | None = None
 
-    def open_local(self) -> str:
-        """Find or start the local server and return its address."""
-        self.url, self._server = local.ensure(self.settings)
+    def open_local(self, meanwhile: Callable[[], None] | None = None) -> str:
+        """Find or start the local server and return its address.
+
+        Args:
+            meanwhile: Called while a server is starting, not when one was found; workers may be hired there.
+        """
+        self.url, self._server = local.ensure(self.settings, meanwhile=meanwhile)
         self.token = local.token_of(self.settings)
         self.own_server = True
         return self.url
 
     def hire(self, n_workers: int | None) -> int:
         """Start workers for the server and return how many trainers they have, as far as that is known (0: not).
+
+        Before the server answers, they get ready and wait for it.
 
         Args:
             n_workers: Worker processes that share the cores evenly; None for one with as many trainers as the machine
@@ -100,6 +110,11 @@ class Crew:
         for number in range(1, self._n_hired + 1):
             self._slots.append(_Slot(self._start_worker(number)))
         return self._trainers or self._n_hired
+
+    @property
+    def has_hired(self) -> bool:
+        """Whether workers have been started."""
+        return bool(self._slots)
 
     @property
     def n_workers(self) -> int:
@@ -123,13 +138,24 @@ class Crew:
             msg = f"No local worker stays alive; what is finished is kept. {words}"
             raise local.StartError(msg)
 
+    def dismiss(self) -> None:
+        """Tell the workers to go, without waiting for it: what is left to do needs none of them."""
+        for slot in self._slots:
+            if slot.child.is_alive:
+                slot.child.process.terminate()
+
     def close(self, *, patient: bool = True) -> None:
         """End what was started: workers first, so that they can give their trials back to the server.
 
         Args:
             patient: False kills at once.
         """
-        stop([slot.child for slot in self._slots], WORKER_GRACE_S if patient else 0)
+        workers, server = [slot.child for slot in self._slots], self._server
+        if self.is_idle and patient and server is not None:
+            stop([*workers, server], WORKER_GRACE_S)
+            self._server = None
+        else:
+            stop(workers, WORKER_GRACE_S if patient else 0)
         self._slots.clear()
         if self._server is not None:
             stop([self._server], SERVER_GRACE_S if patient else 0)
@@ -153,12 +179,12 @@ class Crew:
         folder = local.make_data_dir(self.settings)
         trainers = [] if self._trainers is None else ["--trainers", str(self._trainers)]
         engine = [] if self.engine is None else ["--engine", self.engine]
+        server = ["--server", self.url] if self.url else []
         return start(
             f"worker {number}",
             [
                 "worker",
-                "--server",
-                self.url,
+                *server,
                 "--name",
                 f"local-{number}",
                 "--work-dir",
@@ -168,7 +194,8 @@ class Crew:
             ],
             log=folder / "logs" / f"worker-{number}.log",
             environment={
-                "HPSEARCH_TOKEN": self.token,
+                "HPSEARCH_TOKEN": self.token or None,
+                BESIDE_VARIABLE: None if self.url else "1",
                 "HPSEARCH_DATA_DIR": str(self.settings.data_dir),
                 CPUS_VARIABLE: _share(number, self._n_hired),
             },

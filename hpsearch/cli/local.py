@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,12 +19,13 @@ from hpsearch.settings import Settings
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Imports, migrations and a slow disk on a busy machine.
 START_TIMEOUT_S: Final = 90.0
-_PAUSE_S: Final = 0.1
+_PAUSE_S: Final = 0.02
 _PROBE_TIMEOUT_S: Final = 5.0
 # A server refuses a database that another one holds, in these words.
 _HELD: Final = "already served by another process"
 _TRIES: Final = 3
 _OTHER_TIMEOUT_S: Final = 10.0
+_OTHER_PAUSE_S: Final = 0.5
 
 
 class StartError(HpsearchError):
@@ -90,17 +92,24 @@ def wait_until_ready(child: Child, settings: Settings, *, timeout_s: float = STA
         if not child.is_alive:
             raise StartError(child.last_words())
         found = announced(settings)
-        if found and found[1] == child.process.pid and answers(found[0]):
+        if found and found[1] == child.process.pid:  # it says so once it takes connections
             return found[0]
         time.sleep(_PAUSE_S)
     msg = f"The local server did not answer within {timeout_s:.0f} s; its log is {child.log}"
     raise StartError(msg)
 
 
-def ensure(settings: Settings, *, port: int = 0) -> tuple[str, Child | None]:
+def ensure(
+    settings: Settings, *, port: int = 0, meanwhile: Callable[[], None] | None = None
+) -> tuple[str, Child | None]:
     """Return the address of a running local server, and its process if it was started here.
 
     Another command may be starting or ending its own server at this moment: then that one is waited for.
+
+    Args:
+        settings: With the data directory.
+        port: For a server that is started; 0 lets the system choose.
+        meanwhile: Called once while a server is starting.
 
     Raises:
         StartError: It can not be started; the message says why.
@@ -111,6 +120,9 @@ def ensure(settings: Settings, *, port: int = 0) -> tuple[str, Child | None]:
             return url, None
         child = spawn(settings, port=port)
         try:
+            if meanwhile is not None:
+                meanwhile()
+                meanwhile = None
             return wait_until_ready(child, settings), child
         except StartError as error:
             stop([child], 0)
@@ -126,7 +138,7 @@ def ensure(settings: Settings, *, port: int = 0) -> tuple[str, Child | None]:
 def _wait_for_the_other(settings: Settings) -> None:
     deadline = time.monotonic() + _OTHER_TIMEOUT_S
     while time.monotonic() < deadline and find(settings) is None:
-        time.sleep(_PAUSE_S * 5)
+        time.sleep(_OTHER_PAUSE_S)
 
 
 def token_of(settings: Settings) -> str:

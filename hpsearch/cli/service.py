@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from hpsearch import _layout
 from hpsearch.cli import failure, local
 from hpsearch.cli.connecting import require_token
 from hpsearch.cli.console import note
-from hpsearch.cli.crew import Crew
+from hpsearch.cli.crew import BESIDE_VARIABLE, Crew
 from hpsearch.cli.durations import seconds
 from hpsearch.errors import NotFoundError
 from hpsearch.settings import Settings
@@ -38,7 +41,8 @@ def work(server: str | None, token: str | None, data_dir: Path | None, flags: Wo
         HpsearchError: There is no server to work for, or the worker can not work at all.
     """
     settings = Settings.load(data_dir=data_dir)
-    url = server or local.find(settings)
+    is_beside = os.environ.pop(BESIDE_VARIABLE, None) is not None
+    url = "" if is_beside else server or local.find(settings)
     if url is None:
         msg = f"No local server runs for {settings.data_dir}: start one with  hpsearch serve  or name one with --server"
         raise NotFoundError(msg, code="local.nothing")
@@ -50,12 +54,22 @@ def work(server: str | None, token: str | None, data_dir: Path | None, flags: Wo
     }
     worker_options = _layout.load("workers.options").WorkerOptions(
         server=url,
-        token=require_token(url, token, settings),
+        token=None if is_beside else require_token(url, token, settings),
+        seek=partial(_announced, settings) if is_beside else None,
         engine=flags.engine,
         log_json=flags.log_json,
         **{field: value for field, value in given.items() if value is not None},
     )
-    return int(_layout.load("workers.main").run_worker(worker_options))
+    run_worker = _layout.load("workers.main").run_worker
+    gc.freeze()
+    gc.enable()
+    return int(run_worker(worker_options))
+
+
+def _announced(settings: Settings) -> tuple[str, str | None] | None:
+    """Return address and token of the local server once it takes connections, None before."""
+    found = local.announced(settings)
+    return None if found is None else (found[0], local.token_of(settings))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from hpsearch.cli.outcome import StudyOutcome, check_out, collect, summary
 from hpsearch.cli.stopping import stop_signals
 from hpsearch.cli.submission import continue_or_create, uploaded_definition
 from hpsearch.cli.watching import Link, View, Watcher, fitting_view
-from hpsearch.domain.lifecycle import STUDY_FINAL
+from hpsearch.client import Client
+from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
+from hpsearch.errors import HpsearchError
 from hpsearch.settings import Settings
 from hpsearch.wire.pages import StudyView
 
@@ -65,6 +68,9 @@ def run_study(options: RunOptions) -> int:
     progress = _Progress()
     try:
         with stop_signals(), Crew(settings, tell=view.tell) as crew, _goodbye(crew), view:
+            # How many processes there should be depends on the engine, and the whole crew is here for this study.
+            engine = file.definition().engine
+            crew.engine = options.engine or (engine if engine != "auto" else None)
             _connect(crew, options, settings, view)
             with closing(Link(crew.url, crew.token)) as link:
                 definition = uploaded_definition(link.client, file, view.wait)
@@ -73,7 +79,10 @@ def run_study(options: RunOptions) -> int:
                 view.tell(_page_sentence(crew.url, found.study, settings, is_local=options.server is None))
                 if found.study.state not in STUDY_FINAL:
                     progress.study = _search(crew, options, link, found.study, view)
+                # Whoever has nothing to do any more may go while the model is fetched.
+                crew.dismiss()
                 outcome = collect(link.client, progress.study, out)
+                crew.is_idle = crew.own_server and _is_idle(link.client)
     except KeyboardInterrupt:
         _explain_interrupt(progress.study, options)
         return failure.INTERRUPTED
@@ -91,22 +100,33 @@ def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) ->
         crew.token = require_token(options.server, options.token, settings)
         return
     view.wait("Starting the local server …")
-    crew.open_local()
+    crew.open_local(meanwhile=lambda: _hire(crew, options, view))
 
 
 def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:
-    n_workers = 0 if options.workers is None and options.server is not None else options.workers
-    # How many processes there should be depends on the engine, and the whole crew is here for this study.
-    crew.engine = options.engine or (study.definition.engine if study.definition.engine != "auto" else None)
-    n_trainers = crew.hire(n_workers)
-    if n_trainers:
-        view.wait(f"Starting {plural(n_trainers, 'local trainer')}; loading TensorFlow takes some seconds …")
+    if not crew.has_hired:
+        _hire(crew, options, view)
 
     def tend() -> None:
         crew.tend()
         link.move(crew.url, crew.token)
 
     return Watcher(lambda: link.client, study.study_id).follow(view, tend=tend).study
+
+
+def _hire(crew: Crew, options: RunOptions, view: View) -> None:
+    n_workers = 0 if options.workers is None and options.server is not None else options.workers
+    n_trainers = crew.hire(n_workers)
+    if n_trainers:
+        view.wait(f"Starting {plural(n_trainers, 'local trainer')} …")
+
+
+def _is_idle(client: Client) -> bool:
+    """Return whether no worker of the server holds a trial, and no study could give it one."""
+    with contextlib.suppress(HpsearchError):
+        is_running = client.studies.list(state=StudyState.RUNNING, limit=1).items
+        return not is_running and not any(worker.n_running for worker in client.workers.list(limit=100).items)
+    return False
 
 
 def _page_sentence(url: str, study: StudyView, settings: Settings, *, is_local: bool) -> str:

@@ -14,6 +14,7 @@ from hpsearch.cli import console
 from hpsearch.cli.progress import Snapshot
 from hpsearch.cli.stopping import stop_if_asked
 from hpsearch.client import Client
+from hpsearch.domain.lifecycle import STUDY_FINAL
 from hpsearch.errors import ForbiddenError, UnavailableError
 from hpsearch.wire.workers import WorkerView
 
@@ -22,6 +23,7 @@ POLL_S: Final = 2.0
 # With many, not more often than this.
 _GAP_S: Final = 0.3
 _WORKERS_EVERY_S: Final = 3.0
+_ENDINGS: Final = frozenset(f"study.{state.lower()}" for state in STUDY_FINAL)
 _TOP: Final = 10
 # A server that stays away this long is given up; the study on it goes on.
 GIVE_UP_AFTER_S: Final = 600.0
@@ -104,6 +106,7 @@ class Wakeups:
         self._source = source
         self._study_id = study_id
         self._news = threading.Event()
+        self._ended = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="events", daemon=True)
 
@@ -118,6 +121,10 @@ class Wakeups:
         """Stop listening; the thread ends by itself at its next event or timeout."""
         self._closed.set()
 
+    def rest(self, pause_s: float) -> None:
+        """Return after ``pause_s`` seconds, or at once when the study has ended."""
+        self._ended.wait(pause_s)
+
     def wait(self, timeout_s: float) -> None:
         """Return at the next event, at the latest after ``timeout_s`` seconds."""
         self._news.wait(timeout_s)
@@ -130,6 +137,8 @@ class Wakeups:
             with contextlib.suppress(Exception):
                 for event in self._source().studies.events(self._study_id, after=after, attempts=2):
                     after = event.event_id
+                    if event.kind in _ENDINGS:
+                        self._ended.set()
                     self._news.set()
                     if self._closed.is_set():
                         return
@@ -200,5 +209,5 @@ class Watcher:
                     view.show(snapshot)
                     if snapshot.ended:
                         return snapshot
-                time.sleep(_GAP_S)
+                wakeups.rest(_GAP_S)
                 wakeups.wait(POLL_S)

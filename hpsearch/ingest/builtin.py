@@ -97,7 +97,8 @@ def _numbers(file: str, delimiter: str | None) -> np.ndarray[Any, Any]:
     import numpy as np
 
     with gzip.open(_folder() / file, "rt", encoding="ascii") as lines:
-        return np.loadtxt(lines, delimiter=delimiter)
+        data: np.ndarray[Any, Any] = np.loadtxt(lines, delimiter=delimiter)
+        return data
 
 
 def _scaled(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -105,7 +106,7 @@ def _scaled(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     import numpy as np
 
     deviation = np.nanstd(data, axis=0)
-    scaled = data - np.nanmean(data, axis=0)
+    scaled: np.ndarray[Any, Any] = data - np.nanmean(data, axis=0)
     if not np.allclose(first := np.nanmean(scaled, axis=0), 0):
         scaled -= first
     scaled /= deviation

@@ -25,7 +25,6 @@ from hpsearch.sampling.suggest import suggest
 # -P keeps the working directory off the import path; the folder of this very package is added at the end instead.
 _START: Final = "import sys; sys.path.append(sys.argv.pop(1)); from hpsearch.sampling.child import main; main()"
 _ROOT: Final = str(Path(hpsearch.__file__).resolve().parent.parent)
-_GOODBYE_S: Final = 2.0
 
 
 class BackgroundSampler:
@@ -182,11 +181,8 @@ class _Child:
 
     def end(self) -> None:
         self._channel.close()
-        try:
-            self._process.wait(_GOODBYE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()  # it keeps nothing, and to take Optuna apart in order would take a moment
+        self._process.wait()
         self._errors.close()
 
 

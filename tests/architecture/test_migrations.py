@@ -63,3 +63,16 @@ def test_everything_can_be_undone(sqlite_url: str):
         left = set(inspect(connection).get_table_names()) - {"alembic_version", "sqlite_sequence"}
     engine.dispose()
     assert left == set()
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    assert migrate.head() == ScriptDirectory.from_config(migrate._config()).get_current_head()
+
+
+def test_a_database_that_is_up_to_date_loads_no_alembic(sqlite_url: str) -> None:
+    migrate.upgrade(sqlite_url)
+    program = (
+        "import sys; from hpsearch.storage.migrate import upgrade\n"
+        f"upgrade({sqlite_url!r}); assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

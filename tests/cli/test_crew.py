@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from hpsearch.cli import crew as crews
 from hpsearch.cli import local
-from hpsearch.cli.crew import MAX_QUICK_DEATHS, MAX_SERVER_RESTARTS, QUICK_S, Crew, default_trainers
+from hpsearch.cli.crew import BESIDE_VARIABLE, MAX_QUICK_DEATHS, MAX_SERVER_RESTARTS, QUICK_S, Crew, default_trainers
 from hpsearch.cli.leash import CPUS_VARIABLE
 from hpsearch.settings import Settings
 
@@ -26,6 +27,14 @@ class FakeChild:
     environment: dict[str, str | None] = field(default_factory=dict)
     is_alive: bool = True
     age_s: float = 5.0
+    told_to_go: bool = False
+
+    @property
+    def process(self) -> FakeChild:
+        return self
+
+    def terminate(self) -> None:
+        self.told_to_go = True
 
     def last_words(self) -> str:
         return f"The {self.name} ended with exit code 1: out of luck"
@@ -58,8 +67,12 @@ class World:
             child.is_alive = False
             self.stopped.append((child.name, grace_s))
 
-    def ensure(self, _settings: Settings, *, port: int = 0) -> tuple[str, FakeChild | None]:
+    def ensure(
+        self, _settings: Settings, *, port: int = 0, meanwhile: Callable[[], None] | None = None
+    ) -> tuple[str, FakeChild | None]:
         self.ports.append(port)
+        if meanwhile is not None and not self.others_server:
+            meanwhile()
         if port and self.refuses_port:
             msg = "the port is taken"
             raise local.StartError(msg)
@@ -98,6 +111,37 @@ def test_workers_share_server_token_and_folders(crew: Crew, world: World, tmp_pa
     assert "hps_local" not in first.arguments
     assert second.name == "worker 2"
     assert crew.n_workers == 2
+
+
+def test_workers_hired_before_the_server_answers_look_for_it_themselves(crew: Crew, world: World):
+    crew.open_local(meanwhile=lambda: crew.hire(1) and None)
+    (worker,) = (child for child in world.started if child.name == "worker 1")
+    assert "--server" not in worker.arguments
+    assert worker.environment[BESIDE_VARIABLE] == "1"
+    assert worker.environment["HPSEARCH_TOKEN"] is None
+    assert crew.has_hired
+    worker.die()
+    crew.tend()
+    again = world.started[-1]
+    assert again.arguments[1:3] == ["--server", world.url]
+    assert again.environment[BESIDE_VARIABLE] is None
+
+
+def test_nobody_is_hired_early_for_a_server_that_runs(crew: Crew, world: World):
+    world.others_server = True
+    crew.open_local(meanwhile=lambda: crew.hire(1) and None)
+    assert not crew.has_hired
+
+
+def test_where_nothing_is_left_to_give_back_all_end_together(crew: Crew, world: World):
+    crew.open_local()
+    crew.hire(2)
+    crew.dismiss()
+    assert [child.told_to_go for child in world.started] == [False, True, True]
+    crew.is_idle = True
+    crew.close()
+    assert [name for name, _ in world.stopped] == ["worker 1", "worker 2", "server"]
+    assert len({grace_s for _, grace_s in world.stopped}) == 1, "in one go"
 
 
 def test_by_default_one_worker_has_as_many_trainers_as_the_machine_carries(
@@ -279,7 +323,8 @@ def test_trainers_by_cores_and_memory(monkeypatch: pytest.MonkeyPatch, cores: in
     monkeypatch.setattr(workers.devices, "cpu_cores", lambda: cores)
     monkeypatch.setattr(workers.devices, "available_bytes", lambda: free)
     assert default_trainers("reference") == expected
-    assert default_trainers("fused") == default_trainers(None) == 1, "one process uses all cores"
+    assert default_trainers("fused") == 1, "one process uses all cores"
+    assert default_trainers("native") == default_trainers(None) == -(-cores // 8)
     monkeypatch.setenv("HPSEARCH_WORKER_ENGINE", "reference")
     assert default_trainers(None) == expected
 
