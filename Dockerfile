@@ -25,6 +25,8 @@ ARG WORKER_EXTRA=worker
 ARG WORKER_LOCK=requirements.lock
 RUN python -m venv /opt/hpsearch \
  && /opt/build/bin/python .ci/requirements.py install /opt/hpsearch ${WORKER_EXTRA} ${WORKER_LOCK}
+# For this kind of processor; on another the first worker compiles them once more.
+RUN /opt/hpsearch/bin/python -c "from hpsearch import _layout; _layout.load('workers.training.native.__main__').main()"
 
 # --- what both images share: an ordinary user with a folder of its own ------------------------------------------------
 FROM python:${PYTHON_VERSION}-slim AS base

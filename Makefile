@@ -37,6 +37,7 @@ $(VENV)/.made:
 
 $(STAMP): $(VENV)/.made $(LOCK) pyproject.toml .ci/requirements.py
 	$(BIN)/python .ci/requirements.py sync $(EXTRAS)
+	$(BIN)/python -m workers.training.native
 	@rm -f $(VENV)/.installed*
 	@touch $@
 
@@ -101,8 +102,13 @@ soak: $(STAMP)  ## 20,000 trials on PostgreSQL and 10,000 on SQLite while everyt
 	$(BIN)/python -m tests.chaos.soak --database postgresql $(ARGS)
 	$(BIN)/python -m tests.chaos.soak --database sqlite --trials 10000 $(ARGS)
 
+ENGINE ?= native
+.PHONY: conformance
+conformance: $(STAMP)  ## Check an engine against plain Keras, all points of the contract (ENGINE=fused, ARGS="--points curves --all").
+	$(BIN)/python -m workers.training.conformance $(ENGINE) $(ARGS)
+
 .PHONY: verify-fused
-verify-fused: $(STAMP)  ## Compare fused training with plain Keras, all six points (ARGS="--all --points 1,3" lists every comparison of two).
+verify-fused: $(STAMP)  ## Check what is particular to stacked programs: padding, slots, members apart (ARGS="--all --points 1,3").
 	$(BIN)/python -m workers.training.fused.verify $(ARGS)
 
 .PHONY: wheel

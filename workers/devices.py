@@ -13,8 +13,8 @@ from hpsearch.wire.workers import Device
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
-# Engines that train many trials at once in one process.
-FUSED: Final = frozenset({"auto", "fused"})
+# Cores one trainer process of the native engine serves: beyond, its threads would wait for Python's lock (GIL).
+_CORES_A_PROCESS: Final = 8
 # Tells a trainer process how many cores are its own.
 CORES_VARIABLE: Final = "HPSEARCH_TRAINER_CORES"
 # A trainer takes about this much with TensorFlow loaded and a small data set (measured: 0.6 to 0.7 GB).
@@ -135,17 +135,33 @@ def available_bytes() -> int | None:
     return min(free, max(0, limit - used))
 
 
+def engine_for(engine: str, gpus: tuple[Gpu, ...]) -> str:
+    """Return the engine that trains: `auto` is `fused` on a GPU and `native` without one.
+
+    Args:
+        engine: `auto`, `native`, `fused`, `reference` or `stub`.
+        gpus: Visible ones.
+    """
+    if engine != "auto":
+        return engine
+    return "fused" if gpus else "native"
+
+
 def default_trainers(engine: str, gpus: tuple[Gpu, ...], cores: int) -> int:
     """Return how many trainer processes this machine is best used with, at least 1.
 
-    One per GPU. Without a GPU one for the fused engine, which uses all cores by itself; for plain Keras, which trains
-    one small network at a time and is hardly sped up by a second thread, one per core as far as memory goes.
+    One per GPU. Without a GPU: for the native engine, which trains one trial a core, one for every eight cores; for
+    plain Keras, which trains one small network at a time and is hardly sped up by a second thread, one per core as far
+    as memory goes; else one.
 
     Args:
-        engine: `auto`, `fused`, `reference` or `stub`.
+        engine: As for `engine_for`.
         gpus: Visible ones.
         cores: Usable CPU cores.
     """
+    engine = engine_for(engine, gpus)
+    if engine == "native":
+        return min(MAX_DEFAULT_TRAINERS, -(-cores // _CORES_A_PROCESS))
     if gpus:
         return len(gpus)
     if engine != "reference":
@@ -164,23 +180,33 @@ def arrange(
         n_trainers: None for the `default_trainers`; more than there are GPUs share them in turn.
         gpus: Visible GPUs.
         cores: Usable CPU cores, shared evenly.
-        engine: `auto`, `fused`, `reference` or `stub`.
+        engine: As for `engine_for`.
     """
+    engine = engine_for(engine, gpus)
     n = n_trainers or default_trainers(engine, gpus, cores)
-    threads = max(1, cores // n)
-    if not gpus:
-        device = Device(kind="cpu", name=_cpu_name(), cores=threads)
-        seat = Seat(device, {"CUDA_VISIBLE_DEVICES": "-1", **_threads(threads)})
-        return (seat,) * n, f"no GPU found: training on {_counted(cores, 'CPU core')} with {_counted(n, 'trainer')}"
+    shares = [max(1, cores // n + (number < cores % n)) for number in range(n)]
+    if engine == "native" or not gpus:
+        cpu_seats = [_cpu_seat(engine, share) for share in shares]
+        where = "no GPU found" if not gpus else "the native engine uses no GPU"
+        return tuple(cpu_seats), f"{where}: training on {_counted(cores, 'CPU core')} with {_counted(n, 'trainer')}"
     seats = []
     for i in range(n):
         gpu = gpus[i % len(gpus)]
         device = Device(kind="gpu", name=gpu.name[:200], memory_bytes=gpu.memory_bytes)
         # Without growth TensorFlow takes the whole memory at its first step.
         cuda = {"CUDA_VISIBLE_DEVICES": gpu.visible, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-        seats.append(Seat(device, {**cuda, **_threads(threads)}))
+        seats.append(Seat(device, {**cuda, **_threads(shares[i])}))
     names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
     return tuple(seats), f"training on {_counted(len(gpus), 'GPU')} ({names}) with {_counted(n, 'trainer')}"
+
+
+def _cpu_seat(engine: str, cores: int) -> Seat:
+    device = Device(kind="cpu", name=_cpu_name(), cores=cores)
+    environment = {"CUDA_VISIBLE_DEVICES": "-1", **_threads(cores)}
+    if engine == "native":
+        # Each trial has a core of its own, so a product must not ask for more.
+        environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return Seat(device, environment)
 
 
 def _cpu_name() -> str:

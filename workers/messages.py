@@ -70,6 +70,7 @@ class Ready(Lenient):
     Attributes:
         n_gpus: GPUs TensorFlow can use in this process.
         engine: What trains, with versions, for the log.
+        n_slots: Trials it trains at the same time.
         appetite: Trials the engine can usefully hold at once, those in training included.
         silence_s: Seconds for which compiling may keep the engine silent, beyond the time an epoch may take.
         pack_bytes: Memory that trials in training may take together, which is no leak.
@@ -78,6 +79,7 @@ class Ready(Lenient):
     event: Literal["ready"] = "ready"
     n_gpus: int
     engine: str
+    n_slots: Annotated[int, Field(ge=1)] = 1
     appetite: Annotated[int, Field(ge=1)] = 1
     silence_s: float = 0.0
     pack_bytes: int = 0
@@ -125,6 +127,13 @@ class Gone(Lenient):
     ticket: int
 
 
+class Trained(Lenient):
+    """An attempt has left its slot; its outcome follows when its model file is written."""
+
+    event: Literal["trained"] = "trained"
+    ticket: int
+
+
 class Idle(Lenient):
     """Nothing is left to train."""
 
@@ -132,7 +141,7 @@ class Idle(Lenient):
 
 
 Command = Train | Drop | Threshold | Leave
-Event = Ready | Said | Broken | Epoch | Finished | Gone | Idle
+Event = Ready | Said | Broken | Epoch | Trained | Finished | Gone | Idle
 
 COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

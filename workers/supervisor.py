@@ -42,8 +42,7 @@ class Supervisor:
 
     Args:
         seats: One for each trainer.
-        engine: That trains: `native`, `fused`, `reference` or `stub`.
-        options: Of the worker.
+        options: Of the worker, the engine decided.
         folder: For logs and models, this worker's own.
         link: Ends `run` when stopped.
         ledger: The trials held.
@@ -59,7 +58,6 @@ class Supervisor:
         self,
         *,
         seats: Sequence[Seat],
-        engine: str,
         options: WorkerOptions,
         folder: Path,
         link: Link,
@@ -71,7 +69,7 @@ class Supervisor:
         self.on_free: Callable[[], None] = lambda: None
         self._seats = tuple(seats)
         self._options = options
-        self._engine = engine
+        self._engine = options.engine
         self._folder = folder
         self._link = link
         self._ledger = ledger
@@ -304,8 +302,8 @@ class Supervisor:
             return
         self._overruled.add(study.study_id)
         self._log.warning(
-            f"study {study.name} asks for the engine {study.engine}, this worker trains with {self._engine}: its trials "
-            f"are trained with {self._engine}"
+            f"study {study.name} asks for the engine {study.engine}, but this worker trains with {self._engine}, its "
+            "trials too"
         )
 
     def _hand_out(self) -> None:

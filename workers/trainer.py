@@ -45,13 +45,14 @@ class Trainer:
 
     Args:
         seat: Device and environment.
-        engine: `fused`, `reference` or `stub`.
-        programs: Folder in which compiled programs outlive the process.
+        engine: `native`, `fused`, `reference` or `stub`.
+        cache: Folder in which what is compiled outlives the process.
         log: File its output goes to, begun anew.
         hear: Called for every event, and with None at the end of the process, from a thread of its own.
 
     Attributes:
         held: The trials it was given and that have not left it, by ticket.
+        writing: Those of them that are trained and wait for their model files.
         is_solo: Whether it holds a trial that is to be trained alone.
         ready: What it said of itself when it was ready; None before.
         thresholds: By study: what a trial must beat for its model to be kept, as the process was last told.
@@ -62,12 +63,13 @@ class Trainer:
     """
 
     def __init__(
-        self, seat: Seat, engine: str, programs: Path, log: Path, hear: Callable[[Trainer, Event | None], None]
+        self, seat: Seat, engine: str, cache: Path, log: Path, hear: Callable[[Trainer, Event | None], None]
     ) -> None:
         self.seat = seat
         self.log = log
         self.phase = Phase.STARTING
         self.held: dict[int, Assignment] = {}
+        self.writing: set[int] = set()
         self.is_solo = False
         self.ready: Ready | None = None
         self.thresholds: dict[str, float | None] = {}
@@ -78,7 +80,7 @@ class Trainer:
         self._writing = threading.Lock()
         commands_out, commands_in = os.pipe()
         events_out, events_in = os.pipe()
-        arguments = (str(os.getpid()), str(commands_out), str(events_in), engine, str(programs))
+        arguments = (str(os.getpid()), str(commands_out), str(events_in), engine, str(cache))
         # Below 3 XLA prints two long lines for every compiled program it finds on disk.
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3" if engine == "fused" else "2"}
         environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | quiet | dict(seat.environment)
@@ -124,9 +126,14 @@ class Trainer:
         return self.ready.appetite if self.ready is not None and self.phase == Phase.READY else 0
 
     @property
+    def n_slots(self) -> int:
+        """How many trials can be with it and not wait for a slot: those in training and those being written."""
+        return 0 if self.ready is None or not self.appetite else self.ready.n_slots + len(self.writing)
+
+    @property
     def room(self) -> int:
         """How many trials it could take now."""
-        return 0 if self.is_solo else max(0, self.appetite - len(self.held))
+        return 0 if self.is_solo else max(0, self.appetite - len(self.held) + len(self.writing))
 
     @property
     def wish(self) -> int:
@@ -153,6 +160,7 @@ class Trainer:
         """Note that a trial has left it, and return it if it was there."""
         self.share_time()
         assignment = self.held.pop(ticket, None)
+        self.writing.discard(ticket)
         self.is_solo = self.is_solo and bool(self.held)
         return assignment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import hpsearch
@@ -45,9 +46,9 @@ class Worker:
         self._why = "done"
         client = _client(options)
         self._folder = make_folder(options.work_dir)
-        seats, self._sentence = devices.arrange(
-            options.trainers, devices.find_gpus(), devices.cpu_cores(), options.engine
-        )
+        gpus = devices.find_gpus()
+        engine = devices.engine_for(options.engine, gpus)
+        seats, self._sentence = devices.arrange(options.trainers, gpus, devices.cpu_cores(), engine)
         introduction = RegisterRequest(
             name=_printable(options.name),
             version=hpsearch.__version__,
@@ -60,7 +61,7 @@ class Worker:
         shared: Any = {"link": self._link, "ledger": self._ledger, "thresholds": thresholds, "log": self._log}
         self._courier = Courier(**shared)
         self._supervisor = Supervisor(
-            seats=seats, options=options, folder=self._folder, courier=self._courier, **shared
+            seats=seats, options=replace(options, engine=engine), folder=self._folder, courier=self._courier, **shared
         )
         self._claimer = Claimer(
             cache=DataCache(options.work_dir / "data"), supervisor=self._supervisor, wait_s=options.wait_s, **shared

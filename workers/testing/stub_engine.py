@@ -69,13 +69,13 @@ class StubEngine:
         n_epochs: Of each trial.
         epoch_s: Seconds each takes.
         faults: Parameter and value, as text, of each kind of fault.
-        appetite: Trials in training at once.
+        n_slots: Trials in training at once.
     """
 
     n_epochs: int = 3
     epoch_s: float = 0.01
     faults: tuple[tuple[str, str, str], ...] = ()
-    appetite: int = 1
+    n_slots: int = 1
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -90,7 +90,7 @@ class StubEngine:
             n_epochs=int(environment.get("HPSEARCH_STUB_EPOCHS", "3")),
             epoch_s=float(environment.get("HPSEARCH_STUB_EPOCH_S", "0.01")),
             faults=tuple(faults),
-            appetite=int(environment.get("HPSEARCH_STUB_PACK", "1")),
+            n_slots=int(environment.get("HPSEARCH_STUB_PACK", "1")),
         )
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
@@ -99,7 +99,7 @@ class StubEngine:
         waiting = [self._begin(task) for task in tasks]
         pack: list[_Run] = []
         while True:
-            room = self.appetite - len(pack)
+            room = self.n_slots - len(pack)
             waiting += [self._begin(task) for task in more(room - len(waiting))] if room > len(waiting) else []
             pack, waiting = pack + waiting[:room], waiting[room:]
             if not pack:

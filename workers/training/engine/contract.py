@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hpsearch.domain.trial import Measurement, Outcome
 from workers.training.engine.task import TrialTask
@@ -36,14 +36,41 @@ class Sink(Protocol):
         ...
 
 
+@runtime_checkable
+class RefillingSink(Sink, Protocol):
+    """A sink that has further trials for slots that fall free; any sink without `more` is trained to its end."""
+
+    def more(self, n: int) -> Sequence[TrialTask]:
+        """Return further trials, at once and without waiting; none when there are none.
+
+        Args:
+            n: How many the engine can begin, at least 1.
+        """
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when `more` may have something, or after so many seconds."""
+        ...
+
+    def trained(self, task: TrialTask) -> None:
+        """Take note that a trial has left its slot, though it is not finished: its model file is being written."""
+        ...
+
+
 class Engine(Protocol):
     """Something that trains trials."""
+
+    @property
+    def n_slots(self) -> int:
+        """How many trials it trains at the same time, at least 1."""
+        ...
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
         """Train every task; each ends in exactly one `sink.finished`, unless `sink.should_stop` answered yes.
 
         Args:
             tasks: Trials of any studies; at least one.
-            sink: Receives epochs and ends.
+            sink: Receives epochs and ends. From a `RefillingSink` free slots are refilled, and training ends when it
+                has nothing more and all trials are done.
         """
         ...

@@ -18,8 +18,10 @@ from typing import Final
 
 import numpy as np
 
-from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.mlp import MlpConfig, Optimizer
 
+_FIRST_MOMENT: Final = frozenset({"momentum", "nesterov", "adam", "adamw"})
+_SECOND_MOMENT: Final = frozenset({"adagrad", "rmsprop", "adam", "adamw"})
 _BETA_1: Final = 0.9
 _BETA_2: Final = 0.999
 _RHO: Final = 0.9
@@ -73,6 +75,21 @@ NAMES: Final = tuple(field.name for field in fields(Rule))
 
 # Changes nothing, whatever the gradient: for slots without a member.
 IDLE: Final = Rule()
+
+
+def keeps_first(optimizer: Optimizer) -> bool:
+    """Return whether the optimiser keeps a first moment, or velocity, of each weight."""
+    return optimizer in _FIRST_MOMENT
+
+
+def keeps_second(optimizer: Optimizer) -> bool:
+    """Return whether the optimiser keeps a second moment of each weight."""
+    return optimizer in _SECOND_MOMENT
+
+
+def n_moments(optimizer: Optimizer) -> int:
+    """Return how many moments the optimiser keeps of each weight, 0 to 2."""
+    return keeps_first(optimizer) + keeps_second(optimizer)
 
 
 def rule_of(config: MlpConfig, rate: float) -> Rule:

@@ -8,6 +8,8 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
+_WORDS = 2**32
+
 
 class _Generators(threading.local):
     """One generator a thread, seeded anew for each order: making one asks the system for entropy, a tenth of a ms."""
@@ -53,6 +55,15 @@ def data_order(trial_seed: int, data_order_seed: int, *, fold: int, epoch: int, 
     """
     random = generator(trial_seed, "order", data_order_seed, fold, epoch)
     return random.permutation(n_rows).astype(np.int64, copy=False)
+
+
+def threshold_of(rate: float) -> int:
+    """Return the number below which a hash of 32 bits drops its unit.
+
+    Args:
+        rate: Probability of dropping, 0 to below 1.
+    """
+    return min(round(rate * _WORDS), _WORDS - 1)
 
 
 def _digest(seed: int, *purpose: str | int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,6 +46,21 @@ class LockedSink:
             return ()
         with self._lock:
             return self._more(n)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there may be further trials, or after so many seconds; does not keep others from speaking."""
+        wait = getattr(self._sink, "wait", None)
+        if wait is None:
+            time.sleep(timeout_s)
+        else:
+            wait(timeout_s)
+
+    def trained(self, task: TrialTask) -> None:
+        """Pass on that a trial has left its slot, to a sink that wants to know."""
+        trained = getattr(self._sink, "trained", None)
+        if trained is not None:
+            with self._lock:
+                trained(task)
 
     def epoch(self, task: TrialTask, measurement: Measurement) -> None:
         """Pass an epoch on."""

@@ -73,12 +73,13 @@ class Watch:
             raise StoppedError
 
 
-def check_objective(name: str, value: float | None) -> None:
-    """Return when the objective is defined.
+def check_objective(name: str, value: float | None) -> float:
+    """Return the objective's value.
 
     Raises:
-        UntrainableError: It is not.
+        UntrainableError: It is undefined.
     """
     if value is None:
         msg = f"{name} is undefined on the validation rows; choose another metric, or change the split"
         raise UntrainableError(msg)
+    return value

@@ -60,6 +60,11 @@ class Channel:
             self._arrived.wait_for(lambda: self._waiting or self._is_leaving)
             return bool(self._waiting)
 
+    def wait_for_trials(self, timeout_s: float) -> None:
+        """Wait until trials have arrived that nobody has taken, or the time is up."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._waiting, timeout_s)
+
     def take(self, n: int) -> list[tuple[int, TrialTask]]:
         """Return up to `n` trials that have arrived, perhaps dropped meanwhile, with their tickets; never waits."""
         with self._arrived:

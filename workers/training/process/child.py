@@ -1,98 +1,124 @@
-"""The trainer process: imports TensorFlow once, then trains what the supervisor sends until the supervisor is gone.
+"""The trainer process: imports its engine once, then trains what the supervisor sends until the supervisor is gone.
 
 Started by `workers.trainer` with two pipes. Standard output and error go to a log file; the pipes carry only frames.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from workers.devices import CORES_VARIABLE, cpu_cores
 from workers.messages import Broken, Ready, Said
 from workers.training.engine.contract import Engine
 from workers.training.process.channel import Channel
+from workers.training.process.lifeline import die_with
 from workers.training.process.pipe_sink import train_all
 from workers.training.reference.quick_start import quick_start
 
-if TYPE_CHECKING:
-    from workers.training.fused.machine import Machine
-
-_PR_SET_PDEATHSIG: Final = 1
-# Many packs may be compiled one after another before the first epoch ends, each some seconds, on a busy machine more.
+# Compiling a program keeps the engine silent for seconds, on a busy machine for many.
 _LEAST_SILENCE_S: Final = 60.0
 _COMPILES: Final = 30.0
+# Trials kept at hand behind those in training, as a divisor of the slots: a claim takes as long as some epochs.
+_AHEAD: Final = 4
 
 
-def build_engine(name: str, programs: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+def build_engine(name: str, cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
     """Return the engine of a name, imported, and what to say about it.
 
     Args:
-        name: `fused`, `reference` or `stub`.
-        programs: Folder in which compiled programs outlive the process.
+        name: `native`, `fused`, `reference` or `stub`.
+        cache: Folder in which what is compiled outlives the process.
         say: Takes sentences for the log.
     """
     if name == "stub":
         from workers.testing.stub_engine import StubEngine
 
         stub = StubEngine.of_environment()
-        return stub, Ready(n_gpus=0, engine="stub (invented results)", appetite=stub.appetite)
-    import keras
+        ready = Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, appetite=stub.n_slots)
+        return stub, ready
+    if name == "native":
+        try:
+            return _native(cache, say)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("numba", "llvmlite", "scipy"):
+                raise
+            say(
+                f"the native engine needs {error.name}, which is not installed here: plain Keras trains instead, one "
+                "trial at a time; run  pip install 'hpsearch[worker]'"
+            )
+            name = "reference"
+    with quick_start():
+        return _reference() if name == "reference" else _fused(cache, say)
+
+
+def _native(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+    import gc
+
+    from workers.training.native.engine import NativeEngine
+
+    n_slots = _own_cores()
+    engine = NativeEngine(n_slots=n_slots, explain=say, kernels=cache)
+    # Imports are done: what they left need not be looked through for garbage again and again.
+    gc.freeze()
+    return engine, Ready(
+        n_gpus=0,
+        engine=f"native, {numbers_of_versions('numba', 'numpy', 'scipy')}, float32, {n_slots} trials at a time",
+        n_slots=n_slots,
+        appetite=n_slots + max(1, n_slots // _AHEAD),
+        silence_s=_LEAST_SILENCE_S,
+        pack_bytes=engine.memory.total_bytes,
+    )
+
+
+def _reference() -> tuple[Engine, Ready]:
     import tensorflow as tf
 
-    versions = f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
-    if name == "reference":
-        from workers.training.reference.engine import ReferenceEngine
+    from workers.training.reference.engine import ReferenceEngine
 
-        n_gpus = len(tf.config.list_physical_devices("GPU"))
-        return ReferenceEngine(), Ready(n_gpus=n_gpus, engine=f"reference, {versions}")
-    return _fused(versions, programs, say)
+    n_gpus = len(tf.config.list_physical_devices("GPU"))
+    return ReferenceEngine(), Ready(n_gpus=n_gpus, engine=f"reference, {numbers_of_versions('keras', 'tensorflow')}")
 
 
-def _fused(versions: str, programs: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
-    import tensorflow as tf
-
-    from workers.training.fused.engine import FusedEngine
+def _fused(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
     from workers.training.fused.kept_programs import keep_programs
     from workers.training.fused.xla_flags import compile_exactly
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
     compile_exactly()
     with suppress(OSError):
-        keep_programs(programs)
-    engine = FusedEngine(machine=_share_of_machine(), explain=say, programs=programs)
+        keep_programs(cache)
+    import tensorflow as tf
+
+    from workers.training.fused.engine import FusedEngine
+
+    engine = FusedEngine(explain=say, programs=cache)
     machine = engine.machine
     return engine, Ready(
         n_gpus=len(tf.config.list_physical_devices("GPU")),
-        engine=f"fused, {versions}",
+        engine=f"fused, {numbers_of_versions('keras', 'tensorflow')}",
+        n_slots=engine.n_slots,
         appetite=engine.appetite,
         silence_s=max(_LEAST_SILENCE_S, _COMPILES * machine.compile_s),
         pack_bytes=machine.memory_bytes,
     )
 
 
-def _share_of_machine() -> Machine | None:
-    """Return the machine with fewer cores than it has, where other trainers or a quota have the rest; None for all."""
-    import tensorflow as tf
+def _own_cores() -> int:
+    """Return the cores that are this trainer's own, where others have the rest."""
+    return int(os.environ.get(CORES_VARIABLE, "0")) or cpu_cores()
 
-    from workers.training.fused.machine import this_machine
-    from workers.training.reference import runtime
 
-    cores = int(os.environ.get(CORES_VARIABLE, "0"))
-    if not 0 < cores < cpu_cores() or tf.config.list_physical_devices("GPU"):
-        return None
-    runtime.configure_for_packs(cores)
-    machine = this_machine()
-    share = machine.memory_bytes * cores // machine.n_lanes
-    return replace(machine, name=f"{cores} of {machine.name}", n_lanes=cores, memory_bytes=share)
+def numbers_of_versions(*packages: str) -> str:
+    """Return packages with their versions, for the log."""
+    return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
 def main() -> None:
@@ -101,33 +127,24 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent_pid, commands, events = (int(argument) for argument in sys.argv[1:4])
-    _die_with(parent_pid)
+    die_with(parent_pid)
     channel = Channel(os.fdopen(commands, "rb", buffering=0), os.fdopen(events, "wb", buffering=0))
     channel.listen()
     try:
-        with quick_start():
-            engine, ready = build_engine(sys.argv[4], Path(sys.argv[5]), lambda text: channel.say(Said(text=text)))
+        engine, ready = build_engine(sys.argv[4], Path(sys.argv[5]), lambda text: channel.say(Said(text=text)))
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
         channel.say(Broken(message=_complaint(error)))
         raise SystemExit(1) from None
     channel.say(ready)
     while channel.wait():
-        train_all(engine, channel, ready.appetite)
+        train_all(engine, channel)
 
 
 def _complaint(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"training is not installed here (no module {error.name}): run  pip install 'hpsearch[worker]'"
-    return f"TensorFlow can not be started: {type(error).__name__}: {error}"[:2_000]
-
-
-def _die_with(parent_pid: int) -> None:
-    """Arrange that the kernel kills this process when the supervisor ends: the pipe alone can not while C code runs."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(0)
+    return f"training can not be started: {type(error).__name__}: {error}"[:2_000]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Final
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Measurement, Outcome
-from workers.messages import Epoch, Finished, Gone, Idle
+from workers.messages import Epoch, Finished, Gone, Idle, Trained
 from workers.training.engine.contract import Engine
 from workers.training.engine.task import TrialTask
 from workers.training.process.channel import Channel
@@ -43,6 +43,16 @@ class PipeSink:
                     self._held[id(task)] = (ticket, task)
                     tasks.append(task)
         return tasks
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when trials have arrived, or after so many seconds."""
+        self._channel.wait_for_trials(timeout_s)
+
+    def trained(self, task: TrialTask) -> None:
+        """Pass on that a trial has left its slot while its model file is being written."""
+        held = self._held.get(id(task))
+        if held is not None:
+            self._channel.say(Trained(ticket=held[0]))
 
     def epoch(self, task: TrialTask, measurement: Measurement) -> None:
         """Pass one epoch on; of a trial that is over, nothing."""
@@ -93,7 +103,7 @@ class PipeSink:
         self._channel.say(Gone(ticket=ticket))
 
 
-def train_all(engine: Engine, channel: Channel, appetite: int) -> None:
+def train_all(engine: Engine, channel: Channel) -> None:
     """Train what has arrived and what arrives meanwhile, until nothing is left.
 
     Whatever the engine does, the supervisor gets exactly one end of every attempt it sent.
@@ -101,11 +111,10 @@ def train_all(engine: Engine, channel: Channel, appetite: int) -> None:
     Args:
         engine: One with no use for `more` gets its next trials in another call.
         channel: To the supervisor.
-        appetite: Trials taken at once, at least 1.
     """
     while True:
         sink = PipeSink(channel)
-        tasks = sink.more(appetite)
+        tasks = sink.more(engine.n_slots)
         if not tasks:
             break
         raised: Exception | None = None

@@ -37,6 +37,11 @@ class ReferenceEngine:
         self._dtype: DType = dtype
         self._rows = RowsCache(dtype)
 
+    @property
+    def n_slots(self) -> int:
+        """How many trials it trains at the same time: one."""
+        return 1
+
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
         """Train every task; each ends in exactly one `sink.finished`, unless `sink.should_stop` answered yes."""
         for task in tasks:

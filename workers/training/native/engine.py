@@ -1,0 +1,218 @@
+"""NativeEngine: one trial a core, each at its exact size, without TensorFlow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.trial import Outcome
+from workers.devices import available_bytes, cpu_cores
+from workers.training.engine.contract import Engine, Sink
+from workers.training.engine.failures import StoppedError, outcome_of
+from workers.training.engine.numerics import DType
+from workers.training.engine.rows import RowsCache, StudyRows
+from workers.training.engine.rules import n_moments
+from workers.training.engine.sinks import LockedSink
+from workers.training.engine.task import TrialTask
+from workers.training.engine.trials import run_trial
+from workers.training.models.lane import ModelLane
+from workers.training.models.writer import ModelWriter
+from workers.training.native.fit import fit
+from workers.training.native.kernel_store import prepare_kernels
+from workers.training.native.memory import MemoryGate
+from workers.training.native.network import layout_of
+
+_LOG = logging.getLogger("hpsearch.native")
+# How long a lane without work sleeps before it looks whether all others are done.
+_LOOK_S: Final = 0.1
+
+
+class NativeEngine:
+    """Trains trials side by side, one in each lane; a lane is a thread that computes without Python's lock.
+
+    A trial's curve is a function of its parameters, its seed, the study's data and data-order seed alone: lanes share
+    nothing but the rows. Reports of one trial come in order, those of different trials interleave; the sink is never
+    called from two threads at once.
+
+    BLAS must be told to use one thread before it is loaded (`OPENBLAS_NUM_THREADS=1`), as the worker does.
+
+    Args:
+        dtype: Of weights and computation; `float64` is for tests of exactness.
+        n_slots: Trials trained at the same time; None for one a core.
+        explain: Takes a sentence for the log; None sends it to the logger `hpsearch.native`.
+        kernels: Folder to keep compiled kernels in where the package's own can not be written; None for none.
+        memory_bytes: What all trials in training may take together; None for three quarters of what is free now.
+        reference: Makes the engine that trains what a study wants trained by plain Keras.
+
+    Raises:
+        ModuleNotFoundError: numba is not installed.
+    """
+
+    def __init__(
+        self,
+        dtype: DType = "float32",
+        *,
+        n_slots: int | None = None,
+        explain: Callable[[str], None] | None = None,
+        kernels: Path | None = None,
+        memory_bytes: int | None = None,
+        reference: Callable[[], Engine] | None = None,
+    ) -> None:
+        self._explain = explain or _LOG.info
+        prepare_kernels(dtype, kernels, self._explain)
+        self.dtype: DType = dtype
+        self._n_slots = n_slots or cpu_cores()
+        self.memory = MemoryGate(memory_bytes or (available_bytes() or 2**32) * 3 // 4)
+        self._writer = ModelWriter()
+        self._rows = RowsCache(dtype, size=8)
+        self._rows_lock = threading.Lock()
+        self._make_reference = reference or self._plain_keras
+        self._reference: Engine | None = None
+        self._reference_lock = threading.Lock()
+
+    @property
+    def n_slots(self) -> int:
+        """How many trials it trains at the same time."""
+        return self._n_slots
+
+    @property
+    def writer(self) -> ModelWriter:
+        """The process that writes model files."""
+        return self._writer
+
+    def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
+        """Train every task; see `Engine`."""
+        _Session(self, sink, tasks).run()
+
+    def rows(self, task: TrialTask) -> StudyRows:
+        """Return the rows of a task's study; lanes share them."""
+        with self._rows_lock:
+            return self._rows.of(task)
+
+    def by_reference(self, task: TrialTask, sink: Sink) -> None:
+        """Train a trial with plain Keras, in this process, one at a time."""
+        with self._reference_lock:
+            if self._reference is None:
+                self._explain(f"study {task.study.name} asks for plain Keras: loading TensorFlow into this trainer")
+                self._reference = self._make_reference()
+            self._reference.train([task], sink)
+
+    def _plain_keras(self) -> Engine:
+        from workers.training.reference.engine import ReferenceEngine
+        from workers.training.reference.quick_start import quick_start
+
+        with quick_start():
+            return ReferenceEngine(self.dtype)
+
+
+class _Session:
+    """One call of `NativeEngine.train`.
+
+    Args:
+        engine: Whose rows and memory are used.
+        sink: Receives epochs and ends.
+        tasks: To begin with.
+    """
+
+    def __init__(self, engine: NativeEngine, sink: Sink, tasks: Sequence[TrialTask]) -> None:
+        self._engine = engine
+        self._sink = LockedSink(sink)
+        self._waiting = deque(tasks)
+        self._lock = threading.Lock()
+        self._n_busy = 0
+        self._error: BaseException | None = None
+        self._models = ModelLane(self._sink, engine.writer, self._sink.trained)
+
+    def run(self) -> None:
+        """Train to the end."""
+        lanes = [
+            threading.Thread(target=self._work, name=f"lane-{number}", daemon=True)
+            for number in range(self._engine.n_slots)
+        ]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        self._models.close()
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        try:
+            while True:
+                task = self._next()
+                if task is not None:
+                    with self._busy():
+                        self._train(task)
+                elif self._is_done():
+                    return
+                else:
+                    self._sink.wait(_LOOK_S)
+        except BaseException as error:  # noqa: BLE001 - what the sink raises is for the caller of `train`
+            self._error = error
+
+    def _next(self) -> TrialTask | None:
+        with self._lock:
+            if self._error is not None:
+                return None
+            if not self._waiting:
+                self._waiting.extend(self._sink.more(1))
+            if not self._waiting:
+                return None
+            # Counted here, under the lock: between two looks nobody may think that all is done.
+            self._n_busy += 1
+            return self._waiting.popleft()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_busy -= 1
+
+    def _is_done(self) -> bool:
+        with self._lock:
+            is_idle = not self._n_busy and not self._waiting
+            return self._error is not None or (is_idle and (not self._sink.has_more or not self._models.n_waiting))
+
+    def _train(self, task: TrialTask) -> None:
+        if task.study.engine == "reference":
+            self._engine.by_reference(task, self._sink)
+            return
+        started_s = time.perf_counter()
+        try:
+            study = self._engine.rows(task)
+            with self._engine.memory.room_for(self._needed_bytes(task, study), self._obey(task)):
+                result = run_trial(task, study, self._sink, fit, self._engine.dtype)
+        except StoppedError:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
+            self._sink.finished(task, _timed(outcome_of(error), started_s), None)
+            return
+        self._models.offer(task, _timed(result.outcome, started_s), result.source)
+
+    def _needed_bytes(self, task: TrialTask, study: StudyRows) -> int:
+        config = MlpConfig.from_params(task.trial.params)
+        part, preparation = study.fold(0).train, study.fold(0).preparation
+        n_rows, n_inputs = part.inputs.shape
+        layout = layout_of(config, n_rows=n_rows, n_inputs=n_inputs, n_outputs=preparation.n_outputs)
+        return layout.n_bytes(self._engine.dtype, n_moments(config.optimizer))
+
+    def _obey(self, task: TrialTask) -> Callable[[], None]:
+        def obey() -> None:
+            if self._sink.should_stop(task):
+                raise StoppedError
+
+        return obey
+
+
+def _timed(outcome: Outcome, started_s: float) -> Outcome:
+    return outcome.model_copy(update={"device_seconds": time.perf_counter() - started_s})
