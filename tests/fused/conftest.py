@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,21 +39,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def machine(_tensorflow: None) -> Machine:  # noqa: F811 - the fixture
-    """A device of the cost model that is the same on every machine, so that plans are."""
-    from workers.training.fused.machine import Machine
+    """What the cost model takes for a GPU, so that programs are chosen as there."""
+    from workers.training.fused.machine import KINDS
 
-    return Machine(
-        kind="cpu",
-        name="a test's two cores",
-        n_lanes=2,
-        rate=1e11,
-        cache_bytes=8 * 2**20,
-        memory_bytes=2**32,
-        step_s=4e-5,
-        call_s=1.5e-3,
-        compile_s=1.0,
-        load_s=0.3,
-    )
+    return replace(KINDS["gpu"], name="a test's GPU", n_lanes=2)
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.space import Space
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import EarlyStopping, LrDecay
 from tests.fused.ledger import Ledger, Refilling
 
 if TYPE_CHECKING:
     from tests.training.memory import Builtin, MakeTask
+    from workers.training.engine.task import TrialTask
     from workers.training.fused.engine import FusedEngine
     from workers.training.reference.engine import ReferenceEngine
 
@@ -99,27 +102,95 @@ def test_freed_slots_are_refilled_from_the_sink(builtin: Builtin, make_task: Mak
         assert together.epochs[trial] == alone.epochs[trial]
 
 
-def test_packs_of_one_program_do_not_start_together_while_others_could(
-    builtin: Builtin, make_task: MakeTask, machine: Any, monkeypatch: pytest.MonkeyPatch
+SPACE = Space.model_validate(
+    {
+        "layers": {"type": "int", "low": 0, "high": 3},
+        "units": {"type": "int", "low": 4, "high": 100, "per_layer": True},
+        "activation": {"type": "categorical", "choices": ["relu", "tanh"]},
+        "optimizer": {"type": "categorical", "choices": ["sgd", "adam"]},
+        "batch_size": {"type": "categorical", "choices": [8, 16]},
+    }
+)
+
+
+def _of_space(task: TrialTask, *, max_trials: int = 8) -> TrialTask:
+    study = task.study.model_copy(update={"space": SPACE, "max_trials": max_trials, "open_trials": max_trials})
+    return replace(task, study=study)
+
+
+def test_any_trial_of_a_space_takes_any_free_slot_of_one_program(
+    builtin: Builtin, make_task: MakeTask, machine: Any
 ) -> None:
     from workers.training.fused.engine import FusedEngine
-    from workers.training.fused.pack import Pack
+    from workers.training.fused.program import Program
 
-    run, started = Pack.run, list[int]()
-
-    def seen(pack: Pack) -> Any:
-        started.append(pack.key.hidden[0])
-        return run(pack)
-
-    monkeypatch.setattr(Pack, "run", seen)
+    iris, said = builtin("iris"), list[str]()
     tasks = [
-        make_task(builtin("iris"), BASE | {"units": units}, seed=seed, epochs=1)
-        for units in (10, 100, 200)
-        for seed in range(12)
+        _of_space(
+            make_task(
+                iris,
+                {"layers": number % 4, "batch_size": (8, 16)[number % 2], "optimizer": ("sgd", "adam")[number % 3 % 2]}
+                | {f"units_{layer}": 10 * layer + number for layer in range(1, number % 4 + 1)},
+                seed=number,
+                epochs=2 + number % 3,
+            )
+        )
+        for number in range(14)
     ]
-    FusedEngine(machine=machine, explain=lambda _: None, n_slots=4).train(tasks, Ledger(keep=False))
-    assert sorted(started[:3]) == [64, 128, 256]
-    assert len(started) == 9
+    engine = FusedEngine(machine=machine, explain=said.append)
+    together, alone = Refilling(keep=False, later=tasks[8:]), Ledger(keep=False)
+    engine.train(tasks[:8], together)
+    assert sum(line.startswith("pack of ") for line in said) == 1
+    (chosen,) = [line for line in said if line.startswith("programs for study")]
+    assert "0 to 3 hidden layers" in chosen
+    assert engine.n_slots == 8
+    (filled,) = [line for line in said if line.startswith("slots filled")]
+    assert filled.endswith(f"{sum(2 + n % 3 for n in range(14)) - 8} epochs of trials")
+    assert 0.5 < engine.filling.share <= 1.0
+    # In another process's order, and alone: the very same numbers.
+    other = FusedEngine(machine=machine, explain=lambda _: None)
+    other.train([tasks[13]], alone)
+    other.train(tasks[12:4:-1], alone)
+    for trial in alone.epochs:
+        assert together.epochs[trial] == alone.epochs[trial]
+    programs: list[Program] = list(engine.planner._programs.values())
+    assert [program.key.n_slots for program in programs] == [8]
+
+
+def test_a_trial_outside_of_the_space_is_trained_too(builtin: Builtin, make_task: MakeTask, machine: Any) -> None:
+    from workers.training.fused.engine import FusedEngine
+
+    iris, said = builtin("iris"), list[str]()
+    inside = _of_space(make_task(iris, {"layers": 1, "units_1": 10, "batch_size": 16}, epochs=2))
+    deep = _of_space(make_task(iris, {"layers": 4, "units": 10, "batch_size": 16}, epochs=2))
+    ledger = Ledger(keep=False)
+    FusedEngine(machine=machine, explain=said.append).train([inside, deep], ledger)
+    assert {end.state for end in ledger.ends.values()} == {"COMPLETE"}
+    assert len(ledger.epochs[deep.trial.trial_id]) == 2
+    (line,) = [line for line in said if "plain Keras" in line]
+    assert f"trial {deep.trial.number} is trained" in line
+    assert "none of the study's space" in line
+
+
+def test_trials_are_asked_for_as_soon_as_slots_fall_free(builtin: Builtin, make_task: MakeTask, machine: Any) -> None:
+    from workers.training.fused.engine import FusedEngine
+
+    class OneByOne(Refilling):
+        """Has a next trial only once one has ended, as a search that learns."""
+
+        def more(self, n: int) -> Any:
+            free = len(self.ends) + 2 - len(self.epochs.keys() | set(self.asked_for))
+            given = super().more(min(n, max(0, free)))
+            self.asked_for += [task.trial.trial_id for task in given]
+            return given
+
+    tasks = [_of_space(make_task(builtin("iris"), BASE, seed=seed, epochs=3)) for seed in range(8)]
+    sink = OneByOne(keep=False, later=tasks[2:])
+    sink.asked_for = [task.trial.trial_id for task in tasks[:2]]
+    FusedEngine(machine=machine, explain=lambda _: None).train(tasks[:2], sink)
+    assert len(sink.ends) == 8
+    # A slot never waits for its neighbour: as many epochs as two at a time need.
+    assert sink.order == [task.trial.trial_id for task in tasks]
 
 
 def test_a_dropped_trial_ends_at_once_and_its_slot_goes_on(
@@ -198,8 +269,9 @@ def test_a_pack_that_runs_out_of_memory_starts_again_in_smaller_ones(
     monkeypatch.setattr(Pack, "run", scarce)
     said: list[str] = []
     ledger = Ledger(keep=False)
-    FusedEngine(machine=machine, explain=said.append).train(tasks, ledger)
-    assert max(sizes) > 4
+    FusedEngine(machine=machine, explain=said.append, n_slots=16).train(tasks, ledger)
+    assert sizes[0] == 16
+    assert set(sizes) == {16, 8, 4}
     assert sizes[-1] == 4
     assert any("no memory left" in line for line in said)
     # Nothing was told twice, and nothing else came of it.

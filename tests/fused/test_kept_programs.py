@@ -7,17 +7,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hpsearch.domain.mlp import MlpConfig
+from workers.devices import Gpu
 from workers.training.fused import kept_programs
 from workers.training.fused.traits import ProgramKey, Traits
 
 _PLAIN = Traits.of(MlpConfig(units=(4,), optimizer="sgd"))
-_KEY = ProgramKey("binary", 3, 1, 10, 5, (64,), 4, 4, _PLAIN)
+_KEY = ProgramKey("binary", 3, 1, 10, 5, 1, 64, 4, 4, _PLAIN, 1)
 
-# Trains four trials in two buckets and prints what came of it, and what was kept.
+# Trains four trials by two programs and prints what came of it, and what was kept.
 _PROCESS = """
 import sys, warnings
 from pathlib import Path
@@ -31,7 +33,6 @@ class Sink(steady._Silence):
         print(task.trial.number, measurement.epoch, sorted(measurement.metrics.items()))
 
 root = Path(sys.argv[1])
-# Of one size, whatever else the machine is doing meanwhile.
 engine = FusedEngine(programs=root, explain=lambda _: None, n_slots=4)
 bench = Bench("iris", "float32")
 engine.rows = SameRows(bench.rows)
@@ -54,7 +55,7 @@ def _trained(root: Path) -> tuple[list[str], dict[Path, tuple[int, int]]]:
 def test_the_next_process_finds_them_and_a_broken_one_is_compiled_again(tmp_path: Path) -> None:
     first, made = _trained(tmp_path)
     assert len(first) == 4 * 8
-    assert len(made) == len(list(tmp_path.glob("*/*.key"))) == 2
+    assert len(made) == 2
     second, found = _trained(tmp_path)
     assert second == first
     assert found == made
@@ -77,10 +78,7 @@ def test_functions_are_named_by_the_program_alone() -> None:
     assert before < ops.uid() < before + 100
 
 
-def test_what_is_kept_is_known_and_can_be_forgotten(tmp_path: Path) -> None:
-    kept_programs.note(tmp_path, _KEY)
-    assert kept_programs.is_noted(tmp_path, _KEY)
-    assert not kept_programs.is_noted(tmp_path, replace(_KEY, hidden=(128,)))
+def test_they_can_be_forgotten(tmp_path: Path) -> None:
     (tmp_path / "program.pb").touch()
     kept_programs.forget_programs(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -127,3 +125,30 @@ def test_it_is_too_late_once_tensorflow_has_computed(tmp_path: Path, monkeypatch
     tf.constant(1.0)
     assert kept_programs.keep_programs(tmp_path) is None
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("ends", "is_kept"), [((0, 0), True), ((0, 1), False), ((1,), False)])
+def test_on_a_gpu_keeping_is_tried_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused: None, ends: tuple[int, ...], is_kept: bool
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def run(_: object, *, env: dict[str, str], **__: object) -> SimpleNamespace:
+        # The first writes its program where it is told to, as TensorFlow does.
+        place = env["TF_XLA_FLAGS"].split("directory=")[1].split()[0]
+        (Path(place) / "program.pb").touch()
+        asked.append(env)
+        return SimpleNamespace(returncode=ends[len(asked) - 1])
+
+    monkeypatch.setattr(kept_programs, "find_gpus", lambda: (Gpu("GPU-1", "a card", None),))
+    monkeypatch.setattr(kept_programs.subprocess, "run", run)
+    folder = kept_programs.keep_programs(tmp_path)
+    assert (folder is not None) == is_kept
+    assert len(asked) == len(ends)
+    assert all("CPU,GPU" in env["TF_XLA_FLAGS"] for env in asked)
+    assert not list(tmp_path.glob("*/*.pb")) + list(tmp_path.glob("*/*/*.pb"))
+    # Another start on this machine remembers.
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    assert (kept_programs.keep_programs(tmp_path) is not None) == is_kept
+    assert len(asked) == len(ends)
+    assert ("persistent_cache" in os.environ["TF_XLA_FLAGS"]) == is_kept

@@ -11,7 +11,12 @@ import pytest
 
 
 def _kept(
-    seeds: Sequence[int], steps: Sequence[int], rate: float, n_rows: int = 64, n_units: int = 128
+    seeds: Sequence[int],
+    steps: Sequence[int],
+    rate: float,
+    n_rows: int = 64,
+    n_units: int = 128,
+    batch_size: int | None = None,
 ) -> npt.NDArray[np.bool_]:
     import tensorflow as tf
 
@@ -19,7 +24,8 @@ def _kept(
 
     keys = masks.step_keys(tf.constant(seeds, tf.uint32), tf.constant(steps, tf.uint32))
     thresholds = tf.constant([masks.threshold_of(rate)] * len(seeds), tf.uint32)
-    return np.asarray(masks.kept(keys, thresholds, n_rows, n_units))
+    batch_sizes = tf.constant([batch_size or n_rows] * len(seeds), tf.int32)
+    return np.asarray(masks.kept(keys, thresholds, batch_sizes, n_rows, n_units))
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.2, 0.5, 0.93])
@@ -46,7 +52,9 @@ def test_a_mask_does_not_depend_on_slot_or_number_of_members() -> None:
 
 
 def test_a_mask_does_not_depend_on_padding() -> None:
-    assert np.array_equal(_kept([1], [1], 0.4, n_units=64), _kept([1], [1], 0.4, n_units=256)[:, :, :64])
+    own = _kept([1], [1], 0.4, n_units=64)
+    assert np.array_equal(own, _kept([1], [1], 0.4, n_units=256)[:, :, :64])
+    assert np.array_equal(own, _kept([1], [1], 0.4, n_rows=100, n_units=70, batch_size=64)[:, :64, :64])
 
 
 def test_masks_of_other_trials_and_steps_are_unrelated() -> None:
@@ -72,7 +80,9 @@ def test_compiled_and_uncompiled_masks_agree() -> None:
     from workers.training.fused import masks
 
     def draw(seeds: Any, steps: Any) -> Any:
-        return masks.kept(masks.step_keys(seeds, steps), tf.constant([2**31, 2**30], tf.uint32), 8, 16)
+        return masks.kept(
+            masks.step_keys(seeds, steps), tf.constant([2**31, 2**30], tf.uint32), tf.constant([8, 5]), 8, 16
+        )
 
     arguments = tf.constant([1, 2], tf.uint32), tf.constant([5, 6], tf.uint32)
     compiled = tf.function(draw, jit_compile=True)(*arguments).numpy()

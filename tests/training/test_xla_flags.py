@@ -6,8 +6,6 @@ import os
 
 import pytest
 
-from workers.devices import Gpu
-from workers.training.fused import xla_flags
 from workers.training.fused.xla_flags import compile_exactly
 
 
@@ -19,15 +17,6 @@ def test_flags_are_added_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"--xla_gpu_autotune_level=0", "--xla_gpu_enable_triton_gemm=false"} <= set(told.split())
     compile_exactly()
     assert os.environ["XLA_FLAGS"] == told
-
-
-def test_loops_are_left_as_they_are_without_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = "--xla_backend_extra_options=-unroll-threshold=0"
-    for gpus, is_told in (((), True), ((Gpu("GPU-1", "a card", None),), False)):
-        monkeypatch.delenv("XLA_FLAGS", raising=False)
-        monkeypatch.setattr(xla_flags, "find_gpus", lambda gpus=gpus: gpus)
-        compile_exactly()
-        assert (quick in os.environ["XLA_FLAGS"].split()) is is_told
 
 
 def test_a_users_own_flags_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -52,13 +52,16 @@ def cases() -> list[Case]:
     ]
 
 
-def check() -> list[Finding]:
+def check(data: Sequence[str] = ("iris", "breast_cancer", "diabetes")) -> list[Finding]:
     """Return one finding for each way in which members could touch; in float32, where rounding would show at once.
 
     All in packs of one program: a study has no others, see `program_set`.
+
+    Args:
+        data: Names of data sets.
     """
     findings = []
-    for name in ("iris", "breast_cancer", "diabetes"):
+    for name in data:
         bench = Bench(name, "float32")
         whole = cases()
         curves = bench.fused(whole)
