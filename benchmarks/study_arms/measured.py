@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -149,4 +150,5 @@ def _named(words: Sequence[Any]) -> str:
     """Return what a command line runs, without the interpreter, its options, paths, addresses and numbers."""
     kept = [_MODULE.sub(r"\1", str(word)) for word in words[1:]]
     kept = [word for word in kept if word[:1] not in ("-", "/") and "//" not in word and not word[:1].isdigit()]
+    kept = list(dropwhile(lambda word: "." not in word, kept))  # values of the interpreter's options
     return " ".join(kept[:_NAMED_WORDS]) or Path(str(words[0]) if words else sys.executable).name
