@@ -55,6 +55,7 @@ def test_a_worker_tells_how_quick_it_is(site: Site) -> None:
     worker.claim(1)
     progress = {
         "engine": "fused",
+        "n_slots": 33,
         "n_training": 31,
         "n_waiting": 2,
         "trials_per_hour": 812.4,
@@ -63,7 +64,7 @@ def test_a_worker_tells_how_quick_it_is(site: Site) -> None:
     with site.context.store.write() as tx:  # as its second report would; the first ones come too soon to be noted
         tx.workers.change(tx.workers.get(worker.worker_id).id, {"progress": progress})
     text = site.reader.get("/ui/fleet").text
-    assert "fused engine: 31 in training, 2 being prepared" in text
+    assert "fused engine: 31 in training in 33 slots, 2 being prepared" in text
     assert "812 an hour" in text
     assert "96.2 epochs/s" in text
 
