@@ -16,7 +16,7 @@ from workers.training.engine.numerics import Arrays
 from workers.training.engine.sinks import LockedSink, SkippingSink
 from workers.training.engine.task import TrialTask
 from workers.training.fused.trial_run import TrialRun
-from workers.training.models.export import export
+from workers.training.model_files.export import export
 
 
 class KerasLane:

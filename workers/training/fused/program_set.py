@@ -28,7 +28,7 @@ _MAX_CLASSES: Final = 3
 _MAX_DEPTHS: Final = 5
 _MAX_BATCHES: Final = 6
 # Slots of a program for trials of nobody knows how many.
-_UNKNOWN_SLOTS: Final = {"gpu": 16.0, "cpu": 4.0}
+_UNKNOWN_SLOTS: Final = {"gpu": 32.0, "cpu": 4.0}
 # A trial outside of all programs may have some like it, such as the same network with other seeds.
 _STRAY_SLOTS: Final = 4.0
 # Packs open at once, all programs and folds together, and trials to each slot that make another pack worth its while.
@@ -129,7 +129,7 @@ class ProgramSet:
         by_keras_s = self.data.n_folds * keras_s(self.machine, shape, max_epochs)
         if self.is_known and by_keras_s < compile_s(self.machine, depth) + train_s:
             return None
-        return Planned(depth, width, batch_size, depth, n_slots, 1, Traits.of(config))
+        return Planned(depth, width, batch_size, depth, n_slots, 1 if self.is_known else _MAX_PACKS, Traits.of(config))
 
 
 def choose(machine: Machine, brief: StudyBrief, data: DataShape) -> ProgramSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from pydantic import ValidationError
@@ -29,17 +30,10 @@ def drawn(space: Space, *, n_inputs: int, n_outputs: int, max_weights: int | Non
         n_outputs: Width of the output.
         max_weights: Of a network; None for any number.
     """
-    # Of Python's generator only `random` is promised to be the same in every version.
-    source = random.Random(0)  # noqa: S311 - no secret
-    ordered = space.ordered()
     kept: list[MlpConfig] = []
-    for _ in range(_PATIENCE * _N_POINTS):
+    for point in islice(points(space, 0), _PATIENCE * _N_POINTS):
         if len(kept) == _N_POINTS:
             break
-        point: dict[str, Scalar] = {}
-        for name, parameter in ordered:
-            if space.active(parameter, point):
-                point[name] = _value(parameter, source.random())
         try:
             config = MlpConfig.from_params(point)
         except ValidationError:
@@ -49,6 +43,24 @@ def drawn(space: Space, *, n_inputs: int, n_outputs: int, max_weights: int | Non
         if max_weights is None or size <= max_weights:
             kept.append(config)
     return kept
+
+
+def points(space: Space, seed: int) -> Iterator[dict[str, Scalar]]:
+    """Return random points of a space without end, the same for the same seed.
+
+    Args:
+        space: Of the study.
+        seed: Any number.
+    """
+    # Of Python's generator only `random` is promised to be the same in every version.
+    source = random.Random(seed)  # noqa: S311 - no secret
+    ordered = space.ordered()
+    while True:
+        point: dict[str, Scalar] = {}
+        for name, parameter in ordered:
+            if space.active(parameter, point):
+                point[name] = _value(parameter, source.random())
+        yield point
 
 
 def _value(parameter: Parameter, share: float) -> Scalar:
