@@ -146,7 +146,7 @@ class _Sink:
 
 def _train(name: str, folder: Path, programs: Path, *, is_quick: bool) -> dict[str, Any]:
     """Train a list in this process and return what was measured, the clock of its start left to the caller."""
-    from workers.training.reference.quick_start import quick_start
+    from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():
         from workers.training.fused.kept_programs import keep_programs

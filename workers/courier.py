@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError
 from workers.ledger import Assignment, Ledger
@@ -15,6 +16,7 @@ from workers.loop import Loop
 from workers.thresholds import Thresholds
 
 _LOOK_S: Final = 0.5
+_FOLLOW_S: Final = 0.02
 
 
 class Courier(Loop):
@@ -34,16 +36,29 @@ class Courier(Loop):
         self._thresholds = thresholds
         self._log = log
         self._on_the_way: set[Assignment] = set()
+        # Attempts with a model whose report the server has not accepted yet, and those that wait for it.
+        self._leaders: dict[Assignment, Outcome] = {}
+        self._followers: list[tuple[tuple[Assignment, ...], Assignment, Outcome]] = []
         # Not a SimpleQueue: interrupted by a signal, its get(timeout=…) can wait for ever (seen with CPython 3.11.7).
         self._parcels: queue.Queue[tuple[Assignment, Outcome, Path]] = queue.Queue()
 
     def deliver(self, assignment: Assignment, outcome: Outcome, model: Path | None) -> None:
-        """See to it that an outcome is reported, after its model has arrived if it has one that is wanted."""
-        if model is None:
-            self._ledger.settle(assignment, outcome)
-        else:
+        """See to it that an outcome is reported, after its model has arrived if it has one that is wanted.
+
+        One without a model that is as good as another whose model is on its way is reported after that: of equals the
+        server takes the first for the best, and the best must have its model.
+        """
+        if model is not None:
             self._on_the_way.add(assignment)
+            self._leaders[assignment] = outcome
             self._parcels.put((assignment, outcome, model))
+            return
+        self._leaders = {leader: led for leader, led in self._leaders.items() if not leader.is_over}
+        matched = [leader for leader, led in self._leaders.items() if _is_matched(leader, led, assignment, outcome)]
+        if matched:
+            self._followers.append((tuple(matched), assignment, outcome))
+        else:
+            self._ledger.settle(assignment, outcome)
 
     def has(self, assignment: Assignment) -> bool:
         """Return whether the outcome of this attempt waits for its model to arrive."""
@@ -53,7 +68,16 @@ class Courier(Loop):
         """Upload until the worker stops."""
         while not self._link.stop.is_set():
             with suppress(queue.Empty):
-                self._upload(*self._parcels.get(timeout=_LOOK_S))
+                self._upload(*self._parcels.get(timeout=_FOLLOW_S if self._followers else _LOOK_S))
+            self._let_follow()
+
+    def _let_follow(self) -> None:
+        """Report those whose leaders' reports have been accepted."""
+        for follower in tuple(self._followers):
+            leaders, assignment, outcome = follower
+            if all(leader.is_over for leader in leaders):
+                self._followers.remove(follower)
+                self._ledger.settle(assignment, outcome)
 
     def _upload(self, assignment: Assignment, outcome: Outcome, model: Path) -> None:
         trial = assignment.trial
@@ -72,3 +96,10 @@ class Courier(Loop):
             model.unlink()
         self._ledger.settle(assignment, outcome)
         self._on_the_way.discard(assignment)
+
+
+def _is_matched(leader: Assignment, led: Outcome, assignment: Assignment, outcome: Outcome) -> bool:
+    """Return whether an outcome is of the same study as that of an attempt with a model, and not worse."""
+    if leader.study.study_id != assignment.study.study_id or led.value is None or outcome.value is None:
+        return False
+    return outcome.state == "COMPLETE" and not better(led.value, outcome.value, leader.study.direction)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def reference(job: Job, ledger: Ledger) -> None:
     """Train the trials one by one, with our engine of plain Keras."""
-    from workers.training.reference.quick_start import quick_start
+    from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():
         from workers.training.reference.engine import ReferenceEngine
@@ -91,7 +91,7 @@ def device_peak_bytes() -> int:
 
 
 def _engine(job: Job, log: list[str], n_slots: int | None = None) -> FusedEngine:
-    from workers.training.reference.quick_start import quick_start
+    from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():  # as the trainer process does
         from workers.training.fused.engine import FusedEngine

@@ -25,7 +25,7 @@ def predict(model: Path, data: Path, *, as_json: bool) -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no part of the result
     with quiet():
-        predictions = _layout.load("workers.training.models.predict").predict_file(model, data)
+        predictions = _layout.load("workers.training.model_files.predict").predict_file(model, data)
     if as_json:
         emit({"predictions": [asdict(prediction) for prediction in predictions]})
         return

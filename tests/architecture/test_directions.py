@@ -20,7 +20,7 @@ _BREAKS = {
     "The server and the workers stand on the core, and never see each other": ("hpsearch/clock.py", "import api"),
     "The core knows no web framework and no deep learning": ("hpsearch/settings.py", "import fastapi"),
     "Workers speak HTTP only: no database, no search, no server": (
-        "workers/training/task.py",
+        "workers/training/engine/task.py",
         "import hpsearch.service",
     ),
     "The server never opens a model": ("api/edge.py", "import pickle"),
@@ -34,6 +34,12 @@ _BREAKS = {
     "SQL lives in storage and migrations": ("hpsearch/service/ids.py", "import sqlalchemy"),
     "Optuna lives in sampling": ("hpsearch/service/ids.py", "import optuna"),
     "Keras lives in workers.training": ("workers/__init__.py", "import keras"),
+    "Engines stand on what they share, and never see each other": (
+        "workers/training/engine/rows.py",
+        "import workers.training.reference.fit",
+    ),
+    "The native engine trains without TensorFlow": ("workers/training/native/fit.py", "import tensorflow"),
+    "numba lives in the native engine": ("workers/training/process/child.py", "import numba"),
 }
 
 

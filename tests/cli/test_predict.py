@@ -34,7 +34,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def predictor(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Path, Path], list[Prediction]]) -> None:
     def load(name: str) -> Any:
-        assert name == "workers.training.models.predict"
+        assert name == "workers.training.model_files.predict"
         return SimpleNamespace(predict_file=answer)
 
     monkeypatch.setenv("KERAS_BACKEND", "torch")

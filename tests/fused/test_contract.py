@@ -53,6 +53,12 @@ def test_point_4_dropout_trains_as_kerass_does() -> None:
     _assert_holds(dropout.check(16))
 
 
+def test_point_4_a_mask_does_not_depend_on_the_program() -> None:
+    from workers.training.fused.verify import dropout
+
+    _assert_holds(dropout.same_masks())
+
+
 def test_point_5_gradients_agree_with_finite_differences() -> None:
     from workers.training.fused.verify import gradients
 

@@ -110,7 +110,7 @@ def scored_here(memory: Memory, data: Stored, split: Split | None = None):
     """Return predictions of the file for the validation rows, and the truth, in this process."""
     import keras
 
-    from workers.training.models.model_file import predict_raw
+    from workers.training.model_files.outputs import predict_raw
 
     table, rows = validation_rows(data, split)
     card = read_card(memory.models[0])
@@ -189,7 +189,7 @@ def test_the_graph_prepares_rows_exactly_as_training_does(mixed: Stored):
 
     from hpsearch.data.prepare import fit_preparation
     from workers.training.engine.rows import as_float32
-    from workers.training.models.raw_inputs import RawForm
+    from workers.training.model_files.raw_inputs import RawForm
 
     table = as_float32(read_table(mixed.content, mixed.profile, mixed.digest))
     some, rest = np.arange(0, 150), np.arange(150, 300)
@@ -212,7 +212,7 @@ def test_missing_numbers_and_unknown_texts_are_filled_in_the_graph(indicators: b
 
     from hpsearch.data.column_plan import ColumnPlan
     from hpsearch.domain.dataset import ColumnKind
-    from workers.training.models.raw_inputs import RawForm
+    from workers.training.model_files.raw_inputs import RawForm
 
     columns = (
         ColumnPlan("c", ColumnKind.CATEGORICAL, 0.0, 1.0, "b", indicators, ("a", "b")),
@@ -279,7 +279,7 @@ def modules_of(config: MlpConfig):
 def test_a_file_that_predicts_otherwise_fails_the_trial_and_is_not_left(
     run: Run, builtin: Builtin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    import workers.training.models.export as module
+    import workers.training.model_files.export as module
 
     raw_model = module.raw_model
 
@@ -306,7 +306,7 @@ def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(
     run: Run, builtin: Builtin, monkeypatch: pytest.MonkeyPatch
 ):
     """The file agrees with the network but for the last digits, and one row changes sides."""
-    from workers.training.models.model_file import predict_raw
+    from workers.training.model_files.outputs import predict_raw
 
     scored: list[np.ndarray] = []
 
@@ -319,8 +319,8 @@ def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(
         scored.append(p)
         return p
 
-    monkeypatch.setattr("workers.training.models.export.predict_raw", nudged)
-    monkeypatch.setattr("workers.training.models.export.MAX_DIFFERENCE", 1.0)
+    monkeypatch.setattr("workers.training.model_files.export.predict_raw", nudged)
+    monkeypatch.setattr("workers.training.model_files.export.MAX_DIFFERENCE", 1.0)
     memory = run(builtin("iris"), {**PARAMS, "learning_rate": 1e-4}, metric="accuracy", epochs=2, model=True)
     table, rows = validation_rows(builtin("iris"))
     accuracy = reference.accuracy_score(table.target[rows], scored[0].argmax(axis=1))
@@ -331,7 +331,7 @@ def test_a_rank_that_only_rounding_decides_is_reported_as_the_file_scores_it(
 def test_a_disk_that_fills_while_writing_gives_the_trial_back(
     run: Run, builtin: Builtin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    import workers.training.models.export as module
+    import workers.training.model_files.export as module
 
     def full(path: Path, card: Any) -> None:
         raise OSError(28, "no space left on device")

@@ -80,7 +80,7 @@ def test_each_fold_stops_by_itself_and_the_value_is_the_mean_of_the_bests(crosse
 
 
 def test_folds_start_from_different_weights(run: Run, builtin: Builtin, monkeypatch: pytest.MonkeyPatch):
-    from workers.training.reference.network import build_network
+    from workers.training.keras_networks.network import build_network
 
     seeds: list[int] = []
 
@@ -114,7 +114,7 @@ def test_the_model_of_a_cross_validated_trial_is_trained_on_all_rows_but_the_tes
 def test_its_model_predicts_well(crossed: Memory, builtin: Builtin):
     import polars as pl
 
-    from workers.training.models.predict import predict
+    from workers.training.model_files.predict import predict
 
     frame = pl.read_parquet(builtin("iris").content)
     said = [prediction.value for prediction in predict(crossed.models[0], frame)]
@@ -130,7 +130,7 @@ def test_a_stop_between_folds_reports_nothing(run: Run, builtin: Builtin):
 def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_once(run: Run, builtin: Builtin):
     import keras
 
-    from workers.training.models.model_file import predict_raw
+    from workers.training.model_files.outputs import predict_raw
 
     data = builtin("wine")
     memory = run(data, PARAMS, metric="loss", kind="refit", refit_epochs=7, epochs=3, model=True)

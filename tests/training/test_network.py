@@ -9,7 +9,7 @@ from hpsearch.domain.mlp import Activation, Init, MlpConfig, Optimizer, count_we
 
 
 def build(config: MlpConfig, *, n_inputs: int = 5, n_outputs: int = 3, seed: int = 1, dtype: Any = "float32"):
-    from workers.training.reference.network import build_network
+    from workers.training.keras_networks.network import build_network
 
     return build_network(config, n_inputs=n_inputs, n_outputs=n_outputs, seed=seed, dtype=dtype)
 
@@ -118,7 +118,7 @@ def test_dropout_drops_in_training_by_the_seed_and_never_in_inference():
 
 
 def test_every_optimiser_is_kerass_own():
-    from workers.training.reference.network import build_optimizer
+    from workers.training.keras_networks.network import build_optimizer
 
     names = {}
     for name in get_args(Optimizer):

@@ -12,7 +12,7 @@ import pytest
 from hpsearch.errors import InvalidInputError
 from hpsearch.model_card import CARD_MEMBER, read_card
 from tests.training.memory import Memory, Run, Store, Stored
-from workers.training.models.predict import predict, predict_file
+from workers.training.model_files.predict import predict, predict_file
 
 PARAMS = {"layers": 1, "units": 8, "learning_rate": 0.02, "batch_size": 16}
 

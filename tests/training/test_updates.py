@@ -70,7 +70,7 @@ def float64():
 @pytest.mark.parametrize("decay", [0.0, DECAY])
 @pytest.mark.parametrize("rule", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"])
 def test_each_step_is_the_formulas(rule: str, decay: Any, float64: None):
-    from workers.training.reference.network import build_loss, build_network, build_optimizer
+    from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
 
     random = np.random.default_rng(3)
     x, y = random.normal(size=(8, 3)), random.normal(size=(8, 1))
@@ -99,7 +99,7 @@ def test_each_step_is_the_formulas(rule: str, decay: Any, float64: None):
 
 @pytest.mark.parametrize("rule", ["sgd", "adamw"])
 def test_decay_shrinks_kernels_and_spares_biases_and_batch_normalisation(rule: str):
-    from workers.training.reference.network import build_loss, build_network, build_optimizer
+    from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
 
     config = MlpConfig(units=(4,), optimizer=rule, learning_rate=0.1, weight_decay=0.5, batch_norm=True)
     network = build_network(config, n_inputs=3, n_outputs=1, seed=1)

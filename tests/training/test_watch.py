@@ -11,8 +11,8 @@ def watched() -> Any:
     """The callback at an epoch's end, on a small compiled network without held-out rows."""
     from hpsearch.domain.mlp import MlpConfig
     from workers.training.engine.watch import Watch
+    from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
     from workers.training.reference.callbacks import MeasureEpoch
-    from workers.training.reference.network import build_loss, build_network, build_optimizer
 
     config = MlpConfig(units=(2,))
     network = build_network(config, n_inputs=2, n_outputs=1, seed=1)

@@ -23,6 +23,7 @@ class IdleTrainer(Trainer):
         self.phase = Phase.READY
         self.ready = Ready(n_gpus=0, engine="none", appetite=appetite, **ready)
         self.held: dict[int, Assignment] = {}
+        self.writing: set[int] = set()
         self.is_solo = False
         self.thresholds: dict[str, float | None] = {}
         self.base_memory_bytes = None

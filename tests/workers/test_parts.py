@@ -22,7 +22,7 @@ from hpsearch.wire.reports import MAX_MEASUREMENTS
 from tests.workers.fake_server import CONTENT, PROFILE, TOKEN, FakeServer
 from workers import devices
 from workers.cache import DataCache
-from workers.devices import Gpu, arrange
+from workers.devices import CORES_VARIABLE, Gpu, arrange, engine_for
 from workers.folder import make_folder
 from workers.frames import MAX_FRAME_BYTES, read_frame, write_frame
 from workers.ledger import Assignment, Ledger
@@ -75,6 +75,24 @@ class TestDevices:
         assert [seat.device.cores for seat in seats] == [4, 4]
         assert seats[0].environment["TF_NUM_INTRAOP_THREADS"] == "4"
         assert seats[0].environment["CUDA_VISIBLE_DEVICES"] == "-1"
+
+    def test_the_native_engine_has_one_thread_for_each_product_and_one_process_for_eight_cores(self):
+        seats, sentence = arrange(None, (), 20, "native")
+        assert sentence == "no GPU found: training on 20 CPU cores with 3 trainers"
+        assert [seat.device.cores for seat in seats] == [7, 7, 6]
+        assert {seat.environment["OPENBLAS_NUM_THREADS"] for seat in seats} == {"1"}
+        assert [seat.environment[CORES_VARIABLE] for seat in seats] == ["7", "7", "6"]
+
+    def test_the_native_engine_leaves_gpus_alone(self):
+        seats, sentence = arrange(None, self.GPUS, 2, "native")
+        assert sentence == "the native engine uses no GPU: training on 2 CPU cores with 1 trainer"
+        assert seats[0].environment["CUDA_VISIBLE_DEVICES"] == "-1"
+        assert seats[0].device.kind == "cpu"
+
+    def test_the_device_decides_what_auto_means(self):
+        assert engine_for("auto", ()) == "native"
+        assert engine_for("auto", self.GPUS) == "fused"
+        assert engine_for("reference", self.GPUS) == "reference"
 
     def test_one_trainer_per_gpu_with_memory_growth(self):
         seats, sentence = arrange(None, self.GPUS, 16)

@@ -49,7 +49,8 @@ class HeardChannel(Channel):
 class Scripted:
     """An engine that does what a function says."""
 
-    def __init__(self, act: Callable[[Sequence[TrialTask], Sink], None]) -> None:
+    def __init__(self, act: Callable[[Sequence[TrialTask], Sink], None], n_slots: int = 1) -> None:
+        self.n_slots = n_slots
         self._act = act
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
@@ -111,7 +112,7 @@ def test_an_engine_that_ends_too_soon_leaves_no_trial_without_an_end(
             raise error
 
     channel = HeardChannel(n)
-    train_all(Scripted(act), channel, appetite=8)
+    train_all(Scripted(act, 8), channel)
     assert [event.outcome.cause for event in channel.said if isinstance(event, Finished)] == causes
     assert channel.kinds()[-1] == "idle"
 
@@ -125,7 +126,7 @@ def test_an_engine_that_takes_one_at_a_time_gets_them_one_after_another():
             sink.finished(task, DONE, None)
 
     channel = HeardChannel(3)
-    train_all(Scripted(act), channel, appetite=1)
+    train_all(Scripted(act), channel)
     assert calls == [1, 1, 1]
     assert channel.kinds() == ["finished"] * 3 + ["idle"]
 

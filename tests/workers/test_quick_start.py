@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from workers.training.reference.quick_start import quick_start
+from workers.training.keras_networks.quick_start import quick_start
 
 _IMPORT = """
 import gc, sys
-from workers.training.reference.quick_start import quick_start
+from workers.training.keras_networks.quick_start import quick_start
 with quick_start():
     from workers.training.fused.engine import FusedEngine
     from workers.training.reference.engine import ReferenceEngine

@@ -18,9 +18,9 @@ from workers.training.engine.schedule import Schedule
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Source, all_rows_source, over_folds, split_source
 from workers.training.engine.watch import Watch
+from workers.training.keras_networks.network import build_network
 from workers.training.reference.fit import fit
 from workers.training.reference.judge import outputs_of
-from workers.training.reference.network import build_network
 
 
 class TrialRun:

@@ -22,8 +22,8 @@ from workers.training.engine.rules import n_moments
 from workers.training.engine.sinks import LockedSink
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import run_trial
-from workers.training.models.lane import ModelLane
-from workers.training.models.writer import ModelWriter
+from workers.training.model_files.lane import ModelLane
+from workers.training.model_files.writer import ModelWriter
 from workers.training.native.fit import fit
 from workers.training.native.kernel_store import prepare_kernels
 from workers.training.native.memory import MemoryGate
@@ -105,8 +105,8 @@ class NativeEngine:
             self._reference.train([task], sink)
 
     def _plain_keras(self) -> Engine:
+        from workers.training.keras_networks.quick_start import quick_start
         from workers.training.reference.engine import ReferenceEngine
-        from workers.training.reference.quick_start import quick_start
 
         with quick_start():
             return ReferenceEngine(self.dtype)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from workers.devices import CORES_VARIABLE, cpu_cores
+from workers.lifeline import die_with
 from workers.messages import Broken, Ready, Said
 from workers.training.engine.contract import Engine
+from workers.training.keras_networks.quick_start import quick_start
 from workers.training.process.channel import Channel
-from workers.training.process.lifeline import die_with
 from workers.training.process.pipe_sink import train_all
-from workers.training.reference.quick_start import quick_start
 
 # Compiling a program keeps the engine silent for seconds, on a busy machine for many.
 _LEAST_SILENCE_S: Final = 60.0

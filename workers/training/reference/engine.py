@@ -16,8 +16,8 @@ from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache, StudyRows
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Result, run_trial
-from workers.training.models.export import export
-from workers.training.reference import runtime
+from workers.training.keras_networks import runtime
+from workers.training.model_files.export import export
 from workers.training.reference.fit import fit
 
 

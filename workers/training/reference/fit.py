@@ -12,10 +12,10 @@ from workers.training.engine.fitted import Fitted, Recipe, StopReason
 from workers.training.engine.rows import Prepared
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.watch import Watch
+from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
 from workers.training.reference.batches import BatchStream
 from workers.training.reference.callbacks import MeasureEpoch, ObeySink
 from workers.training.reference.judge import Judge, outputs_of, widest_of
-from workers.training.reference.network import build_loss, build_network, build_optimizer
 
 
 def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0) -> Fitted:

@@ -15,10 +15,11 @@ import scipy.stats
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
 from workers.training.fused.verify import Finding
-from workers.training.fused.verify.bench import Bench, Case, Curve
+from workers.training.fused.verify.bench import Bench, Case, Curve, apart
 
 RATE: Final = 0.4
 WRONG: Final = 1.2
+SAME_BOUND: Final = 1e-10
 _TRAINING: Final = Training(max_epochs=12, early_stopping=None)
 
 
@@ -66,9 +67,31 @@ def compare(n_seeds: int) -> list[Comparison]:
     return comparisons
 
 
+def same_masks() -> list[Finding]:
+    """Return how far trials with dropout are apart in programs of unlike shapes and slots, in float64.
+
+    Bits differ, but a mask that depended on anything but (trial seed, layer, step) would be another training.
+    """
+    bench = Bench("iris")
+    base: Params = {"dropout": RATE, "input_dropout": RATE / 4, "learning_rate": 0.002}
+    chosen = [
+        Case(base | {"layers": 2, "units": 12, "batch_size": 16}, 1, _TRAINING),
+        Case(base | {"layers": 1, "units": 70, "batch_size": 24}, 2, _TRAINING),
+    ]
+    larger = Case(base | {"layers": 3, "units": 130, "batch_size": 40}, 3, _TRAINING)
+    findings = []
+    for case, among in zip(chosen, bench.fused([larger, *chosen], 4)[1:], strict=True):
+        (alone,) = bench.fused([case], 1)
+        what = (
+            f"a trial of {case.config.units} units with dropout, in a program of its own and in a larger one, float64"
+        )
+        findings.append(Finding(4, what, apart(alone, among)["weights"], SAME_BOUND))
+    return findings
+
+
 def check(n_seeds: int = 40) -> list[Finding]:
     """Return the far end of each confidence interval, and whether the test would see a wrong rate."""
-    findings = []
+    findings = same_masks()
     for found in compare(n_seeds):
         far = max(abs(found.low), abs(found.high))
         what = f"mean final {found.name} over {n_seeds} seeds against Keras, far end of the 90 % interval"

@@ -18,7 +18,7 @@ from workers.training.fused.traits import ProgramKey, Traits
 from workers.training.fused.update import Moments, updated
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import gap, keras_floats
-from workers.training.reference.network import build_network, build_optimizer
+from workers.training.keras_networks.network import build_network, build_optimizer
 
 BOUNDS: Final[dict[DType, float]] = {"float64": 1e-10, "float32": 1e-5}
 _N_INPUTS: Final = 5

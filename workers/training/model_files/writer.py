@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from hpsearch.domain.trial import Outcome
-from workers.training.models.child import Order, Reply
+from workers.training.model_files.child import Order, Reply
 
-_PROGRAM: Final = "from hpsearch import _layout; _layout.load('workers.training.models.child').main()"
+_PROGRAM: Final = "from hpsearch import _layout; _layout.load('workers.training.model_files.child').main()"
 # Seconds without an order after which the process gives its half gigabyte back.
 _IDLE_S: Final = 60.0
 _LOST: Final = Outcome(

@@ -15,8 +15,8 @@ from workers.training.engine.contract import Sink
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Source
-from workers.training.models.child import Order
-from workers.training.models.writer import ModelWriter
+from workers.training.model_files.child import Order
+from workers.training.model_files.writer import ModelWriter
 
 _REST_EVERY_S: Final = 5.0
 

@@ -22,9 +22,9 @@ from workers.training.engine.rows import Part, StudyRows
 from workers.training.engine.scores import predictions_of, score
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Source, rows_of
-from workers.training.models.model_file import predict_raw
-from workers.training.models.raw_inputs import RawForm
-from workers.training.reference.network import build_network
+from workers.training.keras_networks.network import build_network
+from workers.training.model_files.outputs import predict_raw
+from workers.training.model_files.raw_inputs import RawForm
 
 # Largest difference between the file's score and the reported value, relative to values above 1.
 TOLERANCE: Final = 1e-5

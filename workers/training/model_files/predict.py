@@ -115,12 +115,12 @@ def _raw(card: ModelCard, values: list[npt.NDArray[Any]]) -> npt.NDArray[Any] | 
 
 def _outputs(path: Path, raw: npt.NDArray[Any] | dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
     # After all complaints about the data: importing TensorFlow takes seconds.
-    from workers.training.reference.quick_start import quick_start
+    from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():
         import keras
 
-        from workers.training.models.model_file import predict_raw
+        from workers.training.model_files.outputs import predict_raw
 
     if path.suffix != ".keras":
         msg = f"the model {str(path)!r} must have a name that ends in .keras; rename it"

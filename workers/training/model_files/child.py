@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from hpsearch.domain.trial import Outcome
+from workers.lifeline import die_with
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Source
-from workers.training.process.lifeline import die_with
 
 # Training comes first: this process takes what the cores have left. Not lower: at a study's end people wait for it.
 _NICE = 5
@@ -55,11 +55,11 @@ def main() -> None:
     die_with(int(sys.argv[1]))
     os.nice(_NICE)
     connection = Connection(int(sys.argv[2]))
-    from workers.training.reference.quick_start import quick_start
+    from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():
-        from workers.training.models.export import export
-        from workers.training.reference import runtime
+        from workers.training.keras_networks import runtime
+        from workers.training.model_files.export import export
     from workers.training.engine.failures import outcome_of
     from workers.training.engine.rows import RowsCache
 
