@@ -211,13 +211,24 @@ def test_points_are_drawn_from_the_whole_space() -> None:
 @pytest.mark.parametrize(
     ("text", "depths", "widest", "batches"),
     [
-        ("{layers: {type: int, low: 0, high: 3}, units: {type: int, low: 1, high: 9}}", (0, 1, 2, 3), 9, (64,)),
-        ("{units_1: 30, units_2: {type: int, low: 1, high: 9}}", (2,), 30, (64,)),
-        ("{layers: 3, units_1: 30}", (3,), 64, (64,)),
+        ("{layers: {type: int, low: 0, high: 3}, units: {type: int, low: 1, high: 9}}", (0, 1, 2, 3), 64, (64,)),
+        ("{units_1: 30, units_2: {type: int, low: 1, high: 9}}", (2,), 64, (64,)),
+        ("{layers: 3, units_1: 300}", (3,), 300, (64,)),
+        (
+            "{optimizer: {values: [sgd, adam]}, units_1: {type: fixed, value: 80, when: {optimizer: [sgd]}}}",
+            (1, 2),
+            80,
+            (64,),
+        ),
         ("{learning_rate: 0.1}", (2,), 64, (64,)),
         ("{layers: 0}", (0,), 0, (64,)),
-        ("{layers: 1, units: 8, batch_size: {type: int, low: 16, high: 20}}", (1,), 8, (16, 17, 18, 19, 20)),
-        ("{layers: 1, units: 8, batch_size: {type: int, low: 1, high: 20000}}", (1,), 8, (1, 2, 4, 8, 16, 32, 64, 100)),
+        ("{layers: 1, units: 8, batch_size: {type: int, low: 16, high: 20}}", (1,), 64, (16, 17, 18, 19, 20)),
+        (
+            "{layers: 1, units: 8, batch_size: {type: int, low: 1, high: 20000}}",
+            (1,),
+            64,
+            (1, 2, 4, 8, 16, 32, 64, 100),
+        ),
     ],
 )
 def test_the_ends_of_a_space_are_known(

@@ -84,19 +84,19 @@ def depths(space: Space) -> tuple[int, ...]:
     """Return the numbers of hidden layers that networks of the space have, rising."""
     if "layers" in space.root:
         return tuple(sorted({int(value) for value in _possible(space, "layers")}))
+    if any(parameter.when for name, parameter in space.flat().items() if name.startswith("units_")):
+        # The last layer that has a width is the last one; where none has, the default counts.
+        return tuple(sorted({*range(1, space.max_layers + 1), len(MlpConfig().units)}))
     return (space.max_layers,)
 
 
 def widest(space: Space) -> int:
-    """Return the most units that a hidden layer of the space may have; 0 where no network has one."""
+    """Return the most units that a hidden layer of the space may have, or the default 64; 0 if there is no layer."""
     if depths(space)[-1] == 0:
         return 0
     names = [name for name in space.flat() if name == "units" or name.startswith("units_")]
-    per_layer = {f"units_{layer}" for layer in range(1, depths(space)[-1] + 1)}
-    found = [max(int(value) for value in _possible(space, name)) for name in names]
-    # A layer that has no width of its own takes `units`, or the default.
-    default = MlpConfig.model_fields["units"].default[0]
-    return max(found) if "units" in names or per_layer <= set(names) else max([*found, default])
+    # A layer without a width of its own takes the default.
+    return max([*MlpConfig().units, *(int(value) for name in names for value in _possible(space, name))])
 
 
 def batch_sizes(space: Space, n_rows: int) -> tuple[int, ...]:
