@@ -262,7 +262,7 @@ def _report(name: str, about: str, start: str, found: dict[str, Any]) -> None:
         f"mean {found['mean']}"
     )
     for line in found["log"]:
-        if line.startswith(("programs for", "pack of", "a pack of", "compiled programs", "fused training")):
+        if line.startswith(("programs for", "a program is", "a pack of", "compiled programs", "fused training")):
             _say(f"  | {line}")
 
 

@@ -140,7 +140,7 @@ def test_any_trial_of_a_space_takes_any_free_slot_of_one_program(
     engine = FusedEngine(machine=machine, explain=said.append)
     together, alone = Refilling(keep=False, later=tasks[8:]), Ledger(keep=False)
     engine.train(tasks[:8], together)
-    assert sum(line.startswith("pack of ") for line in said) == 1
+    assert sum(line.startswith("a program is ready") for line in said) == 1
     (chosen,) = [line for line in said if line.startswith("programs for study")]
     assert "0 to 3 hidden layers" in chosen
     assert engine.n_slots == 8

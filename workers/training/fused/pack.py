@@ -31,13 +31,15 @@ class Epoch:
         train_loss: (K,).
         is_finite: (K,) bool.
         scores: Of the members on the held-out rows, by slot; None where an output was not finite.
-        took_s: Seconds of the call, compiling included if it was the program's first, scoring left out.
+        took_s: Seconds of the call, scoring left out.
+        is_first: Whether it was the program's first, so that compiling is included.
     """
 
     train_loss: npt.NDArray[Any]
     is_finite: npt.NDArray[np.bool_]
     scores: Mapping[int, Metrics | None]
     took_s: float
+    is_first: bool
 
 
 class Pack:
@@ -98,7 +100,7 @@ class Pack:
 
     def run(self) -> Epoch:
         """Train one epoch of every member and score the held-out rows; safe beside other packs' epochs."""
-        started_s = time.perf_counter()
+        started_s, is_first = time.perf_counter(), not self.program.has_run
         self._state, verdict = self.program(self.data.tensors, self._state, self._plan())
         train_loss, is_finite = verdict.train_loss.numpy(), verdict.is_finite.numpy()
         raw = verdict.raw.numpy()[:, : self.data.n_held_out]
@@ -110,7 +112,7 @@ class Pack:
         took_s = time.perf_counter() - started_s
         occupied = sorted(self.members)
         scores = dict(zip(occupied, self.data.truth.scores(raw[occupied]), strict=True))
-        return Epoch(train_loss, is_finite, scores, took_s)
+        return Epoch(train_loss, is_finite, scores, took_s, is_first)
 
     def conclude(self, epoch: Epoch) -> None:
         """Tell each member what the epoch came to."""

@@ -90,13 +90,16 @@ class Program:
     Args:
         key: What it is compiled for.
         kept: Folder XLA keeps compiled programs in, see `kept_programs`; None if it keeps none.
+
+    Attributes:
+        has_run: Whether it is compiled.
     """
 
     def __init__(self, key: ProgramKey, kept: Path | None = None) -> None:
         self.key = key
         # What is not compiled is not kept.
         self._kept = kept if key.mode == "xla" else None
-        self._has_run = False
+        self.has_run = False
         self._traced: Any = None
 
     def __call__(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
@@ -111,7 +114,7 @@ class Program:
         try:
             return self._run(data, state, plan)
         except tf.errors.OpError as error:
-            if self._kept is None or self._has_run or isinstance(error, tf.errors.ResourceExhaustedError):
+            if self._kept is None or self.has_run or isinstance(error, tf.errors.ResourceExhaustedError):
                 raise
             # Perhaps a kept program that can not be read, such as one cut short by a loss of power. XLA remembers the
             # failure by the function's name; traced without a lasting one it is another.
@@ -121,7 +124,7 @@ class Program:
 
     def _run(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
         parts, train_loss, is_finite, raw = self._function(data, state, plan)(data, state.parts(), _plain(plan))
-        self._has_run = True
+        self.has_run = True
         return State(*parts), Verdict(train_loss, is_finite, raw)
 
     def _function(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> Any:

@@ -90,9 +90,10 @@ class Planned:
     def __str__(self) -> str:
         """Return it in words, for the log."""
         depths = f"{self.least_depth} to {self.depth}" if self.least_depth < self.depth else f"{self.depth}"
+        layers = f"{depths} hidden layer{'s' if self.depth > 1 else ''} of up to {self.width} units"
+        slots = f"{self.n_slots} slot{'s' if self.n_slots > 1 else ''}"
         packs = f", {self.n_packs} packs" if self.n_packs > 1 else ""
-        wide = f" of up to {self.width} units" if self.depth else ""
-        return f"{depths} hidden layers{wide}, batches of up to {self.batch_size}, {self.n_slots} slots{packs}"
+        return f"{layers if self.depth else 'linear'}, batches of up to {self.batch_size}, {slots}{packs}"
 
 
 @dataclass(frozen=True)

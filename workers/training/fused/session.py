@@ -185,10 +185,10 @@ class Session:
         except Exception as error:  # noqa: BLE001 - what a pack raises is no fault of its trials
             self._broken(pack, error)
             return
-        if pack.n_epochs == 1:
+        if epoch.is_first:
+            # It has compiled, which is no time of slots.
             self._explain_first(pack, epoch)
         else:
-            # The first epoch compiles, which is no time of slots.
             self._engine.filling.epoch(len(pack.members), pack.key.n_slots, epoch.took_s)
         pack.conclude(epoch)
         ended: list[Ended] = []
@@ -208,9 +208,9 @@ class Session:
     def _explain_first(self, pack: Pack, epoch: Epoch) -> None:
         facts = describe(list(pack.members.values()))
         self._engine.explain(
-            f"pack of {len(pack.members)} trials in {pack.key.n_slots} slots (up to {pack.key.depth} hidden layers of "
-            f"{pack.key.width} units, batches of {pack.key.batch_size}; widths {facts['widths']}, "
-            f"{facts['optimizers']}): first epoch {epoch.took_s:.2f} s"
+            f"a program is ready (up to {pack.key.depth} hidden layers of {pack.key.width} units, batches of up to "
+            f"{pack.key.batch_size}, {pack.key.n_slots} slots): its first epoch took {epoch.took_s:.2f} s, with "
+            f"{len(pack.members)} trials (widths {facts['widths']}, {facts['optimizers']})"
         )
 
     def _broken(self, pack: Pack, error: Exception) -> None:
