@@ -142,6 +142,7 @@ class Arena:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hpsearch-conformance-")
         self._sets: dict[str, tuple[Path, DatasetProfile, str]] = {}
+        self._truth: dict[tuple[str, str], Told] = {}
         self._n_tasks = 0
 
     def __enter__(self) -> Self:
@@ -203,9 +204,25 @@ class Arena:
         n = len(tasks) if at_first is None else at_first
         recorder = Recorder(tasks[n:], keep=keep)
         engine.train(tasks[:n], recorder)
+        # An engine that does not ask gets the rest in further calls, as from a trainer process.
+        while left := recorder.more(engine.n_slots):
+            engine.train(left, recorder)
         if recorder.faults:
             raise RuntimeError("; ".join(recorder.faults))
         return [told_of(recorder, task) for task in tasks]
+
+    def truth(self, engine: Engine, data: str, cases: Sequence[Case]) -> list[Told]:
+        """Return what the reference says of cases, trained once however often it is asked for.
+
+        Args:
+            engine: The reference, always the same.
+            data: Name of the data set.
+            cases: Any.
+        """
+        missing = [case for case in cases if (data, repr(case)) not in self._truth]
+        for case, told in zip(missing, self.told(engine, data, missing) if missing else (), strict=True):
+            self._truth[data, repr(case)] = told
+        return [self._truth[data, repr(case)] for case in cases]
 
     def _set(self, name: str) -> tuple[Path, DatasetProfile, str]:
         if name not in self._sets:

@@ -59,5 +59,9 @@ def _apart(task: TrialTask, told: Told) -> float:
     outputs = np.asarray(keras.models.load_model(told.model)(raw.astype(np.float32)))
     predictions = outputs if task.study.task == "multiclass" else outputs[:, 0]
     value = score(task.study.task, predictions.astype(np.float64), table.target[judged])[task.study.metric]
-    reported = told.outcome.value
+    # What was reported in training: the file's own score replaces it in the outcome where the two differ.
+    best = told.history[(told.outcome.best_epoch or 0) - 1]
+    reported = told.outcome.value if task.trial.kind == TrialKind.REFIT else best[task.study.metric]
+    if reported is None:
+        return float("inf")
     return float("inf") if value is None else abs(value - reported) / max(1.0, abs(reported))

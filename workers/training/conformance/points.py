@@ -40,7 +40,7 @@ def curves(arena: Arena, engine: Engine, truth: Engine, data: str, *, every: int
     """
     chosen = list(cases(data))[offset::every]
     findings = []
-    expected, found = arena.told(truth, data, chosen), arena.told(engine, data, chosen)
+    expected, found = arena.truth(truth, data, chosen), arena.told(engine, data, chosen)
     for case, left, right in zip(chosen, expected, found, strict=True):
         what = f"{data}, {_short(case)}, {len(right.history)} epochs"
         findings += [
@@ -79,7 +79,7 @@ def endings(arena: Arena, engine: Engine, truth: Engine) -> list[Finding]:
     }
     findings = []
     for data, wanted in chosen.items():
-        expected, found = arena.told(truth, data, wanted), arena.told(engine, data, wanted)
+        expected, found = arena.truth(truth, data, wanted), arena.told(engine, data, wanted)
         for case, left, right in zip(wanted, expected, found, strict=True):
             what = f"{data}, {case.kind} {_short(case)}: {left.outcome.state if left.outcome else 'dropped'}"
             findings.append(Finding(f"outcome: {what}", _endings_apart(left, right), 0.0))
