@@ -33,6 +33,8 @@ def model_files(arena: Arena, engine: Engine, data: Sequence[str] = _DATA) -> li
     findings = []
     for name in data:
         whole = [Case(params, number, _TRAINING) for number, params in enumerate(_PARAMS)]
+        # One whose best epoch is not its last.
+        whole.append(Case({"layers": 1, "units": 30, "learning_rate": 0.1}, 8, _TRAINING, metric="loss"))
         whole.append(Case(_PARAMS[0], 9, _TRAINING, kind=TrialKind.REFIT, refit_epochs=4))
         tasks = [arena.task(name, case) for case in whole]
         recorder = Recorder(keep=True)
