@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 
 from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.space import Space
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Measurement, Outcome, Params
@@ -29,6 +30,15 @@ _BATCH: Final = 50
 # Until then programs are compiled and allocators fill up.
 _WARM: Final = 3
 _EVERY: Final = 25
+_SPACE: Final = Space.model_validate(
+    {
+        "layers": {"values": [1, 2]},
+        "units": {"type": "int", "low": 8, "high": 57},
+        "batch_size": 16,
+        "optimizer": {"values": ["adamw", "nesterov", "rmsprop"]},
+        "dropout": {"values": [0.0, 0.1, 0.2]},
+    }
+)
 
 
 class _Silence:
@@ -124,5 +134,8 @@ def task_of(bench: Bench, number: int, directory: Path) -> TrialTask:
         direction=bench.direction,
         training=Training(max_epochs=8, early_stopping=None),
         data_order_seed=0,
+        space=_SPACE,
+        max_trials=_BATCH,
+        open_trials=_BATCH,
     )
     return TrialTask(trial, study, directory, bench.rows.table.profile, directory / f"{number}.keras")
