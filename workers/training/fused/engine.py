@@ -75,7 +75,7 @@ class FusedEngine:
             self.explain(f"compiled programs are not kept for the next start: {error}")
             return None
         if folder is None:
-            self.explain("compiled programs are not kept for the next start: TensorFlow was in use before")
+            self.explain("compiled programs are not kept for the next start: TensorFlow can not, or was in use before")
         return folder
 
     @property
