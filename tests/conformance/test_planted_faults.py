@@ -14,9 +14,12 @@ from workers.training.conformance.arena import Arena
 from workers.training.conformance.dropout import dropout
 from workers.training.conformance.engines import make_engine
 from workers.training.conformance.model_files import model_files
-from workers.training.native import engine as engine_module
-from workers.training.native import fit as fit_module
-from workers.training.native import network as network_module
+from workers.training.engine.initial import initial_kernels
+from workers.training.engine.patience import Stopping
+from workers.training.engine.rules import rule_of
+from workers.training.engine.seeds import threshold_of
+from workers.training.engine.watch import Watch
+from workers.training.native.engine import _timed
 from workers.training.native.network import NativeNetwork
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -30,9 +33,9 @@ def _curves(arena: Arena) -> list[Finding]:
 
 def _rule(**changed: float) -> Patch:
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        rule_of = network_module.rule_of
         monkeypatch.setattr(
-            network_module, "rule_of", lambda config, rate: dataclasses.replace(rule_of(config, rate), **changed)
+            "workers.training.native.network.rule_of",
+            lambda config, rate: dataclasses.replace(rule_of(config, rate), **changed),
         )
 
     return patch
@@ -49,25 +52,23 @@ def _no_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _late_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Early stopping waits one epoch too long."""
-    stopping = fit_module.Stopping
 
-    class Patient(stopping):
+    class Patient(Stopping):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             self._patience += 1
 
-    monkeypatch.setattr(fit_module, "Stopping", Patient)
+    monkeypatch.setattr("workers.training.native.fit.Stopping", Patient)
 
 
 def _shared_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial's initial weights depend on what was trained before it."""
     random = np.random.default_rng(0)
-    kernels = network_module.initial_kernels
 
     def moving(*args: Any, **more: Any) -> Any:
-        return [kernel + 1e-6 * random.standard_normal() for kernel in kernels(*args, **more)]
+        return [kernel + 1e-6 * random.standard_normal() for kernel in initial_kernels(*args, **more)]
 
-    monkeypatch.setattr(network_module, "initial_kernels", moving)
+    monkeypatch.setattr("workers.training.native.network.initial_kernels", moving)
 
 
 def _first_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,30 +84,28 @@ def _first_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _wrong_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fifth too many units are dropped."""
-    threshold_of = network_module.threshold_of
-    monkeypatch.setattr(network_module, "threshold_of", lambda rate: threshold_of(rate * 1.2))
+    monkeypatch.setattr("workers.training.native.network.threshold_of", lambda rate: threshold_of(rate * 1.2))
 
 
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dropped trial goes on for a while."""
-    obey = fit_module.Watch.obey
+    obey = Watch.obey
 
     def slow(watch: Any) -> None:
         if len(watch.history) > 5:
             obey(watch)
 
-    monkeypatch.setattr(fit_module.Watch, "obey", slow)
+    monkeypatch.setattr(Watch, "obey", slow)
 
 
 def _free_rides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials pay for twice the time they took."""
-    timed = engine_module._timed
 
     def double(*args: Any) -> Any:
-        outcome = timed(*args)
+        outcome = _timed(*args)
         return outcome.model_copy(update={"device_seconds": 2 * outcome.device_seconds})
 
-    monkeypatch.setattr(engine_module, "_timed", double)
+    monkeypatch.setattr("workers.training.native.engine._timed", double)
 
 
 FAULTS: dict[str, tuple[Patch, Callable[[Arena], list[Finding]]]] = {

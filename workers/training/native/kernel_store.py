@@ -30,6 +30,8 @@ _MANIFEST: Final = "manifest.json"
 _LOCK: Final = "lock"
 # Folders of other versions that are left alone, newest first.
 _N_KEPT: Final = 4
+# Number types whose kernels this process has.
+_LOADED: Final[set[DType]] = set()
 
 
 def prepare_kernels(dtype: DType, fallback: Path | None, explain: Callable[[str], None]) -> None:
@@ -46,6 +48,12 @@ def prepare_kernels(dtype: DType, fallback: Path | None, explain: Callable[[str]
     Raises:
         ModuleNotFoundError: numba is not installed.
     """
+    if dtype not in _LOADED:
+        _prepare(dtype, fallback, explain)
+        _LOADED.add(dtype)
+
+
+def _prepare(dtype: DType, fallback: Path | None, explain: Callable[[str], None]) -> None:
     roots = _roots(fallback)
     name = f"kernels-{_digest()}"
     if any(_is_loaded(dtype, root / name, explain) for root in roots):
@@ -99,7 +107,6 @@ def _is_loaded(dtype: DType, folder: Path, explain: Callable[[str], None]) -> bo
 def _load(dtype: DType, folder: Path) -> None:
     from numba import config
 
-    # Read when the kernels' module is imported: the first call in a process decides.
     config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # set by numba when it is imported
     from workers.training.native.kernels.entry import load
 

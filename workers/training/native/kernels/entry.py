@@ -14,6 +14,9 @@ def load(dtype: DType) -> None:
     Args:
         dtype: Of weights and computation.
     """
+    for kernel in (train_steps, predict):
+        # Where numba keeps it was settled when the module was imported, perhaps before the folder was chosen.
+        kernel.enable_caching()
     number = types.float32 if dtype == "float32" else types.float64
     row, matrix = number[::1], number[:, ::1]
     whole, codes, places, words = types.int64, types.int32[::1], types.int64[::1], types.uint32[::1]
