@@ -50,7 +50,7 @@ def activate(kind: int, x: Any, y: Any) -> None:
     Args:
         kind: One of `CODES`.
         x: (n,) before.
-        y: (n,) after; may be x.
+        y: (n,) after; not x itself, or the loop is not vectorised.
     """
     n = x.size
     if kind == RELU:

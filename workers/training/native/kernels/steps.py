@@ -66,8 +66,9 @@ def _forward(
     for layer in range(depth):
         at = table[layer]
         n, k = at[N_IN], at[N_OUT]
-        # Before the activation the rows lie where their slopes will: each is read before it is overwritten.
-        x = _block(work, at[SLOPE_AT], b, k)
+        # Before the activation the rows lie where their gradients will. Not where they or their slopes go: loops that
+        # read and write one place are not vectorised.
+        x = _block(work, at[BACK_AT], b, k)
         np.dot(inputs, _block(weights, at[KERNEL_AT], n, k), x)
         _add_bias(x, weights[at[BIAS_AT] : at[BIAS_AT] + k])
         if at[GAMMA_AT] != NOWHERE:
@@ -80,10 +81,10 @@ def _forward(
                 averages[at[MEAN_AT] : at[MEAN_AT] + k],
                 averages[at[VARIANCE_AT] : at[VARIANCE_AT] + k],
             )
-        y = _block(work, at[OUT_AT], b, k)
-        activate_and_differentiate(activation, x.reshape(b * k), y.reshape(b * k), x.reshape(b * k))
+        y, slope = _block(work, at[OUT_AT], b, k), _block(work, at[SLOPE_AT], b, k)
+        activate_and_differentiate(activation, x.reshape(b * k), y.reshape(b * k), slope.reshape(b * k))
         if thresholds[1] > 0:
-            drop(y, x, seeds[layer + 1], step, thresholds[1], scales[1], batch_size)
+            drop(y, slope, seeds[layer + 1], step, thresholds[1], scales[1], batch_size)
         inputs = y
     at = table[depth]
     n, k = at[N_IN], at[N_OUT]
@@ -212,18 +213,18 @@ def predict(
         for layer in range(depth):
             at = table[layer]
             n, k = at[N_IN], at[N_OUT]
-            y = _block(work, at[OUT_AT], b, k)
-            np.dot(x, _block(weights, at[KERNEL_AT], n, k), y)
-            _add_bias(y, weights[at[BIAS_AT] : at[BIAS_AT] + k])
+            z, y = _block(work, at[BACK_AT], b, k), _block(work, at[OUT_AT], b, k)
+            np.dot(x, _block(weights, at[KERNEL_AT], n, k), z)
+            _add_bias(z, weights[at[BIAS_AT] : at[BIAS_AT] + k])
             if at[GAMMA_AT] != NOWHERE:
                 normalise_by_averages(
-                    y,
+                    z,
                     weights[at[GAMMA_AT] : at[GAMMA_AT] + k],
                     weights[at[BETA_AT] : at[BETA_AT] + k],
                     averages[at[MEAN_AT] : at[MEAN_AT] + k],
                     averages[at[VARIANCE_AT] : at[VARIANCE_AT] + k],
                 )
-            activate(activation, y.reshape(b * k), y.reshape(b * k))
+            activate(activation, z.reshape(b * k), y.reshape(b * k))
             x = y
         at = table[depth]
         n, k = at[N_IN], at[N_OUT]
