@@ -127,6 +127,14 @@ class Gone(Lenient):
     ticket: int
 
 
+class Slots(Lenient):
+    """How many trials the engine takes has changed: it depends on the studies at hand."""
+
+    event: Literal["slots"] = "slots"
+    n_slots: Annotated[int, Field(ge=1)]
+    appetite: Annotated[int, Field(ge=1)]
+
+
 class Trained(Lenient):
     """An attempt has left its slot; its outcome follows when its model file is written."""
 
@@ -141,7 +149,7 @@ class Idle(Lenient):
 
 
 Command = Train | Drop | Threshold | Leave
-Event = Ready | Said | Broken | Epoch | Trained | Finished | Gone | Idle
+Event = Ready | Said | Broken | Epoch | Slots | Trained | Finished | Gone | Idle
 
 COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

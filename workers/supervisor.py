@@ -19,7 +19,7 @@ from workers.courier import Courier
 from workers.devices import Seat
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
-from workers.messages import Broken, Epoch, Event, Finished, Gone, Idle, Ready, Said, Threshold, Trained
+from workers.messages import Broken, Epoch, Event, Finished, Gone, Idle, Ready, Said, Slots, Threshold, Trained
 from workers.options import WorkerOptions
 from workers.pulse import Pulse
 from workers.supply import Prepared, Supply
@@ -211,8 +211,8 @@ class Supervisor:
                 self._link.fail(HpsearchError(message, code="worker.can_not_train"))
             case Epoch():
                 self._on_epoch(trainer, event)
-            case Trained(ticket=ticket):
-                trainer.writing.add(ticket)
+            case Slots() | Trained():
+                trainer.take_note(event)
                 self._hand_out()
             case Finished():
                 self._on_finished(trainer, event)

@@ -17,7 +17,7 @@ from typing import Final
 from workers.devices import Seat
 from workers.frames import read_frame, write_frame
 from workers.ledger import Assignment
-from workers.messages import EVENTS, Command, Drop, Event, Leave, Ready
+from workers.messages import EVENTS, Command, Drop, Event, Leave, Ready, Slots, Trained
 
 # -P: the folder the worker was started in is not searched for modules.
 _PROGRAM: Final = (
@@ -155,6 +155,13 @@ class Trainer:
             self.is_solo = self.is_solo or assignment.trial.alone
             assignment.is_started = True
         self.progress_s = time.monotonic()
+
+    def take_note(self, event: Slots | Trained) -> None:
+        """Take note of how many trials its engine takes now, or that one has left its slot."""
+        if isinstance(event, Trained):
+            self.writing.add(event.ticket)
+        elif self.ready is not None:
+            self.ready = self.ready.model_copy(update={"n_slots": event.n_slots, "appetite": event.appetite})
 
     def let_go(self, ticket: int) -> Assignment | None:
         """Note that a trial has left it, and return it if it was there."""

@@ -129,14 +129,14 @@ def _judge_poison(scene: Scene, trial: Trial, *, poisoned: bool) -> None:
 
 
 def real_training(scene: Scene) -> Judge:
-    """C13: Keras in earnest, while trainers and supervisors are killed."""
+    """C13: training in earnest, while trainers and supervisors are killed."""
     n = scene.size(20, least=6)
     scene.objective = False
     scene.serve()
     study = scene.create(
-        search(n, seed=scene.seed, training={"max_epochs": 25, "early_stopping": None}, dataset={"builtin": "digits"})
+        search(n, seed=scene.seed, training={"max_epochs": 500, "early_stopping": None}, dataset={"builtin": "digits"})
     )
-    fleet = scene.hire(2, flags=("--engine", "reference"))
+    fleet = scene.hire(2, flags=("--engine", "native"))
     blows = ["trainer"] * scene.size(5) + ["supervisor"] * scene.size(2)
     scene.rng.shuffle(blows)
     n_struck = 0

@@ -43,7 +43,7 @@ def test_trainers_get_ready_before_there_is_a_server(
 ) -> None:
     monkeypatch.setenv("HPSEARCH_STUB_ENGINE", "1")
     found: list[tuple[str, str | None]] = []
-    options = WorkerOptions(engine="stub", work_dir=tmp_path, max_idle_s=0.3, seek=lambda: found[0] if found else None)
+    options = WorkerOptions(engine="stub", work_dir=tmp_path, max_idle_s=3.0, seek=lambda: found[0] if found else None)
     worker = Worker(options.checked())
     running = threading.Thread(target=worker.run)
     running.start()

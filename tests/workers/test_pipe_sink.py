@@ -11,7 +11,7 @@ import pytest
 from hpsearch.domain.trial import Measurement, Outcome
 from tests.workers.fake_server import PROFILE, FakeServer
 from tests.workers.idle_trainer import assignment
-from workers.messages import Drop, Event, Finished, Gone, Leave, Threshold, Ticket, Train
+from workers.messages import Drop, Event, Finished, Gone, Leave, Slots, Threshold, Ticket, Train
 from workers.training.engine.contract import Sink
 from workers.training.engine.task import TrialTask
 from workers.training.process.channel import Channel
@@ -50,7 +50,7 @@ class Scripted:
     """An engine that does what a function says."""
 
     def __init__(self, act: Callable[[Sequence[TrialTask], Sink], None], n_slots: int = 1) -> None:
-        self.n_slots = n_slots
+        self.n_slots = self.appetite = n_slots
         self._act = act
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
@@ -142,3 +142,14 @@ def test_what_was_sent_is_trained_before_leaving(leaving: HeardChannel):
     assert leaving.wait()
     assert len(leaving.take(8)) == 2
     assert not leaving.wait()
+
+
+def test_slots_that_change_with_the_studies_are_told():
+    channel = HeardChannel(3)
+    engine = Scripted(lambda *_: None)
+    sink = PipeSink(channel, engine)
+    sink.more(1)
+    engine.n_slots, engine.appetite = 16, 20
+    sink.more(1)
+    sink.more(1)
+    assert [event for event in channel.said if isinstance(event, Slots)] == [Slots(n_slots=16, appetite=20)]

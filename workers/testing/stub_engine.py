@@ -93,6 +93,11 @@ class StubEngine:
             n_slots=int(environment.get("HPSEARCH_STUB_PACK", "1")),
         )
 
+    @property
+    def appetite(self) -> int:
+        """How many trials it can usefully hold."""
+        return self.n_slots
+
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
         """Report invented epochs and an exact result for each task, and for what a sink with `more` has besides."""
         more: Callable[[int], Sequence[TrialTask]] = getattr(sink, "more", lambda _n: ())

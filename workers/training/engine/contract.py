@@ -62,7 +62,12 @@ class Engine(Protocol):
 
     @property
     def n_slots(self) -> int:
-        """How many trials it trains at the same time, at least 1."""
+        """How many trials it trains at the same time, at least 1; may change as studies come."""
+        ...
+
+    @property
+    def appetite(self) -> int:
+        """How many trials it can usefully hold: those in its slots, and the next ones."""
         ...
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:

@@ -30,6 +30,8 @@ from workers.training.native.memory import MemoryGate
 from workers.training.native.network import layout_of
 
 _LOG = logging.getLogger("hpsearch.native")
+# Trials kept at hand behind those in training, as a divisor of the slots.
+_AHEAD: Final = 4
 # How long a lane without work sleeps before it looks whether all others are done.
 _LOOK_S: Final = 0.1
 
@@ -81,6 +83,11 @@ class NativeEngine:
     def n_slots(self) -> int:
         """How many trials it trains at the same time."""
         return self._n_slots
+
+    @property
+    def appetite(self) -> int:
+        """How many trials it can usefully hold: a claim takes as long as some epochs, so a few more than slots."""
+        return self._n_slots + max(1, self._n_slots // _AHEAD)
 
     @property
     def writer(self) -> ModelWriter:

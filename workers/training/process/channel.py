@@ -8,7 +8,7 @@ from collections import deque
 from io import RawIOBase
 
 from workers.frames import read_frame, write_frame
-from workers.messages import COMMANDS, Command, Drop, Event, Leave, Threshold, Train
+from workers.messages import COMMANDS, Command, Drop, Event, Leave, Slots, Threshold, Train
 from workers.training.engine.task import TrialTask
 
 
@@ -27,6 +27,7 @@ class Channel:
         self._waiting: deque[tuple[int, TrialTask]] = deque()
         self._is_leaving = False
         self._dropped: set[int] = set()
+        self._told_slots: tuple[int, int] | None = None
         self._thresholds: dict[str, float | None] = {}
 
     def listen(self) -> None:
@@ -77,6 +78,13 @@ class Channel:
                 write_frame(self._events, event.model_dump_json().encode())
             except OSError:
                 os._exit(0)
+
+    def tell_slots(self, n_slots: int, appetite: int) -> None:
+        """Tell how many trials the engine takes, if that has changed."""
+        before, self._told_slots = self._told_slots, (n_slots, appetite)
+        # At first it is as `Ready` has told.
+        if before not in (None, self._told_slots):
+            self.say(Slots(n_slots=n_slots, appetite=appetite))
 
     def is_dropped(self, ticket: int) -> bool:
         """Return whether the attempt is no longer wanted."""

@@ -26,8 +26,6 @@ from workers.training.process.pipe_sink import train_all
 # Compiling a program keeps the engine silent for seconds, on a busy machine for many.
 _LEAST_SILENCE_S: Final = 60.0
 _COMPILES: Final = 30.0
-# Trials kept at hand behind those in training, as a divisor of the slots: a claim takes as long as some epochs.
-_AHEAD: Final = 4
 
 
 def build_engine(name: str, cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
@@ -42,8 +40,7 @@ def build_engine(name: str, cache: Path, say: Callable[[str], None]) -> tuple[En
         from workers.testing.stub_engine import StubEngine
 
         stub = StubEngine.of_environment()
-        ready = Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, appetite=stub.n_slots)
-        return stub, ready
+        return stub, Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, appetite=stub.appetite)
     if name == "native":
         try:
             return _native(cache, say)
@@ -72,7 +69,7 @@ def _native(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
         n_gpus=0,
         engine=f"native, {numbers_of_versions('numba', 'numpy', 'scipy')}, float32, {n_slots} trials at a time",
         n_slots=n_slots,
-        appetite=n_slots + max(1, n_slots // _AHEAD),
+        appetite=engine.appetite,
         silence_s=_LEAST_SILENCE_S,
         pack_bytes=engine.memory.total_bytes,
     )

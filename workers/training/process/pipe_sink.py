@@ -25,15 +25,19 @@ class PipeSink:
 
     Args:
         channel: To the supervisor.
+        engine: Whose slots the supervisor is told of when they change; None for no engine.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, engine: Engine | None = None) -> None:
         self._channel = channel
+        self._engine = engine
         # By identity: a trial may come back as another attempt, and equal tasks are costly to compare.
         self._held: dict[int, tuple[int, TrialTask]] = {}
 
     def more(self, n: int) -> Sequence[TrialTask]:
         """Return up to `n` trials that have arrived, without waiting."""
+        if self._engine is not None:
+            self._channel.tell_slots(self._engine.n_slots, self._engine.appetite)
         tasks: list[TrialTask] = []
         while len(tasks) < n and (taken := self._channel.take(n - len(tasks))):
             for ticket, task in taken:
@@ -113,7 +117,7 @@ def train_all(engine: Engine, channel: Channel) -> None:
         channel: To the supervisor.
     """
     while True:
-        sink = PipeSink(channel)
+        sink = PipeSink(channel, engine)
         tasks = sink.more(engine.n_slots)
         if not tasks:
             break

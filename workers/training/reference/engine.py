@@ -42,6 +42,11 @@ class ReferenceEngine:
         """How many trials it trains at the same time: one."""
         return 1
 
+    @property
+    def appetite(self) -> int:
+        """How many trials it can usefully hold: one, because others may be free for the next."""
+        return 1
+
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
         """Train every task; each ends in exactly one `sink.finished`, unless `sink.should_stop` answered yes."""
         for task in tasks:

@@ -1,4 +1,4 @@
-"""Many trials at once for real: a server, a worker with its default engine, TensorFlow, faults in mid-pack."""
+"""Each engine for real: a server, a worker, real training, models anybody can load, faults in mid-training."""
 
 from __future__ import annotations
 
@@ -35,18 +35,24 @@ print(json.dumps([np.asarray(keras.models.load_model(path)(matrix)).tolist() for
 """
 
 
+@pytest.fixture(scope="module", params=["native", "fused"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Client]]:
-    with stack(tmp_path_factory.mktemp("fused") / "data") as one:
+def running(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Client]]:
+    with stack(tmp_path_factory.mktemp(engine) / "data") as one:
         url = one.serve()
-        one.work(url)
+        # Without a GPU native is the default.
+        one.work(url, *(() if engine == "native" else ("--engine", engine)))
         with one.client(url) as client:
             yield one, client
 
 
 def create(client: Client, **changes: Any) -> StudyView:
     plain: dict[str, Any] = {
-        "name": "fused",
+        "name": "engines",
         "dataset": {"builtin": "digits"},
         "space": {
             "layers": 1,
@@ -78,8 +84,8 @@ def said(one: Stack) -> str:
     return (one.folder / "worker-0.log").read_text()
 
 
-def test_a_study_is_trained_in_packs_and_its_models_score_what_was_reported(
-    running: tuple[Stack, Client], tmp_path: Path
+def test_a_study_is_trained_and_its_models_score_what_was_reported(
+    running: tuple[Stack, Client], engine: str, tmp_path: Path
 ) -> None:
     one, client = running
     training = {"max_epochs": 10, "early_stopping": {"patience": 4}}
@@ -91,8 +97,11 @@ def test_a_study_is_trained_in_packs_and_its_models_score_what_was_reported(
     for trial in trials:
         assert epochs_of(client, trial) == list(range(1, (trial.epochs or 0) + 1))
         assert trial.device_seconds > 0
-    assert "engine='fused" in said(one)
-    assert re.search(r"pack of \d\d? trials", said(one)), "the plan is in the log"
+    assert f"engine='{engine}" in said(one)
+    if engine == "fused":
+        assert re.search(r"programs for study engines: \d", said(one)), "the programs are in the log"
+    else:
+        assert "compil" not in said(one), "nothing is compiled for a study"
     models = {trial.trial_id: path for trial in trials if (path := _model(client, trial, tmp_path)) is not None}
     assert len(models) >= 3
     values = {trial.trial_id: trial.value for trial in trials}
@@ -125,8 +134,11 @@ def _scores(client: Client, study: StudyView, models: list[Path], folder: Path) 
     return [float(np.mean(one == table.target[rows])) for one in predicted]
 
 
-def test_a_cancelled_and_a_diverging_member_leave_their_neighbours_alone(running: tuple[Stack, Client]) -> None:
+def test_a_cancelled_and_a_diverging_trial_leave_their_neighbours_alone(
+    running: tuple[Stack, Client], engine: str
+) -> None:
     _, client = running
+    n_epochs = 600 if engine == "fused" else 6_000
     space = {
         "layers": 1,
         "units": {"values": [16, 24]},
@@ -139,7 +151,7 @@ def test_a_cancelled_and_a_diverging_member_leave_their_neighbours_alone(running
         dataset={"builtin": "diabetes"},
         space=space,
         algorithm={"kind": "grid"},
-        training={"max_epochs": 600, "early_stopping": None},
+        training={"max_epochs": n_epochs, "early_stopping": None},
     )
     wait_for(lambda: any(epochs_of(client, trial) for trial in _slow(client, study)))
     victim = next(trial for trial in _slow(client, study) if epochs_of(client, trial))
@@ -150,21 +162,22 @@ def test_a_cancelled_and_a_diverging_member_leave_their_neighbours_alone(running
         assert trial.attempt == 1
         if trial.trial_id == victim.trial_id:
             assert trial.state == "CANCELLED"
-            assert len(epochs_of(client, trial)) < 600
+            assert len(epochs_of(client, trial)) < n_epochs
         elif trial.params["learning_rate"] == 1000.0:
             assert (trial.state, trial.cause) == ("INFEASIBLE", "diverged")
         else:
-            assert (trial.state, trial.epochs) == ("COMPLETE", 600)
+            assert (trial.state, trial.epochs) == ("COMPLETE", n_epochs)
 
 
 def _slow(client: Client, study: StudyView) -> list[Trial]:
     return [trial for trial in trials_of(client, study) if trial.params["learning_rate"] == 0.01]
 
 
-def test_a_killed_trainer_costs_attempts_and_no_trial(running: tuple[Stack, Client]) -> None:
+def test_a_killed_trainer_costs_attempts_and_no_trial(running: tuple[Stack, Client], engine: str) -> None:
     one, client = running
-    study = create(client, budget={"max_trials": 12}, training={"max_epochs": 150, "early_stopping": None})
-    wait_for(lambda: sum(bool(epochs_of(client, trial)) for trial in trials_of(client, study)) >= 6)
+    n_epochs, n_together = (150, 6) if engine == "fused" else (1_500, 1)
+    study = create(client, budget={"max_trials": 12}, training={"max_epochs": n_epochs, "early_stopping": None})
+    wait_for(lambda: sum(bool(epochs_of(client, trial)) for trial in trials_of(client, study)) >= n_together)
     child = psutil.Process(one.workers[0].pid).children()[0]
     child.kill()
     ended = wait_for_end(client, study.study_id, timeout_s=180)
@@ -176,8 +189,8 @@ def test_a_killed_trainer_costs_attempts_and_no_trial(running: tuple[Stack, Clie
         attempts = client.trials.get(trial.trial_id).attempts
         assert [attempt.attempt for attempt in attempts] == list(range(1, trial.attempt + 1))
         assert [attempt.cause for attempt in attempts[:-1]] == ["crashed"] * (trial.attempt - 1)
-        assert epochs_of(client, trial) == list(range(1, 151))
+        assert epochs_of(client, trial) == list(range(1, n_epochs + 1))
         lost += trial.attempt - 1
-    assert lost >= 6, "each trial in the process lost one attempt"
+    assert lost >= n_together, "each trial in the process lost one attempt"
     assert {trial.attempt for trial in trials} <= {1, 2}
     assert one.workers[0].poll() is None
