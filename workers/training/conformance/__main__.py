@@ -26,9 +26,10 @@ def main() -> int:
     parser.add_argument("--points", default="", help="which, separated by commas (default: all)")
     parser.add_argument("--every", type=int, default=1, help="only each so manieth case of the curves (default: 1)")
     parser.add_argument("--seeds", type=int, default=40, help="seeds of the dropout's test (default: 40)")
+    parser.add_argument("--trials", type=int, default=500, help="trials of the test of steadiness (default: 500)")
     parser.add_argument("--all", action="store_true", help="list every comparison, not the worst of each kind")
     options = parser.parse_args()
-    checks = _checks(options.engine, options.every, options.seeds)
+    checks = _checks(options.engine, options.every, options.seeds, options.trials)
     asked = [point.strip() for point in options.points.split(",") if point.strip()] or list(checks)
     if unknown := [point for point in asked if point not in checks]:
         parser.error(f"unknown point {unknown[0]!r}; known are {', '.join(checks)}")
@@ -46,11 +47,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _checks(name: str, every: int, n_seeds: int) -> dict[str, Callable[[Arena], list[Finding]]]:
+def _checks(name: str, every: int, n_seeds: int, n_trials: int) -> dict[str, Callable[[Arena], list[Finding]]]:
     from workers.training.conformance import points
     from workers.training.conformance.cases import BATCHES
     from workers.training.conformance.dropout import dropout
     from workers.training.conformance.model_files import model_files
+    from workers.training.conformance.steady import steady
 
     def curves(arena: Arena) -> list[Finding]:
         engine, truth = make_engine(name, "float64"), make_engine("reference", "float64")
@@ -66,6 +68,7 @@ def _checks(name: str, every: int, n_seeds: int) -> dict[str, Callable[[Arena], 
         "cancellation": lambda arena: points.cancellation(arena, make_engine(name)),
         "dropout": lambda arena: dropout(arena, make_engine(name), make_engine("reference"), n_seeds),
         "model_files": lambda arena: model_files(arena, make_engine(name)),
+        "steady": lambda arena: steady(arena, make_engine(name), n_trials),
         "device_time": lambda arena: points.device_time(arena, make_engine(name)),
     }
 
