@@ -67,9 +67,12 @@ def work(server: str | None, token: str | None, data_dir: Path | None, flags: Wo
 
 
 def _announced(settings: Settings) -> tuple[str, str | None] | None:
-    """Return address and token of the local server once it takes connections, None before."""
-    found = local.announced(settings)
-    return None if found is None else (found[0], local.token_of(settings))
+    """Return address and token of the local server once it answers, None before.
+
+    Asked, not only read: one that was killed leaves its note behind, and may look alive until it is buried.
+    """
+    url = local.find(settings)
+    return None if url is None else (url, local.token_of(settings))
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_on_a_gpu_keeping_is_tried_out_once(
         return SimpleNamespace(returncode=ends[len(asked) - 1])
 
     monkeypatch.setattr(kept_programs, "find_gpus", lambda: (Gpu("GPU-1", "a card", None),))
-    monkeypatch.setattr(kept_programs.subprocess, "run", run)
+    monkeypatch.setattr("workers.training.fused.kept_programs.subprocess.run", run)
     folder = kept_programs.keep_programs(tmp_path)
     assert (folder is not None) == is_kept
     assert len(asked) == len(ends)

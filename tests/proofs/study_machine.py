@@ -225,4 +225,8 @@ class StudyMachine(RuleBasedStateMachine):
             self.oracle.studies.remove(study)
             gone = {trial.uid for trial in study.trials}
             self.deleted |= gone
+            # A claim that gave nothing but its trials is unknown, too: claimed again, it is a new one.
+            claims = self.oracle.claims
+            for key in [key for key, trials in claims.items() if trials and all(t.uid in gone for t, _ in trials)]:
+                del claims[key]
             self.journal = [entry for entry in self.journal if entry.trial_id not in gone]

@@ -109,7 +109,7 @@ def test_the_fleet_is_looked_at_once_until_a_worker_says_something_new(manual_co
     ask(worker, 1, 2)
     with manual_context.store.read() as tx:
         assert manual_context.slots.of_fleet(tx).n_slots == 2
-        tx.workers.slots = None  # type: ignore[method-assign,assignment] - another look would fail
+        tx.workers.slots = None  # type: ignore[method-assign,assignment]  # another look would fail
         assert manual_context.slots.of_fleet(tx).n_slots == 2
     ask(worker, 1, 2)
     ask(worker, 1, 3)
