@@ -1,4 +1,4 @@
-"""The exactness contract, the part that is fast; all of it is `python -m workers.training.fused.verify`."""
+"""What is particular to stacked programs, the fast part; all of it is `python -m workers.training.fused.verify`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_point_1_each_optimizer_steps_as_kerass(dtype: DType, n_steps: int) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", ["iris", "breast_cancer", "diabetes", "digits"])
+@pytest.mark.parametrize("data", ["diabetes", "digits"])
 def test_point_2_curves_and_weights_are_kerass_over_400_steps(data: str) -> None:
     from workers.training.fused.verify import curves
 
     # Another eighth of the cases on each set of data, in the program of all; but of those with wide layers, all four.
-    every, offset = {"iris": (8, 0), "breast_cancer": (8, 1), "diabetes": (8, 2), "digits": (1, 0)}[data]
+    every, offset = {"diabetes": (8, 2), "digits": (1, 0)}[data]
     _assert_holds(curves.check([data], n_epochs=34, every=every, offset=offset))
 
 
@@ -43,14 +43,6 @@ def test_point_3_members_do_not_touch_each_other() -> None:
     findings = isolation.check(["iris"])
     assert all(finding.bound == 0 for finding in findings)
     _assert_holds(findings)
-
-
-@pytest.mark.slow
-def test_point_4_dropout_trains_as_kerass_does() -> None:
-    from workers.training.fused.verify import dropout
-
-    # The whole command takes 40 seeds; 16 of them show a wrong rate still, or this fails.
-    _assert_holds(dropout.check(16))
 
 
 def test_point_4_a_mask_does_not_depend_on_the_program() -> None:
@@ -63,12 +55,6 @@ def test_point_5_gradients_agree_with_finite_differences() -> None:
     from workers.training.fused.verify import gradients
 
     _assert_holds(gradients.check())
-
-
-def test_point_6_model_files_score_what_was_reported() -> None:
-    from workers.training.fused.verify import model_files
-
-    _assert_holds(model_files.check(["breast_cancer"]))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
