@@ -51,7 +51,7 @@ class Supply:
     def wish(self, trainers: Sequence[Trainer]) -> int:
         """Return how many trials should be at hand for the trainers, those that wait here included."""
         kept_free = self._kept_free(trainers)
-        return sum(trainer.wish for trainer in trainers if trainer is not kept_free)
+        return sum(trainer.room for trainer in trainers if trainer is not kept_free)
 
     def hand_out(self, trainers: Sequence[Trainer]) -> None:
         """Give trials to the trainers that have room, evenly."""

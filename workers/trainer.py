@@ -25,8 +25,6 @@ _PROGRAM: Final = (
 )
 _TAIL_BYTES: Final = 4_096
 _REAP_S: Final = 1.0
-# The part of its appetite that a trainer may keep waiting, as a divisor.
-_AHEAD: Final = 4
 
 
 class Phase(Enum):
@@ -132,20 +130,8 @@ class Trainer:
 
     @property
     def room(self) -> int:
-        """How many trials it could take now."""
+        """How many trials it could take now: those it has no slot for wait in it, as many as its engine says."""
         return 0 if self.is_solo else max(0, self.appetite - len(self.held) + len(self.writing))
-
-    @property
-    def wish(self) -> int:
-        """How many trials should be fetched for it now.
-
-        As many as it has room for while it has none in training; after that no more than a quarter of its appetite is
-        kept waiting for a slot, because another worker may be idle.
-        """
-        n_waiting = sum(assignment.n_epochs == 0 for assignment in self.held.values())
-        if n_waiting == len(self.held):
-            return self.room
-        return max(0, min(self.room, max(1, self.appetite // _AHEAD) - n_waiting))
 
     def take_up(self, assignments: Iterable[Assignment]) -> None:
         """Note trials that are being handed to it."""

@@ -99,23 +99,26 @@ def test_a_second_trainer_goes_on_meanwhile(supply: Supply):
 
 
 @pytest.mark.parametrize(
-    ("appetite", "n_training", "n_waiting", "wish"),
+    ("appetite", "n_training", "n_waiting", "n_writing", "wish"),
     [
-        (128, 0, 0, 128),  # nothing in training: all that can be planned together
-        (128, 0, 40, 88),
-        (128, 64, 0, 32),  # in training: no more than a quarter waits for a slot
-        (128, 64, 20, 12),
-        (128, 64, 32, 0),
-        (128, 120, 0, 8),
-        (1, 0, 0, 1),
-        (1, 0, 1, 0),
-        (1, 1, 0, 0),
-        (2, 1, 0, 1),
+        (80, 0, 0, 0, 80),  # nothing in training: all that can be planned together
+        (80, 0, 40, 0, 40),
+        (80, 64, 0, 0, 16),  # 64 slots are full: a quarter more waits at hand
+        (80, 64, 16, 0, 0),
+        (3, 2, 1, 0, 0),
+        (3, 2, 0, 0, 1),
+        (3, 2, 0, 1, 1),  # one whose model file is being written has left its slot
+        (3, 0, 0, 1, 3),
+        (1, 0, 1, 0, 0),
+        (1, 1, 0, 0, 0),
     ],
 )
-def test_how_many_are_fetched(supply: Supply, appetite: int, n_training: int, n_waiting: int, wish: int):
+def test_how_many_are_fetched(
+    supply: Supply, appetite: int, n_training: int, n_waiting: int, n_writing: int, wish: int
+):
     trainer = IdleTrainer(appetite)
-    trainer.take_up(assignment(n_epochs=3) for _ in range(n_training))
+    trainer.take_up(assignment(n_epochs=3) for _ in range(n_training + n_writing))
+    trainer.writing |= set(list(trainer.held)[:n_writing])
     trainer.take_up(assignment() for _ in range(n_waiting))
     assert supply.wish([trainer]) == wish
 

@@ -37,22 +37,6 @@ def configure(threads: int | None = None, at_once: int = 2) -> str:
     return f"{versions}, float32 without TF32 on {names}, memory taken as needed"
 
 
-def configure_for_packs(n_lanes: int) -> None:
-    """Set TensorFlow up for packs that run side by side on a CPU.
-
-    A compiled program computes on the threads all programs share, so there must be as many as packs: two packs took
-    13.4 s with one thread and 9.0 s with two (two cores, digits, 64 trials, warm). Each call waits in a thread of its
-    own, and spare packs wait, too.
-
-    Args:
-        n_lanes: Packs at a time.
-
-    Raises:
-        RuntimeError: As `configure`.
-    """
-    configure(threads=n_lanes, at_once=n_lanes + 2)
-
-
 def _name(gpu: object) -> str:
     details = tf.config.experimental.get_device_details(gpu)
     return str(details.get("device_name", gpu))

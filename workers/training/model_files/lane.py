@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import Direction, better
@@ -17,8 +16,6 @@ from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Source
 from workers.training.model_files.child import Order
 from workers.training.model_files.writer import ModelWriter
-
-_REST_EVERY_S: Final = 5.0
 
 
 @dataclass(eq=False)
@@ -133,13 +130,12 @@ class ModelLane:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._offers or self._is_closed, _REST_EVERY_S)
+                self._changed.wait_for(lambda: self._offers or self._is_closed)
                 offer = self._next()
                 if offer is None and self._is_closed:
                     return
                 is_matched = offer is not None and self._is_matched(offer)
             if offer is None:
-                self._writer.rest()
                 continue
             outcome, model = (offer.outcome, None) if is_matched else self._write(offer)
             with self._changed:

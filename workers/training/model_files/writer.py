@@ -37,6 +37,7 @@ class ModelWriter:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._used_s = 0.0
+        self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
 
     @property
@@ -48,6 +49,7 @@ class ModelWriter:
         """Start the process, if it does not run; it is ready some seconds later."""
         with self._lock:
             self._start()
+            self._watch()
 
     def write(self, order: Order) -> Reply:
         """Write a file and return what became of it; a process that dies over it is started once more."""
@@ -59,14 +61,22 @@ class ModelWriter:
                         self._connection.send(order)
                         reply: Reply = self._connection.recv()
                         self._used_s = time.monotonic()
+                        self._watch()
                         return reply
                 self._end()
             return Reply(_LOST, None)
 
-    def rest(self) -> None:
-        """End the process if it has had nothing to do for long; to be called now and then."""
+    def _watch(self) -> None:
+        """Look after the process once it has had nothing to do for long."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(self._idle_s, self._rest)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _rest(self) -> None:
         with self._lock:
-            if self._process is not None and time.monotonic() - self._used_s > self._idle_s:
+            if time.monotonic() - self._used_s >= self._idle_s:
                 self._end()
 
     def close(self) -> None:
