@@ -141,3 +141,14 @@ def test_a_curve_is_the_same_from_one_engine_to_the_next(builtin: Builtin, make_
         NativeEngine(n_slots=n_slots, explain=lambda _: None).train([task], ledger)
         curves.append(ledger.epochs[task.trial.trial_id])
     assert curves[0] == curves[1]
+
+
+def test_short_trials_wait_at_hand_and_long_ones_are_left_to_others() -> None:
+    engine = NativeEngine(n_slots=2, explain=lambda _: None)
+    assert engine.appetite == 3
+    for _ in range(100):
+        engine.note_length(0.05)
+    assert engine.appetite == 6
+    for _ in range(100):
+        engine.note_length(60.0)
+    assert engine.appetite == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -30,8 +31,10 @@ from workers.training.native.memory import MemoryGate
 from workers.training.native.network import layout_of
 
 _LOG = logging.getLogger("hpsearch.native")
-# Trials kept at hand behind those in training, as a divisor of the slots.
-_AHEAD: Final = 4
+# What passes between the end of a trial and the arrival of the next claimed one, on a busy machine.
+_CLAIM_S: Final = 0.2
+# Weight of the last trial in the mean length of trials.
+_LATELY: Final = 0.1
 # How long a lane without work sleeps before it looks whether all others are done.
 _LOOK_S: Final = 0.1
 
@@ -78,6 +81,8 @@ class NativeEngine:
         self._make_reference = reference or self._plain_keras
         self._reference: Engine | None = None
         self._reference_lock = threading.Lock()
+        # Taken for long until some have been seen.
+        self._trial_s = 10 * _CLAIM_S
 
     @property
     def n_slots(self) -> int:
@@ -86,8 +91,16 @@ class NativeEngine:
 
     @property
     def appetite(self) -> int:
-        """How many trials it can usefully hold: a claim takes as long as some epochs, so a few more than slots."""
-        return self._n_slots + max(1, self._n_slots // _AHEAD)
+        """How many trials it can usefully hold: those in its slots, and what these train while a claim is under way.
+
+        One at least. Long trials are left to other workers, which may be idle; of short ones more wait at hand.
+        """
+        n_ahead = math.ceil(self._n_slots * _CLAIM_S / max(self._trial_s, _CLAIM_S / 2))
+        return self._n_slots + max(1, n_ahead)
+
+    def note_length(self, seconds: float) -> None:
+        """Take note of how long a trial took, for the trials to come are like those of late."""
+        self._trial_s += (seconds - self._trial_s) * _LATELY
 
     @property
     def writer(self) -> ModelWriter:
@@ -204,6 +217,7 @@ class _Session:
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
             self._sink.finished(task, _timed(outcome_of(error), started_s), None)
             return
+        self._engine.note_length(time.perf_counter() - started_s)
         self._models.offer(task, _timed(result.outcome, started_s), result.source)
 
     def _needed_bytes(self, task: TrialTask, study: StudyRows) -> int:
