@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from hpsearch.domain.training import Training
 from tests.fused.ledger import Ledger
@@ -152,3 +153,18 @@ def test_short_trials_wait_at_hand_and_long_ones_are_left_to_others() -> None:
     for _ in range(100):
         engine.note_length(60.0)
     assert engine.appetite == 3
+
+
+def test_slots_share_rows_too_large_to_keep(
+    builtin: Builtin, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.training.engine import rows
+
+    monkeypatch.setattr(rows, "_MAX_KEPT_BYTES", 0)
+    prepared: list[int] = []
+    prepare = rows.StudyRows._prepare
+    monkeypatch.setattr(rows.StudyRows, "_prepare", lambda *args: prepared.append(1) or prepare(*args))
+    engine = NativeEngine(n_slots=2, explain=lambda _: None)
+    tasks = [make_task(builtin("digits"), BASE, seed=seed, epochs=30) for seed in range(2)]
+    engine.train(tasks, Ledger(keep=False))
+    assert len(prepared) == 1

@@ -30,7 +30,7 @@ from workers.log import configure, logger
 from workers.options import WorkerOptions
 from workers.testing.stub_engine import StubEngine, stub_curve, stub_value
 from workers.thresholds import Thresholds
-from workers.training.process.pipe_sink import outcome_of
+from workers.training.engine.failures import outcome_of
 
 
 def claimed(trial_id: str = "t", attempt: int = 1, kind: str = "search") -> ClaimedTrial:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +74,9 @@ class StudyRows:
         self._exclude = frozenset(() if split.column is None else (split.column,))
         self._dtype = dtype
         self._kept: dict[int, Prepared] = {}
+        # Too large to keep: shared as long as somebody trains on it.
+        self._in_use: WeakValueDictionary[int, Prepared] = WeakValueDictionary()
+        self._preparing = threading.Lock()
 
     @property
     def n_folds(self) -> int:
@@ -84,14 +89,18 @@ class StudyRows:
         return len(self._rows.test)
 
     def fold(self, number: int) -> Prepared:
-        """Return training and validation rows of a fold, from 0."""
-        if number in self._kept:
-            return self._kept[number]
+        """Return training and validation rows of a fold, from 0; threads that ask for one share it."""
+        with self._preparing:
+            prepared = self._kept.get(number) or self._in_use.get(number)
+            return self._fold(number) if prepared is None else prepared
+
+    def _fold(self, number: int) -> Prepared:
         fold = self._rows.folds[number]
         structure = fold.train if self.n_folds == 1 else self._rows.development
         prepared = self._prepare(fold.train, fold.validation, structure)
         if prepared.train.inputs.nbytes * self.n_folds <= _MAX_KEPT_BYTES:
             self._kept[number] = prepared
+        self._in_use[number] = prepared
         return prepared
 
     def development(self, *, test: bool) -> Prepared:

@@ -9,17 +9,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.trial import Outcome
 from workers.devices import available_bytes, cpu_cores
 from workers.training.engine.contract import Engine, Sink
 from workers.training.engine.failures import StoppedError, outcome_of
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache, StudyRows
-from workers.training.engine.rules import n_moments
 from workers.training.engine.sinks import LockedSink
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import run_trial
@@ -28,7 +27,6 @@ from workers.training.model_files.writer import ModelWriter
 from workers.training.native.fit import fit
 from workers.training.native.kernel_store import prepare_kernels
 from workers.training.native.memory import MemoryGate
-from workers.training.native.network import layout_of
 
 _LOG = logging.getLogger("hpsearch.native")
 # What passes between the end of a trial and the arrival of the next claimed one, on a busy machine.
@@ -209,9 +207,8 @@ class _Session:
             return
         started_s = time.perf_counter()
         try:
-            study = self._engine.rows(task)
-            with self._engine.memory.room_for(self._needed_bytes(task, study), self._obey(task)):
-                result = run_trial(task, study, self._sink, fit, self._engine.dtype)
+            fit_here = partial(fit, memory=self._engine.memory)
+            result = run_trial(task, self._engine.rows(task), self._sink, fit_here, self._engine.dtype)
         except StoppedError:
             return
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is its outcome, the next one goes on
@@ -219,20 +216,6 @@ class _Session:
             return
         self._engine.note_length(time.perf_counter() - started_s)
         self._models.offer(task, _timed(result.outcome, started_s), result.source)
-
-    def _needed_bytes(self, task: TrialTask, study: StudyRows) -> int:
-        config = MlpConfig.from_params(task.trial.params)
-        part, preparation = study.fold(0).train, study.fold(0).preparation
-        n_rows, n_inputs = part.inputs.shape
-        layout = layout_of(config, n_rows=n_rows, n_inputs=n_inputs, n_outputs=preparation.n_outputs)
-        return layout.n_bytes(self._engine.dtype, n_moments(config.optimizer))
-
-    def _obey(self, task: TrialTask) -> Callable[[], None]:
-        def obey() -> None:
-            if self._sink.should_stop(task):
-                raise StoppedError
-
-        return obey
 
 
 def _timed(outcome: Outcome, started_s: float) -> Outcome:

@@ -8,18 +8,38 @@ from workers.training.engine.failures import DivergedError
 from workers.training.engine.fitted import Fitted, Recipe, StopReason
 from workers.training.engine.patience import Rate, Stopping
 from workers.training.engine.rows import Prepared
+from workers.training.engine.rules import n_moments
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.stacked_scores import Truth
 from workers.training.engine.watch import Metrics, Watch, check_objective
-from workers.training.native.network import NativeNetwork
+from workers.training.native.memory import MemoryGate
+from workers.training.native.network import NativeNetwork, layout_of
 
 
-def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0) -> Fitted:
+def fit(
+    recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0, memory: MemoryGate
+) -> Fitted:
     """Train one network; see `engine.fitted.Fit`. A stop takes effect between two gradient steps.
+
+    Args:
+        recipe: As for `Fit`.
+        schedule: As for `Fit`.
+        prepared: As for `Fit`.
+        watch: As for `Fit`.
+        fold: As for `Fit`.
+        memory: Waited for until there is room for the network.
 
     Raises:
         MemoryError: The network does not fit into memory.
     """
+    config = recipe.config
+    n_rows, n_inputs = prepared.train.inputs.shape
+    layout = layout_of(config, n_rows=n_rows, n_inputs=n_inputs, n_outputs=prepared.preparation.n_outputs)
+    with memory.room_for(layout.n_bytes(recipe.dtype, n_moments(config.optimizer)), watch.obey):
+        return _fit(recipe, schedule, prepared, watch, fold)
+
+
+def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, fold: int) -> Fitted:
     preparation, held_out = prepared.preparation, prepared.held_out
     network = NativeNetwork(
         recipe.config,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import better
-from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Measurement, Outcome
+from hpsearch.domain.trial import Measurement, Outcome
 from workers.messages import Epoch, Finished, Gone, Idle, Trained
 from workers.training.engine.contract import Engine
+from workers.training.engine.failures import outcome_of
 from workers.training.engine.task import TrialTask
 from workers.training.process.channel import Channel
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LOST: Final = Outcome(state="FAILED", cause="training_error", detail="the engine ended without a result")
 
 
@@ -128,14 +126,3 @@ def train_all(engine: Engine, channel: Channel) -> None:
             raised = error
         sink.settle(raised)
     channel.say(Idle())
-
-
-def outcome_of(error: Exception) -> Outcome:
-    """Return the outcome that an exception in training stands for."""
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return Outcome(state="RELEASED", cause="disk_full", detail=str(error)[:MAX_DETAIL_CHARACTERS])
-    text = "".join(traceback.format_exception(error))[-MAX_DETAIL_CHARACTERS:]
-    detail = text.encode("utf-8", "replace").decode().replace("\x00", "")
-    if isinstance(error, MemoryError):
-        return Outcome(state="INFEASIBLE", cause="oom", detail=detail)
-    return Outcome(state="FAILED", cause="training_error", detail=detail)
