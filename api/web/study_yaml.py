@@ -11,9 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from api.complaints import complaints
-from hpsearch.cli.yaml_reader import Document, Location, parse_yaml
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import InvalidStudyError
+from hpsearch.yaml_reader import Document, Location, parse_yaml
 
 # What complaints of the reader call the text.
 _SOURCE: Final = Path("the definition")

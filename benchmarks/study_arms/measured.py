@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import psutil
 
-from hpsearch.cli.children import Child, stop
+from hpsearch.local.children import Child, stop
 
 _LOOK_EVERY_S: Final = 0.2
 # `hpsearch run` gives its trials back and ends its server before it goes.

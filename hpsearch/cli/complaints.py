@@ -10,9 +10,9 @@ from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from hpsearch.cli.yaml_reader import Location
 from hpsearch.domain.parameters import CategoricalParameter, FixedParameter, FloatParameter, IntParameter
 from hpsearch.domain.study import StudyDefinition
+from hpsearch.yaml_reader import Location
 
 _PARAMETERS: Final[dict[str, type[BaseModel]]] = {
     "int": IntParameter,

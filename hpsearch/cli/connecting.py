@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpsearch.cli import children, local
 from hpsearch.client import Client
 from hpsearch.errors import InvalidInputError, NotFoundError
+from hpsearch.local import children
+from hpsearch.local import server as local
 from hpsearch.settings import Settings
 
 _GRACE_S = 10.0
@@ -33,7 +34,7 @@ def connected(
     """
     settings = Settings.load(data_dir=data_dir)
     if server is not None:
-        with Client(server, token or known_token(server, settings)) as client:
+        with Client(server, token or local.known_token(server, settings)) as client:
             yield client
         return
     if not creates and not _has_data(settings) and local.find(settings) is None:
@@ -51,24 +52,13 @@ def connected(
             children.stop([child], _GRACE_S)
 
 
-def known_token(server: str, settings: Settings) -> str | None:
-    """Return the local token if the address is that of the local server, and None otherwise.
-
-    It is an admin token: it must never be sent to any other address.
-    """
-    found = local.announced(settings)
-    if found is None or not local.is_same_server(server, found[0]):
-        return None
-    return local.token_of(settings)
-
-
 def require_token(server: str, token: str | None, settings: Settings) -> str:
     """Return the token to use with a named server.
 
     Raises:
         InvalidInputError: None was given, and it is not the local server.
     """
-    found = token or known_token(server, settings)
+    found = token or local.known_token(server, settings)
     if found is None:
         msg = f"No token for {server}: pass it with --token or HPSEARCH_TOKEN"
         raise InvalidInputError(msg, code="auth.no_token")

@@ -9,9 +9,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from hpsearch.cli.complaints import complaints
-from hpsearch.cli.yaml_reader import Document, read_yaml
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import InvalidStudyError
+from hpsearch.yaml_reader import Document, read_yaml
 
 _MAX_SHOWN: Final = 20
 # Stands for the data set's id while the file is checked, before anything is uploaded.

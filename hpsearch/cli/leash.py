@@ -17,10 +17,10 @@ import threading
 import time
 from typing import Final, NoReturn
 
+from hpsearch.local.environment import CPUS_VARIABLE
+
 _PR_SET_PDEATHSIG: Final = 1
 _LOOK_EVERY_S: Final = 0.5
-# CPUs this process and what it starts may use, such as `0,2`; all of them when unset.
-CPUS_VARIABLE: Final = "HPSEARCH_LEASH_CPUS"
 # A worker gives its trials back within a few seconds of SIGTERM; a process that hangs is ended.
 GRACE_S: Final = 20.0
 

@@ -11,7 +11,6 @@ from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.definition import load_study
 from hpsearch.cli.figures import number, parameters, size
-from hpsearch.cli.finding import find_study, find_trial
 from hpsearch.cli.outcome import check_out, save_model
 from hpsearch.cli.pages import first
 from hpsearch.cli.stopping import stop_signals
@@ -20,6 +19,7 @@ from hpsearch.cli.tables import print_leaderboard
 from hpsearch.cli.trial_report import trial_document, trial_lines
 from hpsearch.cli.watching import Watcher, fitting_view
 from hpsearch.client import Client
+from hpsearch.client.finding import find_study, find_trial
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.errors import ForbiddenError
 from hpsearch.wire.pages import LeaderboardPage, StudyView

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
+from hpsearch.local.environment import ENGINE_VARIABLE
+
 _CONNECTION = "Server"
-ENGINE_VARIABLE: Final = "HPSEARCH_WORKER_ENGINE"
 # The stub is for tests, and the worker takes it from nobody who has not said so.
 _ENGINES: Final = ("auto", "native", "fused", "reference", "stub")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from hpsearch import _layout
 from hpsearch.cli.console import emit, note, say
-from hpsearch.cli.local import make_data_dir
 from hpsearch.errors import NotFoundError
+from hpsearch.local.server import make_data_dir
 from hpsearch.settings import Settings
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import _layout
-from hpsearch.cli import failure, local
+from hpsearch.cli import failure
 from hpsearch.cli.connecting import require_token
 from hpsearch.cli.console import note
-from hpsearch.cli.crew import BESIDE_VARIABLE, Crew
 from hpsearch.cli.durations import seconds
 from hpsearch.errors import NotFoundError
+from hpsearch.local import server as local
+from hpsearch.local.crew import Crew
+from hpsearch.local.environment import BESIDE_VARIABLE
 from hpsearch.settings import Settings
 
 _LOOK_EVERY_S = 1.0

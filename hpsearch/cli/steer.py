@@ -7,7 +7,7 @@ from pathlib import Path
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note
 from hpsearch.cli.figures import plural
-from hpsearch.cli.finding import find_study
+from hpsearch.client.finding import find_study
 from hpsearch.wire.pages import StudyView
 
 

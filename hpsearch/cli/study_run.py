@@ -11,7 +11,6 @@ from pathlib import Path
 from hpsearch.cli import failure
 from hpsearch.cli.connecting import require_token
 from hpsearch.cli.console import emit, note, say
-from hpsearch.cli.crew import Crew
 from hpsearch.cli.definition import load_study
 from hpsearch.cli.figures import plural
 from hpsearch.cli.outcome import StudyOutcome, check_out, collect, summary
@@ -21,6 +20,7 @@ from hpsearch.cli.watching import Link, View, Watcher, fitting_view
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.errors import HpsearchError
+from hpsearch.local.crew import Crew
 from hpsearch.settings import Settings
 from hpsearch.wire.pages import StudyView
 

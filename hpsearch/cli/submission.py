@@ -10,8 +10,8 @@ from typing import Final
 
 from hpsearch.cli.definition import StudyFile
 from hpsearch.cli.figures import ago, plural
-from hpsearch.cli.finding import SHOWN
 from hpsearch.client import Client
+from hpsearch.client.finding import SHOWN
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.wire.pages import StudyView

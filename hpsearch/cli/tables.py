@@ -13,7 +13,7 @@ from rich.text import Text
 from hpsearch.cli import words
 from hpsearch.cli.console import out, safe
 from hpsearch.cli.figures import ago, duration, number, parameters, size, varying
-from hpsearch.cli.finding import SHOWN
+from hpsearch.client.finding import SHOWN
 from hpsearch.domain.dataset import Dataset, DatasetProfile
 from hpsearch.domain.trial import Trial
 from hpsearch.wire.pages import LeaderboardPage, StudyView

@@ -12,8 +12,8 @@ from hpsearch.cli import failure
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.curves import Comparison
-from hpsearch.cli.finding import find_trial
 from hpsearch.cli.prediction import quiet
+from hpsearch.client.finding import find_trial
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.trial import Measurement

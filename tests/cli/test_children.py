@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpsearch.cli import children
-from hpsearch.cli.children import Child, start, stop
+from hpsearch.local import children
+from hpsearch.local.children import Child, start, stop
 from tests.cli.conftest import FakeServer
 
 ENVIRONMENT = {"HPSEARCH_TOKEN": "hps_0_classified", "HPSEARCH_STUB_ENGINE": "1", "HPSEARCH_DATA_DIR": "/nonexistent"}
@@ -76,7 +76,7 @@ def test_children_do_not_outlive_a_killed_parent(arguments: list[str], tmp_path:
     code = f"""
 import sys, time
 from pathlib import Path
-from hpsearch.cli.children import start
+from hpsearch.local.children import start
 child = start("worker 1", {arguments!r}, log=Path({str(tmp_path / "w.log")!r}),
               environment={ENVIRONMENT!r})
 print(child.process.pid, flush=True)
@@ -155,7 +155,7 @@ def test_secrets_travel_in_the_environment(waiting: Child):
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux pins processes to CPUs, other systems do not")
 def test_a_child_may_be_given_a_share_of_the_cpus(arguments: list[str], tmp_path: Path):
-    from hpsearch.cli.leash import CPUS_VARIABLE
+    from hpsearch.local.environment import CPUS_VARIABLE
 
     cpu = min(os.sched_getaffinity(0))
     environment = ENVIRONMENT | {CPUS_VARIABLE: str(cpu)}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.cli import local
-from hpsearch.cli.connecting import known_token
+from hpsearch.local import server as local
+from hpsearch.local.server import known_token
 from hpsearch.settings import Settings
 from tests.cli.conftest import FakeServer, Said, page, study
 

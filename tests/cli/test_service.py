@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from hpsearch import _layout
-from hpsearch.cli import crew as crews
-from hpsearch.cli import local, service
+from hpsearch.cli import service
+from hpsearch.local import crew as crews
+from hpsearch.local import server as local
 from tests.cli.conftest import Said
-from tests.cli.test_crew import World
+from tests.local.test_crew import World
 
 Run = Callable[..., Said]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.cli.yaml_reader import read_yaml
 from hpsearch.errors import InvalidStudyError
+from hpsearch.yaml_reader import read_yaml
 
 
 def read(tmp_path: Path, text: str):

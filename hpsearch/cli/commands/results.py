@@ -85,9 +85,9 @@ def trials(
     """List the trials of a study, finished or not."""
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit
-    from hpsearch.cli.finding import find_study
     from hpsearch.cli.pages import first
     from hpsearch.cli.tables import print_trials
+    from hpsearch.client.finding import find_study
 
     with connected(server, token, data_dir) as client:
         found = find_study(client, study)

@@ -102,7 +102,7 @@ def delete(
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import note, safe
     from hpsearch.cli.figures import plural
-    from hpsearch.cli.finding import find_study
+    from hpsearch.client.finding import find_study
 
     with connected(server, token, data_dir) as client:
         found = find_study(client, study)

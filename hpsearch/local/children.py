@@ -1,4 +1,4 @@
-"""Child processes of the command line: started with a log file, watched, and stopped without leftovers."""
+"""Child processes: `hpsearch` commands started with a log file, watched, and stopped without leftovers."""
 
 from __future__ import annotations
 

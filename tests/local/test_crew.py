@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.cli import crew as crews
-from hpsearch.cli import local
-from hpsearch.cli.crew import BESIDE_VARIABLE, MAX_QUICK_DEATHS, MAX_SERVER_RESTARTS, QUICK_S, Crew, default_trainers
-from hpsearch.cli.leash import CPUS_VARIABLE
+from hpsearch.local import crew as crews
+from hpsearch.local import server as local
+from hpsearch.local.crew import MAX_QUICK_DEATHS, MAX_SERVER_RESTARTS, QUICK_S, Crew, default_trainers
+from hpsearch.local.environment import BESIDE_VARIABLE, CPUS_VARIABLE
 from hpsearch.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -91,7 +91,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
     monkeypatch.setattr(local, "ensure", world.ensure)
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr("hpsearch.cli.crew.time.sleep", lambda _s: None)
+    monkeypatch.setattr("hpsearch.local.crew.time.sleep", lambda _s: None)
     return world
 
 

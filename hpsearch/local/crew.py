@@ -1,4 +1,4 @@
-"""The local server and workers of one command: started where missing, mended when they die, gone at its end."""
+"""The local server and workers of a command or program: started where missing, mended when they die, ended with it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from hpsearch import _layout
-from hpsearch.cli import local
-from hpsearch.cli.children import Child, bury, start, stop
-from hpsearch.cli.leash import CPUS_VARIABLE
-from hpsearch.cli.options import ENGINE_VARIABLE
+from hpsearch.local import server as local
+from hpsearch.local.children import Child, bury, start, stop
+from hpsearch.local.environment import BESIDE_VARIABLE, CPUS_VARIABLE, ENGINE_VARIABLE
 from hpsearch.settings import Settings
 
 # A worker gives its trials back within seconds; one that compiles a program may take a little longer.
@@ -24,8 +23,6 @@ SERVER_GRACE_S: Final = 10.0
 MAX_QUICK_DEATHS: Final = 3
 QUICK_S: Final = 60.0
 MAX_SERVER_RESTARTS: Final = 3
-# Tells a worker that it was started beside its server: it waits for what the server announces in the data directory.
-BESIDE_VARIABLE: Final = "HPSEARCH_WORKER_BESIDE"
 
 
 def default_trainers(engine: str | None) -> int | None:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from hpsearch.cli.children import Child, start, stop
 from hpsearch.errors import HpsearchError, InvalidInputError
+from hpsearch.local.children import Child, start, stop
 from hpsearch.settings import Settings
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -153,6 +153,17 @@ def token_of(settings: Settings) -> str:
         reason = (error.strerror or str(error)).lower()
         msg = f"The local token {settings.token_path} can not be read ({reason}); pass one with --token"
         raise HpsearchError(msg, code="auth.no_local_token") from None
+
+
+def known_token(url: str, settings: Settings) -> str | None:
+    """Return the local token if the address is that of the local server, and None otherwise.
+
+    It is an admin token: it must never be sent to any other address.
+    """
+    found = announced(settings)
+    if found is None or not is_same_server(url, found[0]):
+        return None
+    return token_of(settings)
 
 
 def make_data_dir(settings: Settings) -> Path:

@@ -1,0 +1,12 @@
+"""Environment variables that go from a command, or a Python program, to the local processes it starts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Which engine workers train with; people set it, too.
+ENGINE_VARIABLE: Final = "HPSEARCH_WORKER_ENGINE"
+# CPUs a child and what it starts may use, such as `0,2`; all of them when unset.
+CPUS_VARIABLE: Final = "HPSEARCH_LEASH_CPUS"
+# Tells a worker that it was started beside its server: it waits for what the server announces in the data directory.
+BESIDE_VARIABLE: Final = "HPSEARCH_WORKER_BESIDE"
