@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Final
@@ -35,8 +36,7 @@ def create_confirmations(tx: Transaction, study: StudyRecord) -> int:
     larger = resolved_of(study).direction == "maximize"
     top = tx.trials.best_of_search(study.id, definition.confirm.top_k, larger_is_better=larger)
     wanted: list[NewTrial] = []
-    for parent_id in top:
-        parent = tx.trials.by_id(parent_id)
+    for parent_id, parent in zip(top, tx.trials.by_ids(top), strict=True):
         for repeat in range(definition.confirm.seeds):
             seed = derived_seed(definition.algorithm.seed, "confirmation", parent.number, repeat)
             if (parent.trial_id, seed) not in known:
@@ -82,8 +82,9 @@ def rank_intervals(scores: Mapping[int, Sequence[float]], *, seed: int) -> dict[
     found: dict[int, list[int]] = {entry: [] for entry in scores}
     for _ in range(_RESAMPLES):
         means = {entry: fmean(rng.choices(values, k=len(values))) for entry, values in scores.items()}
+        in_order = sorted(means.values())
         for entry, mean in means.items():
-            found[entry].append(1 + sum(other < mean for other in means.values()))
+            found[entry].append(1 + bisect_left(in_order, mean))
     cut = _RESAMPLES // 40
     return {entry: (sorted(ranks)[cut], sorted(ranks)[-1 - cut]) for entry, ranks in found.items()}
 

@@ -43,14 +43,15 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
         trials = _lock(tx, request.reports)
         results: dict[int, ReportResult] = {}
         live: dict[int, _Item] = {}
+        seen: set[str] = set()
         for position, entry in enumerate(request.reports):
             trial = trials.get(entry.trial_id)
-            repeated = any(item.report.trial_id == entry.trial_id for item in live.values())
-            verdict = _judge(tx, worker, trial, entry, repeated=repeated)
+            verdict = _judge(tx, worker, trial, entry, repeated=entry.trial_id in seen)
             if verdict is not None:
                 results[position] = verdict
             elif trial is not None:
                 live[position] = _Item(entry, trial)
+                seen.add(entry.trial_id)
         results |= _apply_all(ctx, tx, worker, live)
         thresholds = {trial.study_uid: trial.model_threshold for trial in trials.values()}
         ended = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hpsearch.domain.lifecycle import (
     STUDY_FINAL,
     EndReason,
     StudyEvent,
     StudyState,
-    TrialEvent,
     TrialKind,
     TrialState,
 )
@@ -24,7 +23,7 @@ from hpsearch.service.definitions import definition_of, grid_of, resolved_of, sh
 from hpsearch.service.ids import fingerprint
 from hpsearch.service.progress import advance, cancel_trial, log, progress_of
 from hpsearch.service.views import view
-from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.records import FailedRow, StudyRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import StudyView, TrialView
 from hpsearch.wire.studies import CloneRequest, EnqueueRequest, ExtendRequest, RetryFailedReply
@@ -181,26 +180,28 @@ def retry_failed(ctx: Context, study_id: str) -> RetryFailedReply:
         study = tx.studies.lock_uid(study_id)
         if study.state in (StudyState.CANCELLED, StudyState.STOPPING):
             raise _refuse(study, "retried")
-        failed = tx.trials.failed_ids(study.id)
+        failed = tx.queue.failed_of(study.id)
         if failed:
             _reopen(tx, study)
-        for trial_id, attempt, kind in failed:
-            _retry(tx, study, trial_id, attempt, kind)
+            _retry(tx, study, failed)
     _wake(ctx, study_id)
     return RetryFailedReply(n_retried=len(failed))
 
 
-def _retry(tx: Transaction, study: StudyRecord, trial_id: int, attempt: int, kind: str) -> None:
+def _retry(tx: Transaction, study: StudyRecord, failed: Sequence[FailedRow], *, trial_id: int | None = None) -> None:
+    """Put failed trials back, all of the study's or one; costs as many statements for thousands as for one."""
     fresh = {
         "held": study.state == StudyState.PAUSED, "available_at": 0.0, "infra_attempts": 0, "oom_attempts": 0,
         "cause": None, "ended_at": None, "avoid_worker_id": None,
     }  # fmt: skip
-    if not tx.queue.move(trial_id, attempt, TrialEvent.RETRY, fresh):
-        return
-    tx.results.remove(trial_id)
-    search = 1 if kind == TrialKind.SEARCH else 0
-    tx.studies.add_to_counters(study.id, {"n_failed": -1, "n_search_failed": -search, "n_search_finished": -search})
-    log(tx, "trial.retried", study, tx.trials.by_id(trial_id).trial_id, attempt=attempt)
+    tx.results.remove_failed(study.id, trial_id)
+    tx.queue.retry(study.id, trial_id, fresh)
+    searched = [trial for trial in failed if trial.kind == TrialKind.SEARCH]
+    tx.studies.add_to_counters(
+        study.id,
+        {"n_failed": -len(failed), "n_search_failed": -len(searched), "n_search_finished": -len(searched)},
+    )
+    tx.events.add_all([("trial.retried", study.id, trial.uid, {"attempt": trial.attempt}) for trial in failed])
 
 
 def retry_trial(ctx: Context, trial_id: str) -> TrialView:
@@ -213,13 +214,14 @@ def retry_trial(ctx: Context, trial_id: str) -> TrialView:
     with ctx.store.write() as tx:
         study = tx.studies.lock(tx.trials.study_of(trial_id))
         trial = tx.queue.look_up([trial_id], lock=True)[trial_id]
-        if trial.state != TrialState.FAILED:
+        failed = tx.queue.failed_of(study.id, trial.id)
+        if not failed:
             msg = f"trial {trial.number} is {trial.state}; only FAILED trials can be retried"
             raise ConflictError(msg, code="trial.wrong_state")
         if study.state in (StudyState.CANCELLED, StudyState.STOPPING):
             raise _refuse(study, "retried")
         _reopen(tx, study)
-        _retry(tx, study, trial.id, trial.attempt, trial.kind)
+        _retry(tx, study, failed, trial_id=trial.id)
     _wake(ctx, study.uid)
     return results.trial(ctx, trial_id)
 
@@ -304,8 +306,11 @@ def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest
     shape = shape_of(study)
     weights = n_weights(params, shape)
     if shape.max_weights is not None and weights > shape.max_weights:
-        msg = f"the point has {weights} weights, more than the limit of {shape.max_weights}"
-        raise InvalidStudyError(msg, code="point.too_large")
+        msg = (
+            f"the point has {weights:,} weights, but this study allows at most {shape.max_weights:,} "
+            "(constraints.max_weights): give fewer layers or units, or clone the study with a higher limit"
+        )
+        raise InvalidStudyError(msg, code="point.too_many_weights")
     if definition_of(study).algorithm.kind == "grid":
         return _enqueue_grid_point(tx, study, params)
     if progress_of(tx, study).n_creatable == 0:
@@ -336,12 +341,8 @@ def _enqueue_grid_point(tx: Transaction, study: StudyRecord, params: Params) -> 
 
 def _make_room(tx: Transaction, study: StudyRecord) -> None:
     """Drop the last point that was drawn but not begun, in favour of one that somebody asks for."""
-    untouched = [
-        trial
-        for trial in tx.queue.open_of(study.id)
-        if trial.state == TrialState.WAITING and trial.kind == TrialKind.SEARCH and trial.attempt == 0
-    ]
-    if not untouched:
+    untouched = tx.queue.last_untouched(study.id)
+    if untouched is None:
         msg = f"all {study.max_trials} trials of this study have begun; extend it first"
         raise ConflictError(msg, code="budget.used_up")
-    cancel_trial(tx, study, untouched[-1], why="an enqueued point takes its place")
+    cancel_trial(tx, study, untouched, why="an enqueued point takes its place")

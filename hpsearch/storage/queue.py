@@ -26,11 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialState, sources
+from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialKind, TrialState, sources
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.parameters import one_or_many
 from hpsearch.storage.pipeline import unread
-from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
+from hpsearch.storage.records import ClaimedRow, FailedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial, worker
 from hpsearch.storage.time_shift import Limits, shift
 
@@ -47,6 +47,11 @@ def _state_in(event: TrialEvent) -> ColumnElement[bool]:
     # Spelt out, not bound: a partial index serves only a condition the planner can read.
     states = ", ".join(f"'{state.value}'" for state in sources(event))
     return literal_column(f"trial.state IN ({states})")
+
+
+def _failed_of(study_id: int, trial_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    one = () if trial_id is None else (trial.c.id == trial_id,)
+    return (trial.c.study_id == study_id, _state_in(TrialEvent.RETRY), *one)
 
 
 # Statements of the hot paths are built once: building one costs more than running it.
@@ -242,6 +247,29 @@ class Queue:
             event,
             {**values, "held": held, "available_at": self._now + delay_s, "lease_expires_at": None},
         )
+
+    def failed_of(self, study_id: int, trial_id: int | None = None) -> list[FailedRow]:
+        """Return a study's failed trials, or one of them, held until the transaction ends; in order of their ids."""
+        statement = select(*columns_of(FailedRow, trial)).where(*_failed_of(study_id, trial_id))
+        statement = statement.order_by(trial.c.id).with_for_update(key_share=True)
+        return [to_record(FailedRow, row) for row in self._connection.execute(statement)]
+
+    def retry(self, study_id: int, trial_id: int | None, values: Mapping[str, Any]) -> None:
+        """Put the trials that `failed_of` returns for the same arguments back into the queue, by one statement."""
+        statement = update(trial).where(*_failed_of(study_id, trial_id))
+        self._connection.execute(statement.values(state=TrialState.WAITING.value, **values))
+
+    def last_untouched(self, study_id: int) -> QueuedTrial | None:
+        """Return the newest waiting search trial that nobody has begun, held; None when there is none."""
+        statement = _QUEUED.where(
+            trial.c.study_id == study_id,
+            literal_column("trial.state = 'WAITING'"),
+            trial.c.kind == TrialKind.SEARCH.value,
+            trial.c.attempt == 0,
+        )
+        statement = statement.order_by(trial.c.id.desc()).limit(1).with_for_update(key_share=True, of=trial)
+        row = self._connection.execute(statement).first()
+        return None if row is None else to_record(QueuedTrial, row)
 
     def lapsed(self, *, limit: int) -> list[QueuedTrial]:
         """Return running trials whose lease has passed, the longest overdue first; they may be renewed meanwhile."""

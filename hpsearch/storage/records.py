@@ -85,6 +85,17 @@ class QueuedTrial:
 
 
 @dataclass(frozen=True)
+class FailedRow:
+    """A failed trial that may be tried again."""
+
+    id: int
+    uid: str
+    kind: str
+    attempt: int
+    cause: str | None
+
+
+@dataclass(frozen=True)
 class ClaimedRow:
     """A trial as its new worker gets it."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
+from hpsearch.domain.lifecycle import TrialState
 from hpsearch.storage.pipeline import unread
-from hpsearch.storage.tables import result
+from hpsearch.storage.tables import result, trial
 
 _ADD: Final = unread(insert(result).inline())
 
@@ -23,6 +24,9 @@ class ResultRepository:
         """Insert the result of a trial; a second one for the same trial is an integrity error."""
         self._connection.execute(_ADD, dict(values))
 
-    def remove(self, trial_id: int) -> None:
-        """Take back the result of a failed trial that is to be tried again."""
-        self._connection.execute(delete(result).where(result.c.trial_id == trial_id))
+    def remove_failed(self, study_id: int, trial_id: int | None = None) -> None:
+        """Take back the results of a study's failed trials, or of one of them, that are to be tried again."""
+        failed = select(trial.c.id).where(trial.c.study_id == study_id, trial.c.state == TrialState.FAILED.value)
+        if trial_id is not None:
+            failed = failed.where(trial.c.id == trial_id)
+        self._connection.execute(delete(result).where(result.c.trial_id.in_(failed)))

@@ -162,7 +162,7 @@ class TrialRepository:
         scope = f"trials:{sort}:{descending:d}"
         position = None if page_token is None else decode_token(scope, page_token, length=2)
         found = self._keys(keys, column, descending=descending, limit=limit + 1, position=position)
-        trials = self._by_ids([row.id for row in found[:limit]])
+        trials = self.by_ids([row.id for row in found[:limit]])
         if len(found) <= limit:
             return trials, None
         last = found[limit - 1]
@@ -200,7 +200,8 @@ class TrialRepository:
             found += self._connection.execute(part.order_by(directed[1]).limit(limit - len(found))).all()
         return found
 
-    def _by_ids(self, ids: Sequence[int]) -> list[Trial]:
+    def by_ids(self, ids: Sequence[int]) -> list[Trial]:
+        """Return trials by their internal ids, which must exist, in the same order."""
         rows = {row.id: row for row in self._connection.execute(_select_trials().where(trial.c.id.in_(ids)))}
         return [to_trial(rows[one]) for one in ids]
 
@@ -301,13 +302,6 @@ class TrialRepository:
         """Return the internal id of a grid point's trial; None when it has none yet."""
         statement = select(trial.c.id).where(trial.c.study_id == study_id, trial.c.grid_index == grid_index)
         return self._connection.execute(statement).scalar()
-
-    def failed_ids(self, study_id: int) -> list[tuple[int, int, str]]:
-        """Return (id, attempt, kind) of a study's failed trials."""
-        statement = select(trial.c.id, trial.c.attempt, trial.c.kind).where(
-            trial.c.study_id == study_id, trial.c.state == "FAILED"
-        )
-        return [(row.id, row.attempt, row.kind) for row in self._connection.execute(statement.order_by(trial.c.id))]
 
     def improvements(self, study_id: int) -> list[tuple[int, str, float, Any, float]]:
         """Return (number, uid, value, ended_at, device_seconds) of all ranked results in order of their end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -146,3 +147,15 @@ def test_two_pages(service: Edge) -> None:
     assert second["next_page_token"] is None
     wrong = service.client.get(f"/v1/workers?page_token={token}", headers=service.admin)
     assert wrong.status_code == 422
+
+
+def test_a_point_with_too_many_weights_is_not_too_large_a_request(edge: Edge) -> None:
+    client, submit = edge.client, edge.headers["submit"]
+    path = f"/v1/studies/{create_study(client, submit, constraints={'max_weights': 30})}"
+    refused = client.post(f"{path}/trials", json={"params": {"units": 8, "learning_rate": 0.01}}, headers=submit)
+    assert (refused.status_code, refused.json()["code"]) == (422, "point.too_many_weights")
+    assert re.search(
+        r"has \d+ weights, .* at most 30 \(constraints\.max_weights\): give fewer", refused.json()["detail"]
+    )
+    assert client.post(f"{path}/cancel", headers=submit).status_code == 200
+    assert client.delete(path, headers=submit).status_code == 204
