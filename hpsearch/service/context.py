@@ -82,7 +82,7 @@ class Context:
         url = settings.resolved_database_url
         store = Store(url, clock=clock)
         # Links are followed first: the same file under another name is the same file, on the same file system.
-        lock = _claim_file(Path(str(store.url.database)).resolve()) if store.dialect == "sqlite" else None
+        lock = claim_file(Path(str(store.url.database)).resolve()) if store.dialect == "sqlite" else None
         try:
             upgrade(url)
         except BaseException:
@@ -108,7 +108,7 @@ class Context:
             self._lock.close()
 
 
-def _claim_file(path: Path) -> IO[str]:
+def claim_file(path: Path) -> IO[str]:
     """Keep other servers off a SQLite file for as long as the returned file is open.
 
     Raises:

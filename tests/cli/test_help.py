@@ -64,7 +64,8 @@ def test_the_promised_commands_are_there():
     assert names >= {
         "run", "serve", "worker", "submit", "studies", "leaderboard", "best", "trials", "trial", "validate", "preview",
         "cancel", "pause", "resume", "stop", "extend", "retry-failed", "delete", "predict", "version", "datasets add",
-        "datasets list", "datasets show", "datasets rm", "db upgrade", "db check", "db current", "tokens create",
+        "datasets list", "datasets show", "datasets rm", "db upgrade", "db check", "db current", "db backup", "db restore",
+        "tokens create",
         "tokens list", "tokens revoke", "workers list", "workers drain", "workers enable", "workers disable",
     }  # fmt: skip
 

@@ -1,6 +1,9 @@
-"""`hpsearch db upgrade | check | current`."""
+"""`hpsearch db upgrade | check | current | backup | restore`."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -9,10 +12,12 @@ from hpsearch.cli import options
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(help="Look after the database's schema.", no_args_is_help=True)
+    group = typer.Typer(help="Look after the database: its schema, backups.", no_args_is_help=True)
     group.command("upgrade")(upgrade)
     group.command("check")(check)
     group.command("current")(current)
+    group.command("backup")(backup)
+    group.command("restore")(restore)
     app.add_typer(group, name="db", rich_help_panel="Server")
 
 
@@ -41,3 +46,36 @@ def current(
     from hpsearch.cli import schema
 
     schema.current(database_url, data_dir, as_json=as_json)
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="File to make; in a folder it is named by the time.")],
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Save database, data sets and models into one file.
+
+    The server may go on running. The file appears when it is whole.
+    PostgreSQL needs its program pg_dump.
+    """
+    from hpsearch.cli import backup as copies
+
+    raise typer.Exit(copies.save(target, database_url, data_dir, as_json=as_json))
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Written by  hpsearch db backup.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Let a database that is there go.")] = False,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Put a backup in place; no server may run on it meanwhile.
+
+    Everything is verified first. The database changes in one step, at
+    the end. PostgreSQL needs its program psql.
+    """
+    from hpsearch.cli import backup as copies
+
+    raise typer.Exit(copies.restore(source, database_url, data_dir, replace=replace, as_json=as_json))

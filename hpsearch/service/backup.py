@@ -1,0 +1,298 @@
+"""Backups: database and stored files in one archive that tells its own digests, and the way back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Final, Literal
+
+from pydantic import Field, ValidationError
+
+import hpsearch
+from hpsearch.domain.strict import Frozen
+from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
+from hpsearch.ingest.blobs import BlobStore
+from hpsearch.service.context import claim_file
+from hpsearch.settings import Settings
+from hpsearch.storage import migrate, snapshot
+from hpsearch.storage.engine import parse_url
+
+_MANIFEST: Final = "manifest.json"
+_STAGING: Final = ".hpsearch-copy-"
+# A staging folder this old was left by a process that was killed.
+_ABANDONED_S: Final = 86_400.0
+# A model that is beaten between the reading of its row and of its file is gone; then the rows are read again.
+_ROUNDS: Final = 5
+_CHUNK_BYTES: Final = 2**20
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class StoredContent(Frozen):
+    """One file of an archive.
+
+    Attributes:
+        sha256: Of its bytes, in hex; a stored file is named by it.
+        size_bytes: Uncompressed.
+    """
+
+    sha256: Digest
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class DatabaseCopy(StoredContent):
+    """The database in an archive.
+
+    Attributes:
+        dialect: What wrote it; it can be restored into the same kind only.
+        revision: Of its schema.
+    """
+
+    dialect: Literal["sqlite", "postgresql"]
+    revision: str
+
+    @property
+    def member(self) -> str:
+        """Its name in the archive."""
+        return "database.sqlite3" if self.dialect == "sqlite" else "database.sql"
+
+
+class Manifest(Frozen):
+    """What an archive holds.
+
+    Attributes:
+        format: Of the archive.
+        hpsearch: Version that wrote it.
+        made_at: When.
+        database: The copy of the database.
+        content: Stored files: data sets and models.
+        missing: Digests of files that rows name and that were lost or altered before the backup.
+    """
+
+    format: Literal[1] = 1
+    hpsearch: str
+    made_at: datetime
+    database: DatabaseCopy
+    content: tuple[StoredContent, ...]
+    missing: tuple[Digest, ...] = ()
+
+
+def save(settings: Settings, target: Path) -> tuple[Path, Manifest]:
+    """Write an archive of database and stored files, while servers go on, and return its path and what it holds.
+
+    It appears under its name when it is whole, and not before.
+
+    Args:
+        settings: Of the server.
+        target: File to make, or a folder to make `hpsearch-<time>.zip` in.
+
+    Raises:
+        ConflictError: The file exists, or the database is empty.
+        HpsearchError: PostgreSQL's client programs are not installed.
+        UnavailableError: The database does not answer.
+        OSError: It can not be written; what was there before is untouched.
+    """
+    made_at = datetime.now(UTC)
+    if target.is_dir():
+        target = target / f"hpsearch-{made_at:%Y%m%dT%H%M%SZ}.zip"
+    if target.exists():
+        msg = f"{target} exists already: name another file, or a folder"
+        raise ConflictError(msg, code="backup.exists")
+    blobs = BlobStore(settings.data_dir / "blobs")
+    with _staging(target.parent) as staging:
+        whole = staging / "archive.zip"
+        whole.touch(0o600)
+        with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+            manifest = _written(settings.resolved_database_url, blobs, archive, staging, made_at)
+            archive.writestr(_MANIFEST, manifest.model_dump_json(indent=1))
+        with whole.open("rb") as file:
+            os.fsync(file.fileno())
+        whole.replace(target)
+    return target, manifest
+
+
+def _written(url: str, blobs: BlobStore, archive: zipfile.ZipFile, staging: Path, made_at: datetime) -> Manifest:
+    """Fill an archive and return what it holds."""
+    copied: dict[str, StoredContent] = {}
+    with snapshot.moment(url) as before:
+        digests = before.digests
+    _copy_content(digests, blobs, archive, copied)  # most of the work, before any state is held
+    for left in range(_ROUNDS - 1, -1, -1):
+        with snapshot.moment(url) as moment:
+            missing = _copy_content(moment.digests - copied.keys(), blobs, archive, copied)
+            if missing and left:
+                continue
+            copy = staging / "database"
+            moment.copy_to(copy)
+            break
+    with copy.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    database = DatabaseCopy.model_validate(
+        {"sha256": sha256, "size_bytes": copy.stat().st_size, "dialect": moment.dialect, "revision": moment.revision}
+    )
+    archive.write(copy, database.member)
+    return Manifest(
+        hpsearch=hpsearch.__version__,
+        made_at=made_at,
+        database=database,
+        content=tuple(copied[digest] for digest in sorted(moment.digests & copied.keys())),
+        missing=tuple(sorted(missing)),
+    )
+
+
+def _copy_content(
+    digests: AbstractSet[str], blobs: BlobStore, archive: zipfile.ZipFile, copied: dict[str, StoredContent]
+) -> set[str]:
+    """Add stored files to an archive, note them, and return the digests of those that are lost or altered."""
+    missing = set()
+    for digest in sorted(digests):
+        member = f"content/{digest}"
+        try:
+            # Models are compressed already.
+            archive.write(blobs.verified_path(digest), member, compress_type=zipfile.ZIP_STORED)
+        except (NotFoundError, ConflictError, FileNotFoundError):
+            missing.add(digest)
+        else:
+            copied[digest] = StoredContent(sha256=digest, size_bytes=archive.getinfo(member).file_size)
+    return missing
+
+
+def restore(settings: Settings, source: Path, *, replace: bool = False) -> Manifest:
+    """Put an archive's database and files in place and return what it held; everything is verified first.
+
+    The database changes in one step at the end: whenever this ends early, the old one is still there.
+
+    Args:
+        settings: Of the server that will run on them; none may be running.
+        source: Archive written by `save`.
+        replace: Whether a database that is there goes.
+
+    Raises:
+        InvalidInputError: It is no whole archive, or of another kind of database.
+        ConflictError: The database holds something and `replace` is not set, a server runs on it, the archive was
+            altered, or it is of a newer version.
+        UnavailableError: The database does not answer or refused the copy; it is as it was.
+    """
+    url = settings.resolved_database_url
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, EOFError):
+        raise _not_whole(source) from None
+    with archive:
+        manifest = _manifest(archive, source)
+        _check_fits(manifest, url)
+        if not replace and not snapshot.is_empty(url):
+            msg = "the database is not empty: name another with --data-dir or --database-url, or give --replace"
+            raise ConflictError(msg, code="restore.not_empty")
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _nobody_else(url), _staging(_beside(settings)) as staging:
+            copy = staging / "database"
+            _extract(archive, manifest.database.member, copy, manifest.database.sha256)
+            _restore_content(archive, manifest, BlobStore(settings.data_dir / "blobs"))
+            if manifest.database.dialect == "sqlite":
+                migrate.upgrade(f"sqlite:///{copy}")
+                snapshot.put(url, copy)
+            else:
+                snapshot.put(url, copy)
+                migrate.upgrade(url)
+    return manifest
+
+
+def _restore_content(archive: zipfile.ZipFile, manifest: Manifest, blobs: BlobStore) -> None:
+    """Put the stored files in place; named by their content, they replace nothing and harm nothing."""
+    for content in manifest.content:
+        path = blobs.new_temporary()
+        _extract(archive, f"content/{content.sha256}", path, content.sha256)
+        blobs.put_file(path)
+
+
+def _extract(archive: zipfile.ZipFile, member: str, target: Path, sha256: str) -> None:
+    digest = hashlib.sha256()
+    try:
+        with archive.open(member) as packed, target.open("xb") as file:
+            while chunk := packed.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                file.write(chunk)
+    except (KeyError, zipfile.BadZipFile, EOFError):
+        digest = hashlib.sha256()
+    if digest.hexdigest() != sha256:
+        target.unlink(missing_ok=True)
+        msg = f"{member} in the backup is damaged: its SHA-256 is not that of the manifest; take another backup"
+        raise ConflictError(msg, code="backup.digest_mismatch")
+
+
+def _manifest(archive: zipfile.ZipFile, source: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json(archive.read(_MANIFEST))
+    except (KeyError, ValidationError, zipfile.BadZipFile, EOFError):
+        raise _not_whole(source) from None
+
+
+def _not_whole(source: Path) -> InvalidInputError:
+    msg = f"{source} is no whole backup of hpsearch; expected a file that  hpsearch db backup  has written"
+    return InvalidInputError(msg, code="backup.unreadable")
+
+
+def _check_fits(manifest: Manifest, url: str) -> None:
+    copy = manifest.database
+    dialect = parse_url(url).get_backend_name()
+    if dialect != copy.dialect:
+        msg = f"the backup is of {copy.dialect}, the database to restore into is {dialect}; both must be of one kind"
+        raise InvalidInputError(msg, code="backup.other_database")
+    if copy.revision > migrate.head():
+        msg = (
+            f"the backup was made by hpsearch {manifest.hpsearch} (schema {copy.revision}), newer than this one "
+            f"(schema {migrate.head()}): install that version or a later one"
+        )
+        raise ConflictError(msg, code="database.newer")
+
+
+def _beside(settings: Settings) -> Path:
+    """Return the folder in which a copy of the database is made ready."""
+    url = parse_url(settings.resolved_database_url)
+    if url.get_backend_name() != "sqlite":
+        return settings.data_dir
+    folder = Path(str(url.database)).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _nobody_else(url: str) -> Iterator[None]:
+    """Keep servers off the database, or find out that there is one.
+
+    Raises:
+        ConflictError: A server runs on it.
+    """
+    parsed = parse_url(url)
+    lock: IO[str] | None = None
+    if parsed.get_backend_name() == "sqlite":
+        lock = claim_file(Path(str(parsed.database)).resolve())
+    elif snapshot.is_served(url):
+        msg = "a server runs on this database: stop all its servers and try again in a quarter of a minute"
+        raise ConflictError(msg, code="database.in_use")
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """Yield a folder of this process's own, on the same file system; clears away those that were abandoned."""
+    for stale in folder.glob(f"{_STAGING}*"):
+        with suppress(OSError):
+            if time.time() - stale.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as path:
+        yield Path(path)
