@@ -13,6 +13,9 @@ from hpsearch.wire.workers import Device
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
+# There when a driver for NVIDIA GPUs is loaded, and the GPUs this container or machine has.
+_DRIVER: Final = Path("/proc/driver/nvidia")
+_DEVICES: Final = Path("/dev")
 # Cores one trainer process of the native engine serves: beyond, its threads would wait for Python's lock (GIL).
 _CORES_A_PROCESS: Final = 8
 # Tells a trainer process how many cores are its own.
@@ -79,6 +82,30 @@ def find_gpus(environment: Mapping[str, str] | None = None) -> tuple[Gpu, ...]:
             break  # as CUDA does: nothing after the first invalid entry is visible
         gpus.append(gpu)
     return tuple(gpus)
+
+
+def why_no_gpu(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return why no GPU can be used on a machine that seems to have one; None when there is none, or one is visible."""
+    environment = os.environ if environment is None else environment
+    if find_gpus(environment):
+        return None
+    installed = _installed_gpus()
+    if installed:
+        return (
+            f"CUDA_VISIBLE_DEVICES={environment.get('CUDA_VISIBLE_DEVICES')!r} hides {_counted(len(installed), 'GPU')}"
+        )
+    if not _DRIVER.exists() and not list(_DEVICES.glob("nvidia[0-9]*")):
+        return None
+    try:
+        import pynvml  # noqa: PLC0415 - only workers with the extra have it
+
+        pynvml.nvmlInit()
+        pynvml.nvmlShutdown()
+    except ModuleNotFoundError:
+        return "the package nvidia-ml-py is missing"
+    except pynvml.NVMLError as error:
+        return f"the NVIDIA driver does not answer ({error})"
+    return "the NVIDIA driver shows no GPU to this process"
 
 
 def _named(entry: str, found: tuple[Gpu, ...]) -> Gpu | None:

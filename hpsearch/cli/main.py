@@ -14,6 +14,7 @@ from hpsearch.cli import failure
 from hpsearch.cli.commands import (
     database,
     datasets,
+    examining,
     predicting,
     results,
     running,
@@ -33,7 +34,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for part in (running, studies, results, verifying, steering, datasets, predicting, serving, workers, tokens, database):
+for part in (
+    running,
+    studies,
+    results,
+    verifying,
+    steering,
+    datasets,
+    predicting,
+    serving,
+    workers,
+    tokens,
+    database,
+    examining,
+):
     part.register(app)
 
 

@@ -62,11 +62,11 @@ def test_every_command_explains_itself(
 def test_the_promised_commands_are_there():
     names = {" ".join(path) for path in every_command()}
     assert names >= {
-        "run", "serve", "worker", "submit", "studies", "leaderboard", "best", "trials", "trial", "validate", "preview",
-        "cancel", "pause", "resume", "stop", "extend", "retry-failed", "delete", "predict", "version", "datasets add",
-        "datasets list", "datasets show", "datasets rm", "db upgrade", "db check", "db current", "db backup", "db restore",
-        "tokens create",
-        "tokens list", "tokens revoke", "workers list", "workers drain", "workers enable", "workers disable",
+        "run", "serve", "worker", "submit", "studies", "leaderboard", "best", "trials", "trial", "validate",
+        "preview", "cancel", "pause", "resume", "stop", "extend", "retry-failed", "delete", "predict", "version",
+        "datasets add", "datasets list", "datasets show", "datasets rm", "db upgrade", "db check", "db current",
+        "db backup", "db restore", "doctor", "tokens create", "tokens list", "tokens revoke", "workers list",
+        "workers drain", "workers enable", "workers disable",
     }  # fmt: skip
 
 

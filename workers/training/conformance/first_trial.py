@@ -1,0 +1,27 @@
+"""One small trial on this machine, to see that training works at all."""
+
+from __future__ import annotations
+
+import time
+
+from workers.devices import engine_for, find_gpus
+from workers.training.conformance.arena import Arena, Case
+from workers.training.conformance.engines import make_engine
+
+
+def train_one(name: str = "auto") -> tuple[str, float]:
+    """Train three epochs of a small network with the engine a worker would take, and return its name and the seconds.
+
+    Args:
+        name: `native`, `fused`, `reference`, or `auto`.
+
+    Raises:
+        RuntimeError: The trial did not complete; the message holds what the engine said.
+    """
+    name = engine_for(name, find_gpus())
+    started_s = time.perf_counter()
+    with Arena() as arena:
+        (told,) = arena.told(make_engine(name), "iris", [Case({"layers": 1, "units": 8})])
+    if told.outcome is None or told.outcome.state != "COMPLETE":
+        raise RuntimeError("nothing came back" if told.outcome is None else told.outcome.detail or told.outcome.cause)
+    return name, time.perf_counter() - started_s
