@@ -51,6 +51,7 @@ STUDY: Final[dict[str, Any]] = {
     "budget": {"max_trials": 1_000_000},
     "parallelism": 512,
     "baselines": False,
+    "refit": "off",
 }
 _N_WORKERS: Final = 8
 _CHUNK: Final = 2000

@@ -41,6 +41,7 @@ STUDY = {
     "budget": {"max_trials": 1_000_000},
     "parallelism": 512,
     "baselines": False,
+    "refit": "off",
 }
 KINDS = ("claim", "heartbeat", "complete")
 

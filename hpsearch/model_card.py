@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from hpsearch.domain.dataset import ColumnKind
 from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.selection import Selection
 from hpsearch.domain.strict import Lenient
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidInputError
@@ -56,7 +57,10 @@ class ModelCard(Lenient):
         value: What the trial reported.
         metrics: All it reported at its best epoch.
         judged_on: The rows behind `value`.
+        n_judged_rows: How many rows are behind `value`; None in older files.
         trained_on: The rows behind the weights.
+        selection: Of a refitted model: what the search knew of its configuration, on validation rows. None for others,
+            whose `value` is what they were chosen for.
         usage: A sentence for people who hold only the file.
     """
 
@@ -83,7 +87,9 @@ class ModelCard(Lenient):
     value: float
     metrics: dict[str, float | None] = {}
     judged_on: str
+    n_judged_rows: int | None = None
     trained_on: str
+    selection: Selection | None = None
     usage: str
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
-from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.lifecycle import ALWAYS_KEPT
 from hpsearch.domain.metrics import better
 from workers.ledger import Assignment
 
@@ -32,8 +32,8 @@ class Thresholds:
             return self._values.get(study_id)
 
     def keeps(self, assignment: Assignment, value: float) -> bool:
-        """Return whether the model of a finished trial is wanted; that of a final refit always is."""
+        """Return whether the model of a finished trial is wanted; those of baselines and refits always are."""
         threshold = self.of(assignment.study.study_id)
-        if threshold is None or assignment.trial.kind == TrialKind.REFIT:
+        if threshold is None or assignment.trial.kind in ALWAYS_KEPT:
             return True
         return better(value, threshold, assignment.study.direction)

@@ -9,31 +9,17 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-_DASH: Final = "\u2013"
+from hpsearch.wording.figures import DASH, figure
+
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
-# Larger or smaller numbers read better with an exponent.
-_PLAIN: Final = (1e-3, 1e6)
 
 
 def count(value: float | None) -> str:
     """Return a whole number with thin spaces between its thousands, such as `12 345`."""
-    return _DASH if value is None else f"{value:,.0f}".replace(",", "\u202f")
-
-
-def figure(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many significant digits, such as `0.9712` or `3.2e-05`."""
-    if value is None or not math.isfinite(value):
-        return _DASH
-    if value == 0 or (isinstance(value, int) and abs(value) < _PLAIN[1]):
-        return str(int(value))
-    low, high = _PLAIN
-    if low <= abs(value) < high:
-        places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        return f"{value:.{min(places, 8)}f}"
-    return f"{value:.{max(1, digits - 2)}e}"
+    return DASH if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
 def scalar(value: Any) -> str:
@@ -42,18 +28,18 @@ def scalar(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4g}"
-    return _DASH if value is None else str(value)
+    return DASH if value is None else str(value)
 
 
 def percent(fraction: float | None) -> str:
     """Return a fraction as `42 %`."""
-    return _DASH if fraction is None else f"{100 * fraction:.0f}\u202f%"
+    return DASH if fraction is None else f"{100 * fraction:.0f}\u202f%"
 
 
 def duration(seconds: float | None) -> str:
     """Return seconds as `850 ms`, `12 s`, `3 min 20 s`, `2 h 05 min` or `3 d 4 h`."""
     if seconds is None or not math.isfinite(seconds):
-        return _DASH
+        return DASH
     if 0 < seconds < 1:
         return f"{seconds * 1000:.0f}\u202fms"
     if seconds < _MINUTE_S:
@@ -69,7 +55,7 @@ def duration(seconds: float | None) -> str:
 def roughly(seconds: float | None) -> str:
     """Return an estimate as `about 12 min`: coarse enough not to change with every look at it."""
     if seconds is None or not math.isfinite(seconds):
-        return _DASH
+        return DASH
     if seconds < _MINUTE_S:
         return "under a minute"
     steps = ((_HOUR_S, _MINUTE_S, "min"), (2 * _DAY_S, _HOUR_S, "h"), (math.inf, _DAY_S, "d"))
@@ -80,7 +66,7 @@ def roughly(seconds: float | None) -> str:
 def size(n_bytes: float | None) -> str:
     """Return bytes as `1.4 MB`."""
     if n_bytes is None:
-        return _DASH
+        return DASH
     value, unit = float(n_bytes), 0
     while value >= 1000 and unit < len(_SIZES) - 1:  # noqa: PLR2004 - of a kilobyte
         value, unit = value / 1000, unit + 1
@@ -95,7 +81,7 @@ def time(at: datetime | None, style: str = "relative") -> str:
         style: `relative` ("3 minutes ago"), `instant` (date and time) or `clock` (the time of day).
     """
     if at is None:
-        return _DASH
+        return DASH
     utc = at.astimezone(UTC)
     machine = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     exact, short = f"{utc:%Y-%m-%d %H:%M:%S} UTC", f"{utc:%Y-%m-%d %H:%M} UTC"

@@ -173,7 +173,7 @@ def to_fields(raw: Mapping[str, Any]) -> dict[str, str]:
             value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None:
             fields[field] = _shown(value)
-    if raw.get("refit") == "auto":
+    if raw.get("refit", "auto") == "auto":
         fields["refit"] = "on"
     if raw.get("baselines", True):
         fields["baselines"] = "on"

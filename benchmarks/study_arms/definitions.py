@@ -31,12 +31,14 @@ class Study:
 
 
 STUDIES: Final[dict[str, Study]] = {
-    "digits-random": Study("digits", {"algorithm": {"kind": "random"}}, "digits.yaml by random search"),
-    "digits-bayesian": Study("digits", {}, "digits.yaml"),
+    "digits-random": Study(
+        "digits", {"algorithm": {"kind": "random"}, **_NO_LAST_STAGES}, "digits.yaml by random search"
+    ),
+    "digits-bayesian": Study("digits", _NO_LAST_STAGES, "digits.yaml without refit"),
     "full": Study("full", _NO_LAST_STAGES, "full.yaml without confirm and refit"),
     "full-confirmed": Study("full", {}, "full.yaml, with confirm and refit"),
-    "mixed": Study("mixed", {}, "mixed.yaml"),
-    "diabetes": Study("diabetes", {}, "diabetes.yaml"),
+    "mixed": Study("mixed", _NO_LAST_STAGES, "mixed.yaml without refit"),
+    "diabetes": Study("diabetes", _NO_LAST_STAGES, "diabetes.yaml without refit"),
     "medium": Study(
         "full",
         {"dataset": {"builtin": None, "generated": "medium"}, "budget": {"max_trials": 24}, **_NO_LAST_STAGES},

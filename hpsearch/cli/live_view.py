@@ -18,6 +18,7 @@ from hpsearch.cli.console import safe
 from hpsearch.cli.figures import number, parameters, sparkline, varying
 from hpsearch.cli.progress import Snapshot, Story
 from hpsearch.wire.pages import LeaderboardRow
+from hpsearch.wording.trials import kind_of_trial
 
 _MAX_ROWS: Final = 10
 # Lines of the picture that are not rows of the leaderboard.
@@ -131,7 +132,7 @@ def _board(snapshot: Snapshot, n_rows: int, width: int) -> Table:
 
 
 def _parameters(row: LeaderboardRow, names: set[str]) -> Text:
-    which = words.kind_of_trial(row.kind, row.params)
+    which = kind_of_trial(row.kind, row.params)
     # The text, not the column, may not be folded: rich narrows only columns that may.
     text = Text(f"{which}  " if which else "", style="magenta", no_wrap=True, overflow="ellipsis")
     return text.append(safe(parameters(row.params, names)), style="default")

@@ -10,7 +10,8 @@ from hpsearch.cli import failure
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.definition import load_study
-from hpsearch.cli.figures import number, parameters, size
+from hpsearch.cli.figures import parameters, size
+from hpsearch.cli.final_model import final_lines
 from hpsearch.cli.outcome import check_out, save_model
 from hpsearch.cli.pages import first
 from hpsearch.cli.stopping import stop_signals
@@ -23,6 +24,7 @@ from hpsearch.client.finding import find_study, find_trial
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.errors import ForbiddenError
 from hpsearch.wire.pages import LeaderboardPage, StudyView
+from hpsearch.wording.figures import figure
 
 _TABLE_ROWS: Final = 20
 
@@ -113,11 +115,18 @@ def best(
     row = study.best
     if as_json:
         model = None if target is None else str(target)
-        emit({"study_id": study.study_id, "state": study.state, "best": row.model_dump(mode="json"), "model": model})
+        final = None if study.final is None else study.final.model_dump(mode="json")
+        told = {"study_id": study.study_id, "state": study.state, "best": row.model_dump(mode="json")}
+        emit({**told, "final": final, "model": model})
         return failure.OK
-    say(f"{study.name}: trial {row.number}, {study.resolved.metric} {number(row.value)}")
-    say(parameters(row.params))
-    say("  ".join(f"{name} {number(value)}" for name, value in sorted(row.metrics.items())))
+    if study.final is not None:
+        for line in (f"{study.name}:", *final_lines(study.final)):
+            say(line)
+    else:
+        value = f"{study.resolved.metric} {figure(row.value)} (validation)"
+        say(f"{study.name}, {study.state.lower()}: trial {row.number}, {value}")
+        say(parameters(row.params))
+        say("  ".join(f"{name} {figure(value)}" for name, value in sorted(row.metrics.items())))
     if target is not None:
         note(f"The model is in {download} ({size(target.stat().st_size)}).")
     return failure.OK

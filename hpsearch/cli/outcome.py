@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.cli import words
-from hpsearch.cli.figures import duration, number, parameters, plural, size
+from hpsearch.cli.figures import duration, parameters, plural, size
+from hpsearch.cli.final_model import final_lines
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import StudyState
-from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
-from hpsearch.wire.pages import StudyView
+from hpsearch.wire.pages import LeaderboardRow, StudyView
+from hpsearch.wording.figures import figure
+from hpsearch.wording.trials import kind_of_trial
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,11 @@ class StudyOutcome:
     Attributes:
         study: As the server shows it.
         model: The file written, absolute; None when there is no model.
-        baselines: Its finished baseline trials.
         failure: What the first failed trial said; None when none failed.
     """
 
     study: StudyView
     model: Path | None
-    baselines: tuple[Trial, ...] = ()
     failure: str | None = None
 
     @property
@@ -41,15 +41,17 @@ class StudyOutcome:
 
     def document(self) -> dict[str, Any]:
         """Return the object `hpsearch run --json` prints."""
-        best = self.study.best
+        best, final = self.study.best, self.study.final
+        figures = {"trial_id", "value", "params", "metrics"}
+        if best is not None and best.mean is not None:
+            figures |= {"mean", "n_seeds", "interval"}
         return {
             "study_id": self.study.study_id,
             "state": self.study.state,
             "end_reason": self.study.end_reason,
             "n_trials": self.study.n_trials,
-            "best": None
-            if best is None
-            else {"trial_id": best.trial_id, "value": best.value, "params": best.params, "metrics": best.metrics},
+            "best": None if best is None else best.model_dump(mode="json", include=figures),
+            "final": None if final is None else final.model_dump(mode="json"),
             "model": None if self.model is None else str(self.model),
         }
 
@@ -61,9 +63,8 @@ def collect(client: Client, study: StudyView, out: Path) -> StudyOutcome:
         HpsearchError: The server can not be reached, or the file not be written.
     """
     model = None if study.best is None else save_model(client, study, out)
-    baselines = tuple(client.studies.trials(study.study_id, kind="baseline", state="COMPLETE").items)
     failed = client.studies.trials(study.study_id, state="FAILED", limit=1).items
-    return StudyOutcome(study, model, baselines, failure_of(failed[0]) if failed else None)
+    return StudyOutcome(study, model, failure_of(failed[0]) if failed else None)
 
 
 def failure_of(trial: Trial) -> str:
@@ -131,10 +132,12 @@ def summary(outcome: StudyOutcome) -> Iterator[str]:
     study = outcome.study
     cost = f"{duration(study.budget.wall_time_s)}, {duration(study.budget.device_seconds)} of device time"
     yield f"{study.name}: {study.state.lower()}, {words.end_reason(study)} ({plural(study.n_trials, 'trial')}, {cost})"
-    if study.best is None:
-        yield "No trial came to a result."
+    if study.final is not None:
+        yield from final_lines(study.final)
+    elif study.best is not None:
+        yield from _best_lines(study.best, study.resolved.metric)
     else:
-        yield from _best_lines(outcome)
+        yield "No trial came to a result."
     if outcome.failure is not None:
         yield f"{plural(study.counts.get('FAILED', 0), 'trial')} failed; {outcome.failure}"
     if outcome.model is not None:
@@ -144,37 +147,12 @@ def summary(outcome: StudyOutcome) -> Iterator[str]:
     yield f"Look closer: hpsearch leaderboard {_shell(study.name)}"
 
 
-def _best_lines(outcome: StudyOutcome) -> Iterator[str]:
-    study = outcome.study
-    best = study.best
-    if best is None:
-        return
-    metric = study.resolved.metric
-    which = words.kind_of_trial(best.kind, best.params)
+def _best_lines(best: LeaderboardRow, metric: str) -> Iterator[str]:
+    """Yield what is known of a best trial that left no model."""
+    which = kind_of_trial(best.kind, best.params)
     trial = f"trial {best.number}{f' ({which})' if which else ''}"
-    at = f", epoch {best.best_epoch} of {best.epochs}" if best.best_epoch and best.epochs else ""
-    yield f"Best: {trial}, {metric} {number(best.value)} on the validation rows{at}"
+    yield f"Best: {trial}, {metric} {figure(best.value)} on the validation rows"
     yield f"      {parameters(best.params)}"
-    if best.interval is not None and best.mean is not None:
-        low, high = best.interval
-        spread = f"95 % between {number(low)} and {number(high)}"
-        yield f"      over {best.n_seeds} seeds: mean {number(best.mean)}, {spread}"
-    yield from _baseline_lines(outcome, best.value)
-    yield "      It was chosen for this value, so expect a little less on new rows."
-
-
-def _baseline_lines(outcome: StudyOutcome, value: float) -> Iterator[str]:
-    direction = outcome.study.resolved.direction
-    compared = [
-        f"{words.kind_of_trial(trial.kind, trial.params)} {number(trial.value)}"
-        for trial in outcome.baselines
-        if trial.value is not None
-    ]
-    if compared:
-        yield f"      against  {', '.join(compared)}"
-    beaten_by = [t for t in outcome.baselines if t.value is not None and not better(value, t.value, direction)]
-    if beaten_by:
-        yield "      The search found nothing better than a baseline: the simpler model is the better choice."
 
 
 def _model_lines(model: Path) -> Iterator[str]:

@@ -10,8 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.cli import words
-from hpsearch.cli.console import out, safe
+from hpsearch.cli.console import note, out, safe
 from hpsearch.cli.figures import ago, duration, number, parameters, size, varying
 from hpsearch.client.finding import SHOWN
 from hpsearch.domain.dataset import Dataset, DatasetProfile
@@ -19,6 +18,9 @@ from hpsearch.domain.trial import Trial
 from hpsearch.wire.pages import LeaderboardPage, StudyView
 from hpsearch.wire.tokens import TokenView
 from hpsearch.wire.workers import WorkerView
+from hpsearch.wording.figures import figure
+from hpsearch.wording.final_model import headline
+from hpsearch.wording.trials import kind_of_trial
 
 _MAX_CATEGORIES: Final = 8
 
@@ -68,7 +70,11 @@ def print_studies(studies: Iterable[StudyView]) -> None:
 
 
 def _study_cells(study: StudyView) -> list[str]:
-    best = f"{study.resolved.metric} {number(study.best.value)}" if study.best else "-"
+    best = "-"
+    if study.final is not None:
+        best = headline(study.final)
+    elif study.best is not None:
+        best = f"{study.resolved.metric} {figure(study.best.value)} (validation)"
     state = study.state.lower() + (f" ({study.end_reason})" if study.end_reason else "")
     trials = f"{study.n_trials}/{study.budget.max_trials}"
     return [study.study_id[:SHOWN], study.name, state, trials, best, ago(study.created_at)]
@@ -78,9 +84,11 @@ def print_leaderboard(page: LeaderboardPage) -> None:
     """Print the ranked trials with the parameters in which they differ, then those they share."""
     names = varying(row.params for row in page.items)
     confirmed = any(row.mean is not None for row in page.items)
-    headings = [Heading("rank", is_number=True), Heading("trial", is_number=True), Heading(page.metric, is_number=True)]
+    headings = [Heading("rank", is_number=True), Heading("trial", is_number=True)]
     if confirmed:
-        headings += [Heading("mean over seeds"), Heading("ranks")]
+        headings += [Heading(f"{page.metric}, mean over seeds"), Heading("ranks")]
+    # What the search saw: of one seed, on the validation rows.
+    headings.append(Heading(f"{page.metric}, one seed" if confirmed else page.metric, is_number=True))
     headings += [
         Heading("epochs", is_number=True),
         Heading("weights", is_number=True),
@@ -89,10 +97,11 @@ def print_leaderboard(page: LeaderboardPage) -> None:
 
     def cells() -> Iterable[list[str]]:
         for row in page.items:
-            which = words.kind_of_trial(row.kind, row.params)
-            start = [str(row.rank), str(row.number), number(row.value)]
+            which = kind_of_trial(row.kind, row.params)
+            start = [str(row.rank), str(row.number)]
             if confirmed:
                 start += [_mean(row.mean, row.interval), _ranks(row.rank_interval)]
+            start.append(number(row.value))
             end = [
                 _whole(row.epochs),
                 _whole(row.n_weights),
@@ -101,6 +110,8 @@ def print_leaderboard(page: LeaderboardPage) -> None:
             yield start + end
 
     print_table(headings, cells())
+    if confirmed and any(row.mean is None for row in page.items):
+        note("Ranked by the mean over new seeds; those without one follow, by the value of their one seed.")
     shared = {name: value for name, value in (page.items[0].params if page.items else {}).items() if name not in names}
     if shared:
         out().print(Text(f"all: {safe(parameters(shared))}", style="dim"), soft_wrap=True)
@@ -132,7 +143,7 @@ def print_trials(trials: Sequence[Trial], metric: str) -> None:
 
     def cells() -> Iterable[list[str]]:
         for trial in trials:
-            which = words.kind_of_trial(trial.kind, trial.params)
+            which = kind_of_trial(trial.kind, trial.params)
             state = trial.state.lower() + (f" ({trial.cause})" if trial.cause else "")
             start = [str(trial.number), state, number(trial.value), _whole(trial.epochs), str(trial.attempt)]
             yield [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hpsearch.cli import words
 from hpsearch.cli.console import safe
 from hpsearch.cli.figures import duration, number, parameters, sparkline
 from hpsearch.domain.trial import Attempt
 from hpsearch.wire.pages import MeasurementView, TrialView
+from hpsearch.wording.trials import kind_of_trial
 
 _MAX_DETAIL_LINES = 20
 
@@ -30,7 +30,7 @@ def trial_lines(trial: TrialView, epochs: Sequence[MeasurementView], metric: str
         epochs: Of its current attempt, in order.
         metric: The objective of its study.
     """
-    which = words.kind_of_trial(trial.kind, trial.params) or "search"
+    which = kind_of_trial(trial.kind, trial.params) or "search"
     ended = f", {trial.stop_reason or trial.cause}" if trial.stop_reason or trial.cause else ""
     yield f"trial {trial.number} ({which}), {trial.trial_id}"
     yield f"state       {trial.state.lower()}{ended}"

@@ -6,7 +6,6 @@ from typing import Final
 
 from hpsearch.cli.figures import duration, number, plural
 from hpsearch.cli.progress import Snapshot, Story
-from hpsearch.domain.trial import Params
 from hpsearch.wire.pages import StudyView
 from hpsearch.wire.workers import WorkerView
 
@@ -25,13 +24,6 @@ _END_REASONS: Final = {
 def end_reason(study: StudyView) -> str:
     """Return why the study ended, for a person."""
     return _END_REASONS.get(study.end_reason or "", study.end_reason or "no reason given")
-
-
-def kind_of_trial(kind: str, params: Params) -> str:
-    """Return what a leaderboard row is: nothing for a search trial, otherwise which baseline."""
-    if kind != "baseline":
-        return "" if kind == "search" else kind
-    return "linear baseline" if params.get("layers") == 0 else "default MLP"
 
 
 def tally(snapshot: Snapshot) -> str:

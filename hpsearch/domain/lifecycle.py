@@ -81,6 +81,10 @@ class TrialKind(StrEnum):
     REFIT = "refit"
 
 
+# Kinds whose model files are kept whatever their values: what a study hands out, and what it is compared with.
+ALWAYS_KEPT: Final = (TrialKind.BASELINE, TrialKind.REFIT)
+
+
 _T, _E = TrialState, TrialEvent
 
 MOVES: Final[dict[tuple[TrialState, TrialEvent], TrialState]] = {

@@ -200,8 +200,8 @@ class StudyDefinition(Frozen):
         parallelism: Open trials at most; `auto` keeps Bayesian search informed.
         baselines: Whether a linear model and a default MLP are trained first, outside the budget.
         confirm: Training the top again with other seeds.
-        refit: `auto` trains the winner on training and validation rows and opens the test rows once; `off` keeps
-            the best trial's own model.
+        refit: `auto` trains the winner on training and validation rows and opens the test rows once, if there are any;
+            `off` keeps the best trial's own model.
         engine: `native` trains one trial on each CPU core with compiled kernels, `fused` many trials at once as one
             program, meant for GPUs, `reference` each by itself with plain Keras; `auto` leaves the choice to the
             worker: native on a CPU, fused on a GPU, unless it was told otherwise.
@@ -221,7 +221,7 @@ class StudyDefinition(Frozen):
     parallelism: Parallelism = "auto"
     baselines: Bool = True
     confirm: Confirm = Confirm()
-    refit: Refit = "off"
+    refit: Refit = "auto"
     engine: Literal["auto", "native", "fused", "reference"] = "auto"
 
     @model_validator(mode="after")
@@ -230,9 +230,6 @@ class StudyDefinition(Frozen):
             msg = (
                 f"{self.objective.metric} is not a metric of {self.task}; choose one of {', '.join(METRICS[self.task])}"
             )
-            raise ValueError(msg)
-        if self.refit == "auto" and self.split.test == 0 and self.split.column is None:
-            msg = "refit needs test rows to judge the model by, received split.test 0; set one or switch refit off"
             raise ValueError(msg)
         if self.algorithm.kind == "grid":
             endless = [name for name, parameter in self.space.flat().items() if parameter.values is None]
@@ -263,6 +260,8 @@ class ResolvedStudy(Frozen):
         direction: Of the objective.
         n_inputs: Width of the prepared input, for weight counts.
         n_outputs: Width of the output: classes for multiclass, 1 otherwise.
+        n_validation: Validation rows; with k folds all rows that are not test rows. None in older studies.
+        n_test: Test rows; None in older studies.
         grid_size: Number of feasible grid points; None unless the algorithm is grid.
         max_trials: Search trials to create, exactly.
     """
@@ -274,5 +273,7 @@ class ResolvedStudy(Frozen):
     direction: Direction
     n_inputs: Positive
     n_outputs: Positive
+    n_validation: Positive | None = None
+    n_test: Count | None = None
     grid_size: Count | None = None
     max_trials: Positive

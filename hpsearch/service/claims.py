@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.progress import open_limit
+from hpsearch.domain.selection import Selection
 from hpsearch.service import fleet
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
+from hpsearch.service.final_model import selection_of
 from hpsearch.storage.records import ClaimedRow, StudyHeading, WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.storage.workers import has_other_slots
@@ -94,14 +96,14 @@ def _log(tx: Transaction, worker: WorkerRecord, rows: Sequence[ClaimedRow]) -> N
 def _reply(ctx: Context, tx: Transaction, rows: Sequence[ClaimedRow]) -> ClaimReply:
     studies = tx.studies.headings(sorted({row.study_id for row in rows})) if rows else {}
     return ClaimReply(
-        trials=tuple(_trial(row, studies[row.study_id]) for row in rows),
+        trials=tuple(_trial(tx, row, studies[row.study_id]) for row in rows),
         studies={study.uid: _brief(tx, study) for study in studies.values()},
         lease_s=ctx.settings.lease_s,
         model_thresholds={s.uid: s.model_threshold for s in studies.values() if s.model_threshold is not None},
     )
 
 
-def _trial(row: ClaimedRow, study: StudyHeading) -> ClaimedTrial:
+def _trial(tx: Transaction, row: ClaimedRow, study: StudyHeading) -> ClaimedTrial:
     return ClaimedTrial(
         trial_id=row.uid,
         study_id=study.uid,
@@ -112,9 +114,15 @@ def _trial(row: ClaimedRow, study: StudyHeading) -> ClaimedTrial:
         seed=row.seed,
         n_weights=row.n_weights,
         refit_epochs=row.refit_epochs,
+        selection=_selection(tx, row, study) if row.kind == TrialKind.REFIT else None,
         split_seed=row.split_seed,
         alone=row.infra_attempts >= _ALONE_AFTER or row.oom_attempts > 0,
     )
+
+
+def _selection(tx: Transaction, row: ClaimedRow, study: StudyHeading) -> Selection | None:
+    chosen = tx.trials.by_id(row.id).parent_id
+    return None if chosen is None else selection_of(tx, facts_of(tx, study.id, study.uid)[1], tx.trials.get(chosen))
 
 
 def _brief(tx: Transaction, study: StudyHeading) -> StudyBrief:

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from typing import Any, Final
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
+from hpsearch.domain.metrics import METRICS, Metric
 from hpsearch.service import creating
 from hpsearch.service.creating import NewTrial
 from hpsearch.service.definitions import definition_of, resolved_of
@@ -52,13 +53,15 @@ def rank(tx: Transaction, study: StudyRecord) -> None:
     repeats = tx.trials.repeats_of(study.id)
     if not repeats:
         return
-    turn = -1.0 if resolved_of(study).direction == "maximize" else 1.0
+    resolved = resolved_of(study)
+    turn = -1.0 if resolved.direction == "maximize" else 1.0
+    metric = METRICS[resolved.task][resolved.metric]
     ranks = rank_intervals({trial: [turn * v for v in values] for trial, values in repeats.items()}, seed=study.id)
     for trial_id, values in repeats.items():
         confirmed: dict[str, Any] = {
             "mean": fmean(values),
             "n_seeds": len(values),
-            "interval": mean_interval(values),
+            "interval": mean_interval(values, metric),
             "rank_interval": ranks[trial_id],
         }
         tx.trials.change(trial_id, {"tier": 0, "score": turn * fmean(values), "confirmation": confirmed})
@@ -66,14 +69,14 @@ def rank(tx: Transaction, study: StudyRecord) -> None:
     tx.studies.change(study.id, {"best_trial_id": best_id, "best_value": tx.trials.by_id(best_id).value})
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a mean by Student's t; None for fewer than two values."""
+def mean_interval(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
+    """Return the 95 % interval of a mean by Student's t, cut to what the metric can be; None below two values."""
     if len(values) < 2:  # noqa: PLR2004 - one value has no spread
         return None
     from scipy.stats import t  # noqa: PLC0415 - slow to import and needed once per study
 
     half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
+    return max(metric.low, fmean(values) - half), min(metric.high, fmean(values) + half)
 
 
 def rank_intervals(scores: Mapping[int, Sequence[float]], *, seed: int) -> dict[int, tuple[int, int]]:
@@ -90,13 +93,21 @@ def rank_intervals(scores: Mapping[int, Sequence[float]], *, seed: int) -> dict[
 
 
 def create_refit(tx: Transaction, study: StudyRecord) -> int:
-    """Create the trial that trains the winner on training and validation rows; return how many were created."""
+    """Create the trial that trains the winner on training and validation rows; return how many were created.
+
+    A winner that was refitted before is not refitted again: its test rows were opened, and stay opened once.
+    """
     if study.best_trial_id is None:
         return 0
     winner = tx.trials.by_id(study.best_trial_id)
+    if any(
+        one.parent_id == winner.trial_id and one.state is TrialState.COMPLETE
+        for one in tx.trials.of_kind(study.id, TrialKind.REFIT)
+    ):
+        return 0
     epochs = [
         t.best_epoch
-        for t in tx.trials.of_kind(study.id, "confirmation")
+        for t in tx.trials.of_kind(study.id, TrialKind.CONFIRMATION)
         if t.parent_id == winner.trial_id and t.best_epoch
     ]
     refit_epochs = round(fmean(epochs)) if epochs else winner.best_epoch

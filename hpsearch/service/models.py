@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hpsearch.domain.lifecycle import TrialKind, TrialState
+from hpsearch.domain.lifecycle import ALWAYS_KEPT, TrialState
+from hpsearch.domain.trial import Trial
 from hpsearch.errors import ForbiddenError, NotFoundError, StaleAttemptError
 from hpsearch.service import fleet
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.datasets import StoredFile
 from hpsearch.service.definitions import definition_of
-from hpsearch.storage.records import ModelRecord, QueuedTrial, StudyRecord
+from hpsearch.service.final_model import handed_out
+from hpsearch.storage.records import ModelRecord, QueuedTrial
 from hpsearch.storage.store import Transaction
 
 
@@ -53,7 +55,7 @@ def _check_current(
 
 
 def of_study(ctx: Context, study_id: str) -> StoredFile:
-    """Return the model of a study: of its refit if there was one, else of its best trial that has one.
+    """Return the model a study hands out: of the refit of its best trial if there was one, else of that trial.
 
     Raises:
         NotFoundError: There is no such study, or it has no model yet.
@@ -61,27 +63,16 @@ def of_study(ctx: Context, study_id: str) -> StoredFile:
     """
     with ctx.store.read() as tx:
         study = tx.studies.get(study_id)
-        record = _winner(tx, study)
+        trial = handed_out(tx, study)
+        record = None if trial is None else _accepted(tx, trial)
     if record is None:
         msg = f"study {study.name!r} has no model yet: no trial that is complete has delivered one"
         raise NotFoundError(msg, code="model.not_found")
     return _file(ctx, record, study.name)
 
 
-def _winner(tx: Transaction, study: StudyRecord) -> ModelRecord | None:
-    refits = [t for t in tx.trials.of_kind(study.id, TrialKind.REFIT) if t.state is TrialState.COMPLETE]
-    ids = [tx.queue.look_up([refit.trial_id])[refit.trial_id].id for refit in refits]
-    if study.best_trial_id is not None:
-        ids.append(study.best_trial_id)
-    for trial_id in ids:
-        record = _accepted_model(tx, trial_id)
-        if record is not None:
-            return record
-    return None
-
-
-def _accepted_model(tx: Transaction, trial_id: int) -> ModelRecord | None:
-    return tx.models.of_attempt(trial_id, tx.trials.by_id(trial_id).attempt)
+def _accepted(tx: Transaction, trial: Trial) -> ModelRecord | None:
+    return tx.models.of_attempt(tx.queue.look_up([trial.trial_id])[trial.trial_id].id, trial.attempt)
 
 
 def of_trial(ctx: Context, trial_id: str) -> StoredFile:
@@ -93,9 +84,7 @@ def of_trial(ctx: Context, trial_id: str) -> StoredFile:
     """
     with ctx.store.read() as tx:
         trial = tx.trials.get(trial_id)
-        record = None
-        if trial.state is TrialState.COMPLETE:
-            record = tx.models.of_attempt(tx.queue.look_up([trial_id])[trial_id].id, trial.attempt)
+        record = _accepted(tx, trial) if trial.state is TrialState.COMPLETE else None
         study = tx.studies.get(trial.study_id)
     if record is None:
         msg = f"the model of trial {trial_id} is not kept; only the best trials' models are"
@@ -111,7 +100,8 @@ def _file(ctx: Context, record: ModelRecord, name: str) -> StoredFile:
 def drop_beaten(ctx: Context, study_id: int) -> int:
     """Delete the models of trials that are no longer among the best and return how many.
 
-    Kept are those of open trials, of refits, and of the best k, where k is what confirmation looks at, at least 1.
+    Kept are those of open trials, of baselines and refits, and of the best k, where k is what confirmation looks at, at
+    least 1.
     """
     with ctx.store.read() as tx:
         study = tx.studies.by_ids([study_id]).get(study_id)
@@ -121,8 +111,8 @@ def drop_beaten(ctx: Context, study_id: int) -> int:
         safe = {*tx.trials.best_ids(study_id, kept), *(one.id for one in tx.queue.open_of(study_id, lock=False))}
         if study.best_trial_id is not None:
             safe.add(study.best_trial_id)
-        refits = {trial.trial_id for trial in tx.trials.of_kind(study_id, TrialKind.REFIT)}
-        safe |= {row.id for row in tx.queue.look_up(sorted(refits)).values()}
+        always = {trial.trial_id for kind in ALWAYS_KEPT for trial in tx.trials.of_kind(study_id, kind)}
+        safe |= {row.id for row in tx.queue.look_up(sorted(always)).values()}
         beaten = [record for record in tx.models.of_study(study_id) if record.trial_id not in safe]
     if not beaten:
         return 0

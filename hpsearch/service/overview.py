@@ -11,10 +11,12 @@ from hpsearch.domain.lifecycle import StudyState, TrialState
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.final_model import final_model
 from hpsearch.service.recent import Recent
 from hpsearch.service.remaining import left_s
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
+from hpsearch.wire.final_model import FinalModel
 
 # Stands for all states in which a study has not ended.
 OPEN: Final = "OPEN"
@@ -43,7 +45,8 @@ class StudySummary:
         n_waiting: Trials that wait, of all kinds.
         n_failed: Trials that failed.
         n_results: Ranked results.
-        best_value: None before the first result.
+        best_value: On the validation rows; None before the first result.
+        final: The model it hands out and the figure to believe; None until it has ended with a model.
         improvements: (number of results until then, value) of every result that beat all before it.
         device_seconds: Used so far.
         max_device_seconds: Of the budget; None without a limit.
@@ -69,6 +72,7 @@ class StudySummary:
     n_failed: int
     n_results: int
     best_value: float | None
+    final: FinalModel | None
     improvements: tuple[tuple[int, float], ...]
     device_seconds: float
     max_device_seconds: float | None
@@ -173,6 +177,7 @@ def _summary(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> Stu
         n_failed=study.n_failed,
         n_results=study.n_complete,
         best_value=study.best_value,
+        final=final_model(tx, study),
         improvements=_improvements.get(
             (study.uid, study.best_trial_id, study.best_value),
             lambda: tuple(tx.overview.improvements(study.id, larger_is_better=larger)),

@@ -104,11 +104,18 @@ def _next_phase(study: StudyRecord) -> str:
     if (
         study.phase in ("search", "confirmation")
         and definition.refit == "auto"
+        and _has_test_rows(study)
         and not told_to_end
         and study.best_trial_id is not None
     ):
         return "refit"
     return "ended"
+
+
+def _has_test_rows(study: StudyRecord) -> bool:
+    """Return whether a refit can be judged. A column decides row by row: studies older than the count are tried."""
+    n_test, split = resolved_of(study).n_test, definition_of(study).split
+    return n_test > 0 if n_test is not None else split.column is not None or split.test > 0
 
 
 def _enter_next_phase(tx: Transaction, study: StudyRecord) -> StudyRecord:

@@ -24,11 +24,13 @@ _NOT_YET = ("median", "asha", "hyperband")
 
 @dataclass(frozen=True)
 class Widths:
-    """What the data contribute to the shape of a network, and how many rows train it."""
+    """What the data contribute to the shape of a network, and how many rows train, validate and test it."""
 
     n_inputs: int
     n_outputs: int
     n_train: int
+    n_validation: int
+    n_test: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split, metr
         first = rows.folds[0]
         structure = rows.development if len(rows.folds) > 1 else None
         preparation = fit_preparation(table, task, first.train, structure_rows=structure, exclude=exclude)
-        return Widths(preparation.n_inputs, preparation.n_outputs, len(first.train))
+        n_validation = sum(len(fold.validation) for fold in rows.folds)
+        return Widths(preparation.n_inputs, preparation.n_outputs, len(first.train), n_validation, len(rows.test))
 
     return _widths.get((record.digest, task, split.model_dump_json(), metric), make)
 
@@ -113,6 +116,8 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
             direction=objective.resolved_direction,
             n_inputs=widths.n_inputs,
             n_outputs=widths.n_outputs,
+            n_validation=widths.n_validation,
+            n_test=widths.n_test,
             grid_size=None if grid is None else grid.size,
             max_trials=max_trials,
         ),

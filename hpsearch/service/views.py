@@ -7,6 +7,7 @@ from typing import Final
 
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialState
 from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.service.final_model import final_model
 from hpsearch.service.progress import progress_of
 from hpsearch.service.results import to_row
 from hpsearch.storage.records import StudyRecord
@@ -44,6 +45,7 @@ def view(tx: Transaction, study: StudyRecord) -> StudyView:
         counts=counts,
         n_trials=study.n_search_finished,
         best=to_row(Ranked(1, ranked[0].trial, ranked[0].confirmation)) if ranked else None,
+        final=final_model(tx, study),
         budget=BudgetUsed(
             max_trials=study.max_trials,
             n_created=study.n_search,

@@ -227,6 +227,13 @@ class TrialRepository:
         last = rows[limit - 1]
         return found, encode_token("leaderboard", [last.tier, last.score, last.id, start + limit - 1])
 
+    def confirmation_of(self, uid: str) -> dict[str, Any] | None:
+        """Return what the confirmation found of a trial; None before it."""
+        found: dict[str, Any] | None = self._connection.execute(
+            select(trial.c.confirmation).where(trial.c.uid == uid)
+        ).scalar()
+        return found
+
     def kth_value(self, study_id: int, k: int) -> float | None:
         """Return the value of the k-th ranked result, None when there are fewer."""
         statement = select(trial.c.value).where(trial.c.study_id == study_id, _BOARD)

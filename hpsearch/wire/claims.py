@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.selection import Selection
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Float, Frozen, Int, Lenient, Name
 from hpsearch.domain.study import Split
@@ -40,6 +41,7 @@ class ClaimedTrial(Lenient):
         seed: Decides initial weights, shuffling and dropout.
         params: Values by name, for `MlpConfig.from_params`.
         refit_epochs: For kind `refit`: how many epochs to train on training and validation rows; None otherwise.
+        selection: For kind `refit`: how its configuration was chosen, for the card in the model file; None otherwise.
         split_seed: Replaces the study's split seed; None keeps it.
         alone: Train it with no other trial in the process: it, or one of its neighbours, has brought processes down.
     """
@@ -53,6 +55,7 @@ class ClaimedTrial(Lenient):
     seed: int
     n_weights: int | None = None
     refit_epochs: int | None = None
+    selection: Selection | None = None
     split_seed: int | None = None
     alone: bool = False
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from hpsearch.domain.strict import Lenient
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.domain.trial import Attempt, Params, Trial
+from hpsearch.wire.final_model import FinalModel
 
 Item = TypeVar("Item")
 
@@ -85,7 +86,8 @@ class StudyView(Lenient):
     Attributes:
         counts: Trials per state, all kinds.
         n_trials: Finished search trials.
-        best: The best trial; None before the first result.
+        best: The best trial of the board; None before the first result.
+        final: The model the study hands out and the figure to believe; None until the study has ended with a model.
         phase: `search`, `confirmation`, `refit` or `ended`: what it is doing.
         note_to_user: One sentence when something deserves attention (no worker, sampler fell back, …).
     """
@@ -100,6 +102,7 @@ class StudyView(Lenient):
     counts: dict[str, int]
     n_trials: int
     best: LeaderboardRow | None = None
+    final: FinalModel | None = None
     budget: BudgetUsed
     priority: int = 0
     notes: str = ""

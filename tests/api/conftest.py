@@ -138,6 +138,7 @@ STUDY: dict[str, object] = {
     "budget": {"max_trials": 4},
     "training": {"max_epochs": 5},
     "baselines": False,
+    "refit": "off",
 }
 
 

@@ -11,6 +11,7 @@ _PLAIN: Final[dict[str, Any]] = {
     "objective": {"metric": "accuracy"},
     "training": {"max_epochs": 100},
     "baselines": False,
+    "refit": "off",
 }
 
 

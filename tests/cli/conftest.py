@@ -92,6 +92,35 @@ def study(**changes: Any) -> dict[str, Any]:
     }
 
 
+def final_model(**changes: Any) -> dict[str, Any]:
+    """The final model of a study: a refit of its best trial, judged by test rows."""
+    linear = {"trial_id": "b0", "number": 0, "name": "linear model", "value": 0.9, "has_model": True}
+    return {
+        "trial_id": "f1",
+        "number": 4,
+        "kind": "refit",
+        "params": row(1)["params"],
+        "n_weights": 5000,
+        "metric": "accuracy",
+        "direction": "maximize",
+        "value": 0.975,
+        "believe": "test",
+        "test": 0.975,
+        "n_test": 360,
+        "test_interval": [0.9532, 0.9868],
+        "optimism": 0.015,
+        "chosen": 3,
+        "chosen_at": 0.99,
+        "n_validation": 359,
+        "mean": None,
+        "n_seeds": None,
+        "interval": None,
+        "baselines": [linear],
+        "beaten_by_baseline": None,
+        **changes,
+    }
+
+
 def trial(number: int, **changes: Any) -> dict[str, Any]:
     """A trial as the server shows it."""
     return {

@@ -17,6 +17,7 @@ from tests.cli.conftest import (
     Said,
     board,
     dataset,
+    final_model,
     page,
     problem,
     row,
@@ -79,8 +80,8 @@ def test_leaderboard_shows_only_what_differs_and_marks_baselines(one_study: Fake
     lines = said.out.splitlines()
     assert lines[0].split() == ["rank", "trial", "accuracy", "epochs", "weights", "parameters"]
     assert lines[1].split() == ["1", "3", "0.99", "12", "5,000", "layers=1", "units=64", "learning_rate=0.001"]
-    assert "linear baseline  layers=0" in lines[3]
-    assert "default MLP  layers=2" in lines[4]
+    assert "linear model  layers=0" in lines[3]
+    assert "default network  layers=2" in lines[4]
     assert lines[5] == "all: activation=relu"
     assert "digits" in said.err
     assert "3 of 4 trials" in said.err
@@ -177,7 +178,11 @@ def test_best_with_download(one_study: FakeServer, remote: Run, tmp_path: Path):
     assert said.json["model"] == str(tmp_path / "m.keras")
     assert said.json["best"]["trial_id"] == TRIAL_ID
     plain = remote("best", "digits")
-    assert plain.out.splitlines()[0] == "digits: trial 3, accuracy 0.99"
+    assert plain.out.splitlines()[0] == "digits, running: trial 3, accuracy 0.9900 (validation)"
+    one_study.routes["GET", "/v1/studies"] = page(study(state="COMPLETED", final=final_model()))
+    assert remote("best", "digits", "--json").json["final"] == final_model()
+    lines = remote("best", "digits").out.splitlines()
+    assert lines[1] == "Final model: test accuracy 0.9750 on 360 rows (95 %: 0.9532 to 0.9868)"
 
 
 def test_best_without_a_result_or_model_is_exit_code_3(fake: FakeServer, remote: Run, tmp_path: Path):

@@ -35,7 +35,7 @@ def test_each_algorithm_and_task_has_an_example():
 def test_the_demo_is_the_promised_one():
     demo = load_study(EXAMPLES / "digits.yaml").definition()
     assert (demo.algorithm.kind, demo.max_trials) == ("bayesian", 40)
-    assert (demo.confirm.top_k, demo.refit) == (0, "off")
+    assert (demo.confirm.top_k, demo.refit) == (0, "auto")
 
 
 def test_mixed_csv_is_what_its_script_writes(tmp_path: Path):

@@ -16,7 +16,20 @@ import pytest
 
 from hpsearch.cli import watching
 from hpsearch.cli.progress import Snapshot
-from tests.cli.conftest import DEFINITION, NOW, STUDY_ID, FakeServer, Said, board, page, problem, row, study, trial
+from tests.cli.conftest import (
+    DEFINITION,
+    NOW,
+    STUDY_ID,
+    FakeServer,
+    Said,
+    board,
+    final_model,
+    page,
+    problem,
+    row,
+    study,
+    trial,
+)
 
 Run = Callable[..., Said]
 S = f"/v1/studies/{STUDY_ID}"
@@ -64,7 +77,14 @@ class Story:
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
 
-DONE = {"state": "COMPLETED", "end_reason": "max_trials", "phase": "ended", "n_trials": 4, "ended_at": NOW}
+DONE: dict[str, Any] = {
+    "state": "COMPLETED",
+    "end_reason": "max_trials",
+    "phase": "ended",
+    "n_trials": 4,
+    "ended_at": NOW,
+}
+DONE["final"] = final_model()
 
 
 def test_run_submits_waits_and_writes_the_model(fake: FakeServer, remote: Run, yaml_file: Path, tmp_path: Path):
@@ -74,9 +94,10 @@ def test_run_submits_waits_and_writes_the_model(fake: FakeServer, remote: Run, y
     assert (tmp_path / "best.keras").read_bytes() == b"the model"
     lines = said.out.splitlines()
     assert lines[0] == "digits: completed, all trials done (4 trials, 12 s, 20 s of device time)"
-    assert lines[1] == "Best: trial 3, accuracy 0.99 on the validation rows, epoch 7 of 12"
-    assert "against  linear baseline 0.9" in said.out
-    assert "expect a little less on new rows" in said.out
+    assert lines[1] == "Final model: test accuracy 0.9750 on 360 rows (95 %: 0.9532 to 0.9868)"
+    assert lines[2] == "      chosen at 0.9900 on 359 validation rows, trial 3"
+    assert lines[3] == "      Selection flattered it by 0.015: believe the test rows."
+    assert "against linear model 0.9000 on the validation rows" in said.out
     assert "Model: best.keras (9 B)" in said.out
     assert "hpsearch predict best.keras DATA.csv" in said.out
     assert "Study 'digits' (0193a1b2-c3d4) is submitted." in said.err
@@ -103,9 +124,33 @@ def test_json_is_exactly_the_promised_object(fake: FakeServer, remote: Run, yaml
         "end_reason": "max_trials",
         "n_trials": 4,
         "best": {key: best[key] for key in ("trial_id", "value", "params", "metrics")},
+        "final": final_model(),
         "model": str(tmp_path / "out.keras"),
     }
-    assert list(said.json) == ["study_id", "state", "end_reason", "n_trials", "best", "model"]
+    assert list(said.json) == ["study_id", "state", "end_reason", "n_trials", "best", "final", "model"]
+
+
+def test_json_after_a_confirmation_has_the_mean_with_its_interval(fake: FakeServer, remote: Run, yaml_file: Path):
+    confirmed = {"mean": 0.97, "n_seeds": 5, "interval": [0.96, 0.98]}
+    Story(fake, study(**DONE, best=row(1, **confirmed)))
+    best = remote("run", yaml_file, "--json").json["best"]
+    assert {name: best[name] for name in confirmed} == confirmed
+
+
+def test_without_test_rows_the_mean_is_the_figure_to_believe(fake: FakeServer, remote: Run, yaml_file: Path):
+    mean = {"believe": "mean", "value": 0.97, "mean": 0.97, "n_seeds": 5, "interval": [0.96, 0.98], "optimism": 0.02}
+    Story(fake, study(**DONE | {"final": final_model(kind="search", test=None, test_interval=None, **mean)}))
+    lines = remote("run", yaml_file).out.splitlines()
+    assert lines[1] == "Final model: validation accuracy 0.9700, mean of 5 seeds (95 %: 0.9600 to 0.9800)"
+    assert lines[3] == "      Selection flattered it by 0.020: believe the mean over new seeds."
+
+
+def test_a_value_that_was_only_chosen_is_said_to_be_so(fake: FakeServer, remote: Run, yaml_file: Path):
+    plain = {"believe": "chosen_at", "value": 0.99, "test": None, "test_interval": None, "optimism": None}
+    Story(fake, study(**DONE | {"final": final_model(kind="search", **plain)}))
+    lines = remote("run", yaml_file).out.splitlines()
+    assert lines[1] == "Final model: chosen at 0.9900 on 359 validation rows, trial 3"
+    assert "expect a little less on new rows" in lines[2]
 
 
 def test_an_unfinished_study_of_the_same_definition_is_continued(fake: FakeServer, remote: Run, yaml_file: Path):
@@ -191,11 +236,10 @@ def test_a_study_without_a_model_is_exit_code_3(fake: FakeServer, remote: Run, y
 
 
 def test_when_no_trial_beats_a_baseline_it_says_so(fake: FakeServer, remote: Run, yaml_file: Path):
-    Story(fake, study(**DONE))
-    fake.routes["GET", S + "/trials"] = lambda request: (
-        page(trial(0, kind="baseline", params={"layers": 0}, value=0.995)) if request.query.get("kind") else page()
-    )
-    assert "found nothing better than a baseline" in remote("run", yaml_file).out
+    winner = {"trial_id": "b0", "number": 0, "name": "linear model", "value": 0.995, "has_model": True}
+    Story(fake, study(**DONE | {"final": final_model(baselines=[winner], beaten_by_baseline=winner)}))
+    said = remote("run", yaml_file)
+    assert "found nothing better than the linear model (trial 0, accuracy 0.9950 on the validation rows)" in said.out
 
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(fake: FakeServer, remote: Run, yaml_file: Path):

@@ -51,7 +51,6 @@ def study(**changes: Any) -> StudyDefinition:
         ({"parallelism": 0}, "greater than or equal to 1"),
         ({"algorithm": {"kind": "grid"}, "space": {"dropout": {"type": "float", "low": 0, "high": 0.5}}}, "steps"),
         ({"training": {"lr_decay": {"factor": 1.0}}}, "less than 1"),
-        ({"refit": "auto", "split": {"test": 0}}, "refit needs test rows"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(change: dict[str, Any], word: str) -> None:

@@ -30,6 +30,7 @@ def _plan(**changes: Any) -> StudyDefinition:
         "budget": {"max_trials": 40},
         "training": {"max_epochs": 5},
         "baselines": False,
+        "refit": "off",
     }
     return StudyDefinition.model_validate({**plain, **changes})
 

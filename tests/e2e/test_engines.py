@@ -61,6 +61,7 @@ def create(client: Client, **changes: Any) -> StudyView:
         },
         "algorithm": {"kind": "random", "seed": 0},
         "baselines": False,
+        "refit": "off",
     }
     return client.studies.create(StudyDefinition.model_validate({**plain, **changes}))
 

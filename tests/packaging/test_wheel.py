@@ -25,6 +25,7 @@ _STUDY = {
     "algorithm": {"kind": "random"},
     "budget": {"max_trials": 3},
     "baselines": False,
+    "refit": "off",
 }
 
 

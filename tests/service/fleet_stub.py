@@ -41,6 +41,7 @@ def definition(**changes: Any) -> StudyDefinition:
         "budget": {"max_trials": 6},
         "training": {"max_epochs": 5},
         "baselines": False,
+        "refit": "off",
     }
     return StudyDefinition.model_validate({**plain, **changes})
 

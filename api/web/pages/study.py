@@ -28,6 +28,7 @@ from hpsearch.service.context import Context
 from hpsearch.service.recent import Recent
 from hpsearch.service.watching import Glimpse
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.trials import kind_of_trial
 
 routes = PageRoutes("page")
 
@@ -67,7 +68,7 @@ def _head(seen: Glimpse) -> dict[str, Any]:
         "study": study,
         "doing": study_words.doing(seen),
         "verdict": study_words.verdict(study),
-        "best_kind": "" if study.best is None else study_words.kind_of(study.best.kind, study.best.params),
+        "best_kind": "" if study.best is None else kind_of_trial(study.best.kind, study.best.params),
     }
 
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query
 
-from api.web.pages.study_words import kind_of
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.trial import Trial
 from hpsearch.service import results
 from hpsearch.service.context import Context
 from hpsearch.wire.pages import LeaderboardRow, StudyView
+from hpsearch.wording.trials import kind_of_trial
 
 RANK: Final = "rank"
 ANY: Final = "ANY"
@@ -129,7 +129,7 @@ def _ranked(row: LeaderboardRow, *, is_tied: bool) -> Row:
     return Row(
         trial_id=row.trial_id,
         number=row.number,
-        kind=kind_of(row.kind, row.params),
+        kind=kind_of_trial(row.kind, row.params),
         state="COMPLETE",
         place=str(row.rank) if low == high else f"{low} to {high}",
         is_tied=is_tied,
@@ -151,7 +151,7 @@ def _plain(trial: Trial) -> Row:
     return Row(
         trial_id=trial.trial_id,
         number=trial.number,
-        kind=kind_of(trial.kind.value, trial.params),
+        kind=kind_of_trial(trial.kind.value, trial.params),
         state=trial.state.value,
         place="",
         is_tied=False,

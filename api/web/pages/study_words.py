@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from hpsearch.service.watching import Glimpse
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.trials import baseline_name
 
 _END_REASONS: Final = {
     "max_trials": "all its trials are done",
@@ -74,14 +74,5 @@ def verdict(study: StudyView) -> str | None:
     """Return a warning when nothing beats the baseline; None when something does, or nothing is known."""
     if study.best is None or study.best.kind != "baseline" or not study.n_trials:
         return None
-    name = "the linear model" if study.best.params.get("layers") == 0 else "the default network"
-    return f"No search trial beats the baseline so far: {name} is at the top of the board."
-
-
-def kind_of(kind: str, params: Mapping[str, object]) -> str:
-    """Return what a trial is beyond a search trial; empty for one."""
-    if kind == "search":
-        return ""
-    if kind != "baseline":
-        return kind
-    return "linear model" if params.get("layers") == 0 else "default network"
+    name = baseline_name(study.best.params)
+    return f"No search trial beats the baseline so far: the {name} is at the top of the board."

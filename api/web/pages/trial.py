@@ -18,7 +18,6 @@ from api.web.live import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_actions import done
 from api.web.pages.study_curves import Curves, curves_of
-from api.web.pages.study_words import kind_of
 from api.web.rendering import Rights, page, text_of
 from hpsearch.domain.lifecycle import FINAL, TrialState
 from hpsearch.domain.trial import Params
@@ -26,6 +25,7 @@ from hpsearch.service import models, results, steering, studies, watching
 from hpsearch.service.context import Context
 from hpsearch.wire.pages import TrialView
 from hpsearch.wire.studies import EnqueueRequest
+from hpsearch.wording.trials import kind_of_trial
 
 routes = PageRoutes("page")
 
@@ -59,7 +59,7 @@ def _values(ctx: Context, trial_id: str) -> dict[str, Any]:
     return {
         "trial": trial,
         "study": study,
-        "kind": kind_of(trial.kind.value, trial.params),
+        "kind": kind_of_trial(trial.kind.value, trial.params),
         "last_epoch": watching.last_epoch(ctx, trial_id),
         "repeats": watching.repeats(ctx, trial_id),
         "why": _why(trial),

@@ -96,6 +96,7 @@ class Scene:
             "budget": {"max_trials": max_trials},
             "training": {"max_epochs": 30},
             "baselines": False,
+            "refit": "off",
             **changes,
         }
         made = self.client.post("/v1/studies", json=definition)

@@ -217,6 +217,8 @@ def _card(made: _Made, outcome: Outcome, form: RawForm) -> ModelCard:
         value=outcome.value or 0.0,
         metrics=outcome.metrics,
         judged_on=source.judged_on,
+        n_judged_rows=len(made.part.rows) if source.is_judged else None,
         trained_on=source.trained_on,
+        selection=task.trial.selection,
         usage=_USAGE["matrix" if form.names is None else "columns"],
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.lifecycle import ALWAYS_KEPT
 from hpsearch.domain.metrics import Direction, better
 from hpsearch.domain.trial import Outcome
 from workers.training.engine.contract import Sink
@@ -46,8 +46,8 @@ class _Offer:
 
     @property
     def competes(self) -> bool:
-        """Whether other trials' files can make its own superfluous: a final refit's is always wanted."""
-        return self.task.trial.kind != TrialKind.REFIT
+        """Whether other trials' files can make its own superfluous: those of baselines and refits are always wanted."""
+        return self.task.trial.kind not in ALWAYS_KEPT
 
 
 class ModelLane:

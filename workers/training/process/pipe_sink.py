@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.lifecycle import ALWAYS_KEPT
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Measurement, Outcome
 from workers.messages import Epoch, Finished, Gone, Idle, Trained
@@ -81,9 +81,9 @@ class PipeSink:
         return True
 
     def keeps_model(self, task: TrialTask, value: float) -> bool:
-        """Return whether the value beats what the study has; a final refit is always kept."""
+        """Return whether the value beats what the study has; baselines and refits are always kept."""
         threshold = self._channel.threshold(task.study.study_id)
-        if threshold is None or task.trial.kind == TrialKind.REFIT:
+        if threshold is None or task.trial.kind in ALWAYS_KEPT:
             return True
         return better(value, threshold, task.study.direction)
 
