@@ -126,7 +126,8 @@ def sync(extra: str) -> int:
     )
     if status != 0:
         print("uv could not install; trying pip itself, which is slower")
-        status = _pip("install", "--require-hashes", "--requirement", file)
+        # What is pinned is all there is, and it was resolved with overrides that pip does not know of.
+        status = _pip("install", "--require-hashes", "--no-deps", "--requirement", file)
     # The checkout itself, built by the pinned hatchling: nothing is fetched for it.
     return status or _pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 

@@ -24,14 +24,22 @@ _ASSETS: Final = {
     "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
 }
+# Swagger UI does not know of x-codeSamples, but shows Markdown in descriptions.
 _START: Final = """\
-window.ui = SwaggerUIBundle({
-  url: "/openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  persistAuthorization: false,
-  validatorUrl: null,
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],
+fetch("/openapi.json").then((answer) => answer.json()).then((spec) => {
+  for (const operation of Object.values(spec.paths).flatMap(Object.values)) {
+    for (const { lang, label, source } of operation["x-codeSamples"] ?? []) {
+      operation.description += "\\n\\n" + label + ":\\n\\n```" + lang.toLowerCase() + "\\n" + source + "```";
+    }
+  }
+  window.ui = SwaggerUIBundle({
+    spec,
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    persistAuthorization: false,
+    validatorUrl: null,
+    presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],
+  });
 });
 """
 

@@ -79,8 +79,7 @@ def _on_core(request: Request, error: Exception) -> Response:
     found = as_problem(cast("HpsearchError", error))
     if found.status == 500:  # noqa: PLR2004 - the failsafe logs it and hides its text
         raise error
-    # Every refused token gets the same bytes; the id of the request is in its header.
-    return problem(found, None if found.status == 401 else request_id_of(request.scope))  # noqa: PLR2004 - Unauthorized
+    return problem(found, request_id_of(request.scope))
 
 
 def _on_http(request: Request, error: Exception) -> Response:

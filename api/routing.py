@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_dependant
 from fastapi.params import Body, Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -132,12 +134,18 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
         hidden: Leave it out of the documentation.
         guard: Knows the caller; the web page's reads another header than the API's.
     """
+    dependant = get_dependant(path=declared.path, call=declared.endpoint)
     guarding = guard(declared.scopes, max_body_bytes=max_body_bytes)
+    guarding.query = frozenset(_names(dependant, "query_params"))
     documented: dict[int | str, dict[str, Any]] = {code: dict(value) for code, value in (responses or {}).items()}
     if reply is not None:
         documented.setdefault(status, {})["model"] = reply
-    has_body = body is not None or max_body_bytes is not None
-    documented |= error_responses(errors, scopes=declared.scopes, has_body=has_body)
+    documented |= error_responses(
+        errors,
+        scopes=declared.scopes,
+        has_json=body is not None,
+        has_parameters=bool(guarding.query) or any(_names(dependant, "header_params")),
+    )
     extra = dict(described or {})
     if declared.scopes:
         extra["security"] = [{"token": []}]
@@ -152,6 +160,7 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
         dependencies=[Depends(guarding)],
         tags=[tag],
         operation_id=declared.endpoint.__name__,
+        summary=_summary(declared),
         description=_description(declared),
         openapi_extra=extra or None,
         include_in_schema=not hidden,
@@ -159,17 +168,24 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
     if body is not None:
         # For the documentation alone: the handler was made before and does not know of it.
         route.body_field = body_field(body, Body(openapi_examples=dict(examples or {})))
-    guarding.query = frozenset(_query_names(route.dependant))
     app.router.routes.append(route)
 
 
-def _query_names(dependant: Dependant) -> Iterator[str]:
-    yield from (parameter.alias for parameter in dependant.query_params)
+def _names(dependant: Dependant, kind: str) -> Iterator[str]:
+    yield from (parameter.alias for parameter in getattr(dependant, kind))
     for inner in dependant.dependencies:
-        yield from _query_names(inner)
+        yield from _names(inner, kind)
+
+
+def _text(declared: Declared) -> str:
+    return (declared.endpoint.__doc__ or "").split("Raises:")[0].split("Args:")[0].strip()
+
+
+def _summary(declared: Declared) -> str:
+    """Return the first sentence, without what follows a colon or semicolon."""
+    return re.split(r"(?:[.:;])\s", " ".join(_text(declared).split()) + " ", maxsplit=1)[0] + "."
 
 
 def _description(declared: Declared) -> str:
-    text = (declared.endpoint.__doc__ or "").split("Raises:")[0].split("Args:")[0].strip()
     needs = " or ".join(f"`{scope}`" for scope in declared.scopes)
-    return f"{text}\n\nScope: {needs}." if needs else text
+    return f"{_text(declared)}\n\nScope: {needs}." if needs else _text(declared)

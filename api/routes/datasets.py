@@ -51,9 +51,15 @@ def mount_upload(app: FastAPI, settings: Settings) -> None:
     """Put the upload into the application, with the cap of the settings."""
     upload = Routes("datasets")
     cap = settings.max_upload_bytes + OVERHEAD_BYTES
-    upload.post("/v1/datasets", scope="submit", reply=Dataset, status=201, described=_FORM, max_body_bytes=cap)(
-        create_dataset
-    )
+    upload.post(
+        "/v1/datasets",
+        scope="submit",
+        reply=Dataset,
+        status=201,
+        errors=(400, 408, 413, 415, 422, 429),
+        described=_FORM,
+        max_body_bytes=cap,
+    )(create_dataset)
     mount(app, upload)
 
 

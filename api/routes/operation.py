@@ -30,13 +30,13 @@ class Readiness(BaseModel):
 
 
 @routes.get("/healthz", scope=PUBLIC, reply=Health)
-async def healthz() -> Response:
+async def get_health() -> Response:
     """Say that the process answers; asks neither the database nor the disk."""
     return json_reply(Health())
 
 
 @routes.get("/readyz", scope=PUBLIC, reply=Readiness, responses={503: {"description": "Not now.", "model": Readiness}})
-def readyz(ctx: Service) -> Response:
+def get_readiness(ctx: Service) -> Response:
     """Say whether the server can do its work now; it recovers by itself."""
     checks = health.ready(ctx)
     ready = all(checks.values())
@@ -46,7 +46,7 @@ def readyz(ctx: Service) -> Response:
 
 
 @routes.get("/metrics", scope=PUBLIC, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
-def metrics(request: Request) -> Response:
+def get_metrics(request: Request) -> Response:
     """Return figures for Prometheus: requests by route, and what is open now."""
     app: FastAPI = request.app
     figures: Metrics = app.state.metrics

@@ -57,12 +57,12 @@ class StoredModel(BaseModel):
     "/v1/workers/{worker_id}/reports",
     scope="worker",
     reply=ReportReply,
-    errors=(404, 409),
+    errors=(404, 409, 429),
     body=ReportRequest,
     examples=examples.REPORT,
     max_body_bytes=_MAX_REPORT_BYTES,
 )
-async def report(
+async def send_reports(
     worker_id: WorkerId,
     edge: Shared,
     caller: Asker,
@@ -148,7 +148,7 @@ async def _wait(
     "/v1/workers/{worker_id}/trials/{trial_id}/model",
     scope="worker",
     reply=StoredModel,
-    errors=(404, 409),
+    errors=(404, 408, 409, 413, 422),
     max_body_bytes=_MAX_MODEL_BYTES,
     described={
         "requestBody": {

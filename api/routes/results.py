@@ -39,7 +39,7 @@ _Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at most.")]
     "/v1/studies/{study_id}/leaderboard",
     scope="read",
     reply=pages.LeaderboardPage,
-    errors=(304, 404),
+    errors=(304, 404, 429),
 )
 async def get_leaderboard(study_id: StudyId, request: Request, edge: Shared, caller: Asker, page: Page) -> Response:
     """Return the ranked search and baseline trials, tagged: ask again with `If-None-Match`.
@@ -60,7 +60,7 @@ def _leaderboard(request: Request, edge: Edge, study_id: str, page: Page) -> Res
     return json_reply(found, headers=tagged(etag))
 
 
-@routes.get("/v1/studies/{study_id}/leaderboard/stream", scope="read", errors=(404,), responses=_STREAM)
+@routes.get("/v1/studies/{study_id}/leaderboard/stream", scope="read", errors=(404, 429), responses=_STREAM)
 async def stream_leaderboard(
     study_id: StudyId, edge: Shared, caller: Asker, limit: _Limit = 50, last_event_id: _LastEventId = None
 ) -> Response:
@@ -77,7 +77,7 @@ async def _leaderboard_stream(edge: Edge, caller: Caller, study_id: str, limit: 
     return EventStream(frames, edge.streams.one(caller.token_id))
 
 
-@routes.get("/v1/studies/{study_id}/events", scope="read", errors=(404,), responses=_STREAM)
+@routes.get("/v1/studies/{study_id}/events", scope="read", errors=(404, 429), responses=_STREAM)
 async def stream_events(
     study_id: StudyId,
     edge: Shared,

@@ -17,7 +17,7 @@ from api.parameters import IdempotencyKey, Page, StudyId
 from api.replies import json_reply, no_content
 from api.routing import Routes
 from hpsearch.domain.lifecycle import StudyState
-from hpsearch.domain.strict import Name
+from hpsearch.domain.strict import Name, Text
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.service import preview, studies
 from hpsearch.wire import pages
@@ -86,9 +86,19 @@ def list_studies(
     page: Page,
     state: Annotated[StudyState | None, Query(description="Only studies in this state.")] = None,
     name: Annotated[Name | None, Query(description="Only studies of exactly this name.")] = None,
+    label: Annotated[
+        Text | None, Query(max_length=300, description="Only studies with this label: `key`, or `key=value`.")
+    ] = None,
 ) -> Response:
     """List studies, newest first."""
-    found = studies.listing(ctx, limit=page.limit, page_token=page.page_token, state=state and state.value, name=name)
+    found = studies.listing(
+        ctx,
+        limit=page.limit,
+        page_token=page.page_token,
+        state=state and state.value,
+        name=name,
+        label=label,
+    )
     return json_reply(found)
 
 
@@ -106,7 +116,7 @@ def get_study(study_id: StudyId, ctx: Service) -> Response:
     body=StudyPatch,
     examples=examples.PATCH,
 )
-def patch_study(
+def update_study(
     study_id: StudyId, ctx: Service, body: Annotated[StudyPatch, Depends(json_body(StudyPatch))]
 ) -> Response:
     """Change name, priority, notes or labels; what is left out stays."""

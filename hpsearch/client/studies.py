@@ -65,14 +65,17 @@ class Studies(Results):
         page_token: str | None = None,
         state: str | None = None,
         name: str | None = None,
+        label: str | None = None,
     ) -> Page[StudyView]:
-        """Return a page of the studies, newest first, of one state or name if given."""
-        params = {"limit": limit, "page_token": page_token, "state": state, "name": name}
+        """Return a page of the studies, newest first, of one state, name or label (`key` or `key=value`) if given."""
+        params = {"limit": limit, "page_token": page_token, "state": state, "name": name, "label": label}
         return self._connection.call(Page[StudyView], "GET", "/v1/studies", params=params)
 
-    def all(self, *, state: str | None = None, name: str | None = None) -> Iterator[StudyView]:
+    def all(
+        self, *, state: str | None = None, name: str | None = None, label: str | None = None
+    ) -> Iterator[StudyView]:
         """Iterate over all studies, page by page."""
-        return walk(lambda token: self.list(page_token=token, state=state, name=name))
+        return walk(lambda token: self.list(page_token=token, state=state, name=name, label=label))
 
     def get(self, study_id: str) -> StudyView:
         """Return one study: definition, state, counts, best trial, budget used."""

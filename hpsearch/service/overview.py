@@ -12,6 +12,7 @@ from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.final_model import final_model
+from hpsearch.service.labels import label_filter
 from hpsearch.service.recent import Recent
 from hpsearch.service.remaining import left_s
 from hpsearch.storage.records import StudyRecord
@@ -130,27 +131,13 @@ def overview(
             states=() if state in (None, OPEN) else (str(state),),
             only_open=state == OPEN,
             name_part=name_part,
-            label=None if label is None else _label(label),
+            label=label_filter(label),
         )
         return Overview(
             studies=_summaries(tx, records),
             next_page_token=token,
             any_worker=tx.workers.any_useful(tx.at - _LONELY),
         )
-
-
-def _label(text: str) -> tuple[str, str | None]:
-    """Return the key and the value of a label filter.
-
-    Raises:
-        InvalidInputError: It can not be looked for.
-    """
-    key, equals, value = text.partition("=")
-    key = key.strip()
-    if not key:
-        msg = f"label must be key or key=value, received {text[:80]!r}"
-        raise InvalidInputError(msg, code="label.invalid")
-    return key, value.strip() if equals else None
 
 
 def _summaries(tx: Transaction, records: Sequence[StudyRecord]) -> tuple[StudySummary, ...]:

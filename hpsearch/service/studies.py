@@ -11,6 +11,7 @@ from hpsearch.service.context import Caller, Context
 from hpsearch.service.creating import NewTrial
 from hpsearch.service.filling import fill_locked
 from hpsearch.service.ids import fingerprint, new_uid
+from hpsearch.service.labels import label_filter
 from hpsearch.service.resolving import Resolution, resolve
 from hpsearch.service.views import view
 from hpsearch.storage.records import StudyRecord
@@ -125,18 +126,34 @@ def get(ctx: Context, study_id: str) -> StudyView:
 
 
 def listing(
-    ctx: Context, *, limit: int, page_token: str | None, state: str | None = None, name: str | None = None
+    ctx: Context,
+    *,
+    limit: int,
+    page_token: str | None,
+    state: str | None = None,
+    name: str | None = None,
+    label: str | None = None,
 ) -> Page[StudyView]:
     """Return a page of studies, newest first.
 
+    Args:
+        ctx: The server's parts.
+        limit: Studies at most, 1 to 1,000.
+        page_token: From the page before.
+        state: Only studies in this state.
+        name: Only studies of exactly this name.
+        label: Only studies with this label: `key`, or `key=value`.
+
     Raises:
-        InvalidInputError: The limit, token or state is not valid.
+        InvalidInputError: The limit, token, state or label is not valid.
     """
     if state is not None and state not in list(StudyState):
         msg = f"state must be one of {', '.join(StudyState)}, received {state!r}"
         raise InvalidInputError(msg, code="state.invalid")
     with ctx.store.read() as tx:
-        records, token = tx.studies.page(limit=limit, page_token=page_token, state=state, name=name)
+        records, token = tx.studies.page(
+            limit=limit, page_token=page_token, state=state, name=name, label=label_filter(label)
+        )
         return Page[StudyView](items=tuple(view(tx, record) for record in records), next_page_token=token)
 
 

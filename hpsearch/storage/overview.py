@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
+from hpsearch.storage.labels import has_label
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.records import StudyRecord, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial, worker
@@ -81,22 +82,12 @@ class OverviewRepository:
         if name_part is not None:
             statement = statement.where(study.c.name.icontains(name_part, autoescape=True))
         if label is not None:
-            statement = statement.where(self._has_label(*label))
+            statement = statement.where(has_label(self._connection, *label))
         if page_token is not None:
             statement = statement.where(after(order, decode_token("studies", page_token, length=1)))
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
         records = [to_record(StudyRecord, row) for row in rows[:limit]]
         return records, encode_token("studies", [records[-1].id]) if len(rows) > limit else None
-
-    def _has_label(self, key: str, value: str | None) -> ColumnElement[bool]:
-        if self._connection.dialect.name == "sqlite":
-            # Its paths into JSON neither find keys that were written with escapes nor take every key.
-            pairs = func.json_each(study.c.labels).table_valued("key", "value")
-            wanted = pairs.c.key == key if value is None else (pairs.c.key == key) & (pairs.c.value == value)
-            return exists(select(pairs.c.key).where(wanted))
-        found = study.c.labels[key].as_string()
-        with_label: ColumnElement[bool] = found.is_not(None) if value is None else found == value
-        return with_label
 
     def open_counts(self, study_ids: Sequence[int]) -> dict[int, dict[str, int]]:
         """Return how many trials of each study wait and run, by the study's internal id and the state."""

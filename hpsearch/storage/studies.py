@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
 from hpsearch.errors import NotFoundError
+from hpsearch.storage.labels import has_label
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.pipeline import unread
 from hpsearch.storage.records import StudyHeading, StudyRecord, columns_of, to_record
@@ -169,7 +170,13 @@ class StudyRepository:
         return self._locked[study_id]
 
     def page(
-        self, *, limit: int, page_token: str | None, state: str | None, name: str | None
+        self,
+        *,
+        limit: int,
+        page_token: str | None,
+        state: str | None,
+        name: str | None,
+        label: tuple[str, str | None] | None = None,
     ) -> tuple[list[StudyRecord], str | None]:
         """Return studies, newest first, and the token of the next page."""
         check_limit(limit)
@@ -179,6 +186,8 @@ class StudyRepository:
             statement = statement.where(study.c.state == state)
         if name is not None:
             statement = statement.where(study.c.name == name)
+        if label is not None:
+            statement = statement.where(has_label(self._connection, *label))
         if page_token is not None:
             statement = statement.where(after(order, decode_token("studies", page_token, length=1)))
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,33 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
                 assert list(answer["content"]) == ["application/problem+json"], (name, status)
         if name.split()[1].startswith("/v1"):
             assert operation["security"] == [{"token": []}], name
-            assert {"401", "403", "422", "503"} <= set(operation["responses"]), name
         if "application/json" in operation.get("requestBody", {}).get("content", {}):
             assert operation["requestBody"]["content"]["application/json"]["examples"], name
+
+
+def test_summaries_are_short_sentences_and_names_are_methods(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        assert re.fullmatch(r"[A-Z].{10,110}\.", operation["summary"]), (name, operation["summary"])
+        assert operation["summary"] != operation["operationId"].replace("_", " ").title(), name
+        assert re.fullmatch(r"[a-z]+(_[a-z]+){1,3}", operation["operationId"]), name
+        assert len(operation["tags"]) == 1, name
+
+
+def test_a_route_names_the_errors_it_can_give_and_no_others(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        told = {int(status) for status in operation["responses"] if int(status) >= 400}
+        given = [parameter for parameter in operation.get("parameters", []) if parameter["in"] != "path"]
+        has_body = "requestBody" in operation
+        has_json = "application/json" in operation.get("requestBody", {}).get("content", {})
+        assert ({401, 403, 503} <= told) == ("security" in operation), name
+        assert (422 in told) == bool(given or has_body), name
+        assert ({408, 413} <= told) == has_body, name
+        assert {400, 415} <= told or not has_json, name
+        if "{" in name:
+            assert 404 in told, name
+        if not has_body:
+            assert not told & {400, 408, 413, 415}, name
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

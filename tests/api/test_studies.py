@@ -159,3 +159,24 @@ def test_a_point_with_too_many_weights_is_not_too_large_a_request(edge: Edge) ->
     )
     assert client.post(f"{path}/cancel", headers=submit).status_code == 200
     assert client.delete(path, headers=submit).status_code == 204
+
+
+def test_studies_are_found_by_their_labels(service: Edge) -> None:
+    client, admin = service.client, service.admin
+    for name, labels in (("a", {"team": "vision"}), ("b", {"team": "speech", "ö=": "x y"}), ("c", {})):
+        study = create_study(client, admin, name=name)
+        assert client.patch(f"/v1/studies/{study}", json={"labels": labels}, headers=admin).status_code == 200
+
+    def named(label: str) -> list[str]:
+        found = client.get("/v1/studies", params={"label": label}, headers=admin)
+        assert found.status_code == 200, found.text
+        return [study["name"] for study in found.json()["items"]]
+
+    assert named("team") == ["b", "a"]
+    assert named("team=vision") == named(" team = vision ") == ["a"]
+    assert named("team=") == named("nothing") == []
+    first = client.get("/v1/studies", params={"label": "team", "limit": 1}, headers=admin).json()
+    rest = {"label": "team", "page_token": first["next_page_token"]}
+    assert [study["name"] for study in client.get("/v1/studies", params=rest, headers=admin).json()["items"]] == ["a"]
+    for label in ("=x", "\x00", "x" * 301):
+        assert client.get("/v1/studies", params={"label": label}, headers=admin).status_code == 422

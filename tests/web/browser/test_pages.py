@@ -61,3 +61,15 @@ def test_hostile_names_are_text(visitor: Visitor, scene: Scene, name: str) -> No
     assert "{{7*7}}" in text
     assert page.evaluate("window.harm") is None
     assert page.locator("main script, main img").count() == 0
+
+
+def test_the_documentation_shows_samples_and_fetches_nothing_from_elsewhere(browser: Browser, scene: Scene) -> None:
+    with Visitor.arrive(browser, scene.url, None) as visitor:
+        visitor.page.goto(f"{scene.url}/docs")
+        visitor.page.locator("#operations-studies-create_study .opblock-summary-control").click()
+        samples = visitor.page.locator("#operations-studies-create_study .opblock-description pre")
+        samples.first.wait_for()
+        shown = samples.all_inner_texts()
+        assert any("curl" in text and "/v1/studies" in text for text in shown)
+        assert any("client.studies.create(" in text for text in shown)
+        visitor.assert_calm()
