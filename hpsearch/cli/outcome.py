@@ -12,7 +12,7 @@ from hpsearch.cli import words
 from hpsearch.cli.figures import duration, parameters, plural, size
 from hpsearch.cli.final_model import final_lines
 from hpsearch.client import Client
-from hpsearch.domain.lifecycle import StudyState
+from hpsearch.domain.lifecycle import EndReason, StudyState
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
 from hpsearch.wire.pages import LeaderboardRow, StudyView
@@ -138,7 +138,9 @@ def summary(outcome: StudyOutcome) -> Iterator[str]:
         yield from _best_lines(study.best, study.resolved.metric)
     else:
         yield "No trial came to a result."
-    if outcome.failure is not None:
+    if study.end_reason == EndReason.NO_RESULT and study.note_to_user is not None:
+        yield f"{study.note_to_user[:1].upper()}{study.note_to_user[1:]}."
+    elif outcome.failure is not None:
         yield f"{plural(study.counts.get('FAILED', 0), 'trial')} failed; {outcome.failure}"
     if outcome.model is not None:
         yield from _model_lines(outcome.model)

@@ -17,6 +17,7 @@ _END_REASONS: Final = {
     "target_reached": "the target was reached",
     "space_exhausted": "every point was tried",
     "max_failed": "too many trials failed",
+    "no_result": "no search trial came to a result",
     "user": "at a user's request",
 }
 

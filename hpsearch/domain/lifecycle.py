@@ -69,6 +69,7 @@ class EndReason(StrEnum):
     TARGET_REACHED = "target_reached"
     SPACE_EXHAUSTED = "space_exhausted"
     MAX_FAILED = "max_failed"
+    NO_RESULT = "no_result"  # it was searched to its limit, and no search trial came to a result
     USER = "user"
 
 
@@ -126,6 +127,12 @@ FINAL: Final = frozenset({_T.COMPLETE, _T.PRUNED, _T.INFEASIBLE, _T.FAILED, _T.C
 OPEN: Final = frozenset({_T.WAITING, _T.RUNNING})
 # States that use up one unit of `max_trials`.
 FINISHED: Final = frozenset({_T.COMPLETE, _T.PRUNED, _T.INFEASIBLE, _T.FAILED})
+# Ends of a search that are no success unless some search trial came to a result.
+BY_LIMIT: Final = frozenset(
+    {EndReason.MAX_TRIALS, EndReason.SPACE_EXHAUSTED, EndReason.WALL_TIME, EndReason.DEVICE_SECONDS}
+)
+# Ends of a search after which the study is FAILED, and nothing is confirmed or refitted.
+FAILURES: Final = frozenset({EndReason.MAX_FAILED, EndReason.NO_RESULT})
 STUDY_FINAL: Final = frozenset({_S.COMPLETED, _S.CANCELLED, _S.FAILED})
 
 # Infrastructure failures of one trial before it is FAILED `lost_repeatedly`.

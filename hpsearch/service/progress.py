@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.domain.lifecycle import (
+    BY_LIMIT,
+    FAILURES,
     STUDY_FINAL,
     EndReason,
     StudyEvent,
@@ -76,9 +78,17 @@ def advance(tx: Transaction, study_id: int) -> StudyRecord:
         study = tx.studies.lock(study_id)
     if tx.trials.open_counts(study.id):
         return study
+    if study.phase == "search" and study.end_reason in BY_LIMIT and not _has_result(tx, study):
+        tx.studies.change(study.id, {"end_reason": EndReason.NO_RESULT.value})
+        study = tx.studies.lock(study_id)
     if study.state == StudyState.PAUSED and _next_phase(study) != "ended":
         return study
     return _enter_next_phase(tx, study)
+
+
+def _has_result(tx: Transaction, study: StudyRecord) -> bool:
+    """Return whether a search trial came to a result: that of a baseline alone is none of the search."""
+    return bool(tx.trials.best_ids(study.id, 1, kinds=(TrialKind.SEARCH,)))
 
 
 def is_due(tx: Transaction, study: StudyRecord) -> bool:
@@ -98,7 +108,7 @@ def _drop_waiting_search(tx: Transaction, study: StudyRecord) -> None:
 
 def _next_phase(study: StudyRecord) -> str:
     definition = definition_of(study)
-    told_to_end = study.end_reason in (EndReason.USER, EndReason.MAX_FAILED)
+    told_to_end = study.end_reason in {EndReason.USER, *FAILURES}
     if study.phase == "search" and definition.confirm.top_k > 0 and not told_to_end and study.best_trial_id is not None:
         return "confirmation"
     if (
@@ -137,7 +147,7 @@ def _enter_next_phase(tx: Transaction, study: StudyRecord) -> StudyRecord:
 
 
 def _finish(tx: Transaction, study: StudyRecord) -> None:
-    failed = study.end_reason == EndReason.MAX_FAILED
+    failed = study.end_reason in FAILURES
     event, state = (StudyEvent.FAIL, StudyState.FAILED) if failed else (StudyEvent.FINISH, StudyState.COMPLETED)
     values: Mapping[str, Any] = {"phase": "ended", "ended_at": tx.at}
     if tx.studies.move(study.id, event, state, values):

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
-from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialState
+from hpsearch.domain.lifecycle import TrialState
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.final_model import final_model
+from hpsearch.service.notes import note_of
 from hpsearch.service.progress import progress_of
 from hpsearch.service.results import to_row
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.storage.trials import Ranked
 from hpsearch.wire.pages import BudgetUsed, StudyView
-
-# A study without any worker heard of for this long says so.
-_LONELY: Final = timedelta(seconds=60)
 
 
 def view(tx: Transaction, study: StudyRecord) -> StudyView:
@@ -58,16 +53,5 @@ def view(tx: Transaction, study: StudyRecord) -> StudyView:
         labels=study.labels,
         created_at=study.created_at,
         ended_at=study.ended_at,
-        note_to_user=_note(tx, study, counts),
+        note_to_user=note_of(tx, study, counts),
     )
-
-
-def _note(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> str | None:
-    if study.advice is not None:
-        return study.advice
-    if study.state in STUDY_FINAL or study.state == StudyState.PAUSED or counts[TrialState.RUNNING]:
-        return None
-    lonely = tx.at - study.created_at >= _LONELY and not tx.workers.any_useful(tx.at - _LONELY)
-    if counts[TrialState.WAITING] and lonely:
-        return "trials wait, but no worker has been heard of for a minute: start one with `hpsearch worker`"
-    return None

@@ -227,6 +227,24 @@ def test_a_study_that_fails_is_exit_code_3_with_the_reason(
     assert (said.json["best"], said.json["model"]) == (None, None)
 
 
+@pytest.mark.parametrize("how", ["run", "submit --watch", "leaderboard --watch"])
+def test_a_search_without_a_result_is_exit_code_3_and_says_what_to_do(
+    fake: FakeServer, remote: Run, yaml_file: Path, how: str
+):
+    sad = "only a baseline came to a result: 4 failed; `hpsearch retry-failed digits` tries them again"
+    baseline = row(1, kind="baseline", params={"layers": 0})
+    end = {"state": "FAILED", "end_reason": "no_result", "phase": "ended", "ended_at": NOW, "note_to_user": sad}
+    Story(fake, study(n_trials=0, best=None), study(best=baseline, n_trials=4, counts={"FAILED": 4}, **end))
+    verb, *flags = how.split()
+    said = remote(verb, STUDY_ID if verb == "leaderboard" else yaml_file, *flags)
+    assert said.code == 3
+    if verb == "run":
+        assert "digits: failed, no search trial came to a result (4 trials" in said.out
+        assert "Only a baseline came to a result: 4 failed; `hpsearch retry-failed digits` tries" in said.out
+    else:
+        assert f"note: {sad}" in said.err
+
+
 def test_a_study_without_a_model_is_exit_code_3(fake: FakeServer, remote: Run, yaml_file: Path):
     Story(fake, study(**DONE))
     del fake.routes["GET", S + "/model"]

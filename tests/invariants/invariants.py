@@ -1,6 +1,7 @@
 """What must hold of every database, whatever was killed: the promises of docs/lifecycle.md as functions over a store.
 
-I1  each search trial is created once and counted once; a search that ended by its budget finished exactly that many
+I1  each search trial is created once and counted once; a search that ended by its budget finished exactly that many,
+    and is a success only with a result
 I2  each grid point is at most one trial, and a whole grid's points are all there
 I3  a finished trial has one result, from its accepted attempt; any other trial has none
 I4  every acknowledged completion and epoch is stored as it was acknowledged
@@ -23,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from hpsearch.domain.lifecycle import FINISHED, OPEN, STUDY_FINAL, EndReason, StudyState, TrialState
+from hpsearch.domain.lifecycle import BY_LIMIT, FINISHED, OPEN, STUDY_FINAL, EndReason, StudyState, TrialState
 from hpsearch.domain.trial import Params
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Store
@@ -122,7 +123,15 @@ def _budget(study: StudyRecord, mine: list[TrialFacts]) -> Iterator[str]:
     most = study.max_trials + (0 if is_grid else cancelled)
     if search.total() > most:
         yield f"{search.total()} search trials were created, at most {most} may be"
-    if study.state == StudyState.COMPLETED and study.end_reason in _BY_BUDGET:
+    has_result = search[TrialState.COMPLETE] > 0
+    if study.state == StudyState.COMPLETED and study.end_reason in BY_LIMIT and not has_result:
+        yield f"it is COMPLETED by {study.end_reason}, and no search trial has a result"
+    if study.end_reason == EndReason.NO_RESULT and (has_result or study.state != StudyState.FAILED):
+        yield f"it is {study.state} by no_result, and {search[TrialState.COMPLETE]} search trials have a result"
+    limits = study.definition["budget"]
+    is_timed = any(limits.get(limit) is not None for limit in ("wall_time_s", "device_seconds"))
+    by_budget = study.state == StudyState.COMPLETED and study.end_reason in _BY_BUDGET
+    if by_budget or (study.end_reason == EndReason.NO_RESULT and not is_timed):
         finished = sum(search[state] for state in FINISHED)
         wanted = study.max_trials - (cancelled if is_grid else 0)
         if finished != wanted or search.total() != finished + cancelled:

@@ -134,7 +134,9 @@ class Study:
                 return
             self.cancel_trials("WAITING")
         if self.n(*OPEN) == 0:
-            self.state = "FAILED" if self.end_reason == "max_failed" else "COMPLETED"
+            if self.end_reason in ("max_trials", "space_exhausted", "wall_time") and self.best is None:
+                self.end_reason = "no_result"
+            self.state = "FAILED" if self.end_reason in ("max_failed", "no_result") else "COMPLETED"
 
     def cancel_trials(self, *states: str) -> None:
         for trial in self.trials:

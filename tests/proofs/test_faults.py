@@ -176,7 +176,7 @@ def test_divergence_is_never_tried_again(manual_context: Context) -> None:
     for trial in trials:
         assert worker.report(trial, DIVERGED, epochs=(1,)).status == "accepted"
     done = studies.get(manual_context, study_id)
-    assert (done.state, done.counts["INFEASIBLE"], done.best) == ("COMPLETED", 2, None)
+    assert (done.state, done.counts["INFEASIBLE"], done.best) == ("FAILED", 2, None), "no result, and no success"
     assert worker.claim(9).trials == ()
     assert [results.trial(manual_context, trial.trial_id).attempt for trial in trials] == [1, 1]
 

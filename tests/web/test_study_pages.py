@@ -190,6 +190,15 @@ def test_what_a_study_does_is_said(either: Site) -> None:
     assert "Finished: all its trials are done." in said()
     assert "No search trial beats the baseline" in either.reader.get(f"/ui/studies/{study_id}").text
 
+    study_id = create_study(client, headers, name="sad", budget={"max_trials": 1})
+    (trial,) = worker.claim(1)
+    error = {"state": "FAILED", "cause": "training_error", "detail": "ValueError: no"}
+    worker.report({"trial_id": trial["trial_id"], "attempt": 1, "outcome": error})
+    assert "Failed: no search trial came to a result." in said()
+    text = either.reader.get(f"/ui/studies/{study_id}").text
+    assert '<span class="state FAILED">FAILED</span>' in text
+    assert "shows why trial 0 did (training_error: ValueError: no)" in text
+
 
 def test_a_confirmed_study_shows_intervals_ties_and_repeats(either: Site) -> None:
     confirm = {"top_k": 2, "seeds": 3}

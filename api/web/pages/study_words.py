@@ -15,6 +15,7 @@ _END_REASONS: Final = {
     "target_reached": "the target was reached",
     "space_exhausted": "every point of the space was tried",
     "max_failed": "too many trials failed",
+    "no_result": "no search trial came to a result",
     "user": "somebody stopped it",
     "no_gain": "no more gain was to be expected",
 }
