@@ -182,6 +182,16 @@ def test_contracts_that_decisions_name_exist():
 
 def test_compose_commands_on_the_page_fit_the_file():
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-    assert re.findall(r"docker compose exec (\w+)", _README)
-    for service in re.findall(r"docker compose exec (\w+)|--scale (\w+)=", _README):
-        assert next(name for name in service if name) in services
+    named = re.findall(r"docker compose (?:exec|up --build --detach) ([\w-]+)", _README)
+    assert {"server", "worker-gpu"} <= set(named)
+    assert set(named) <= set(services)
+
+
+def test_workers_on_gpus_build_no_image_for_cpus():
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    started, waiting = set(), ["worker-gpu"]
+    while waiting:
+        service = waiting.pop()
+        started.add(service)
+        waiting += set(services[service].get("depends_on", {})) - started
+    assert started == {"worker-gpu", "server", "prepare", "postgres"}
