@@ -47,7 +47,7 @@ def _whole_study(live: Live, command: Sequence[str], cwd: Path, environment: Map
         session = pool.submit(_run, command, cwd, {"URL": live.url, "TOKEN": token, "MODEL": str(model), **environment})
         eventually(lambda: session.done() or bool(client.get("/v1/studies").json()["items"]), within_s=60)
         if not session.done():
-            Worker.register(client, live.admin).finish(2, model=_MODEL)
+            Worker.register(client, live.admin).finish(3, model=_MODEL)  # and the refit
         done = session.result()
     assert done.returncode == 0, done.stderr
     assert model.read_bytes().startswith(_MODEL)

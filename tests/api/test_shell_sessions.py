@@ -55,13 +55,13 @@ def _meanwhile(live: Live, session: subprocess.Popen[bytes], work: Callable[[Any
 
 def test_the_guide_is_one_session(live: Live, tmp_path: Path) -> None:
     session = _start(live, "".join(_blocks(_GUIDE, "sh")), tmp_path)
-    status = _meanwhile(live, session, lambda client, _: Worker.register(client, live.admin).finish(3, model=b"model"))
+    status = _meanwhile(live, session, lambda client, _: Worker.register(client, live.admin).finish(4, model=b"model"))
     said = (tmp_path / "out").read_text(encoding="utf-8")
     assert status == 0, said + (tmp_path / "err").read_text(encoding="utf-8")
     lines = said.splitlines()
     assert any(line.endswith("parameter.unknown") for line in lines)
     assert "guide" in lines, "found by its label"
-    assert lines.count("trial.complete") == 3
+    assert lines.count("trial.complete") == 4, "and the refit"
     assert (tmp_path / "best.keras").read_bytes().startswith(b"model")
 
 
