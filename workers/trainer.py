@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
+from hpsearch.interpreter import python_command
 from workers.devices import Seat
 from workers.frames import read_frame, write_frame
 from workers.ledger import Assignment
@@ -86,7 +86,7 @@ class Trainer:
         try:
             with log.open("wb") as output:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _PROGRAM, *arguments],
+                    python_command("-c", _PROGRAM, *arguments),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.errors import InvalidDatasetError, UnavailableError
+from hpsearch.interpreter import python_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
         UnavailableError: The child process could not be started.
     """
     order = {"path": str(path), "content": str(content), "target": target, "task": task, "limits": asdict(limits)}
-    command = [sys.executable, "-m", "hpsearch.ingest.child"]
+    command = python_command("-m", "hpsearch.ingest.child")
     try:
         # A session of its own: nothing typed at the server's terminal reaches it, and all of it can be ended at once.
         process = subprocess.Popen(

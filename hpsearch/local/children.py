@@ -6,12 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from hpsearch.interpreter import python_command
 
 _MAX_LOG_BYTES: Final = 10 * 2**20
 _TAIL_BYTES: Final = 16 * 1024
@@ -86,8 +87,7 @@ def start(
         environment: Variables to set; None values are unset. Secrets go here, as arguments are visible to everyone.
     """
     merged = {key: value for key, value in (os.environ | dict(environment or {})).items() if value is not None}
-    # -P: the user's folder is not searched for modules, where an api.py of their own may lie.
-    command = [sys.executable, "-P", "-m", "hpsearch.cli.leash", str(os.getpid()), *arguments]
+    command = python_command("-m", "hpsearch.cli.leash", str(os.getpid()), *arguments)
     log_start = _prepare(log)
     with log.open("ab") as file:
         # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops all in order.

@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,12 +16,13 @@ from typing import IO, Any, Final
 import hpsearch
 from hpsearch.domain.trial import Params
 from hpsearch.errors import HpsearchError, UnavailableError
+from hpsearch.interpreter import python_command
 from hpsearch.sampling.bayesian import surely_explores
 from hpsearch.sampling.importance import ImportanceRequest, Share
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.suggest import suggest
 
-# -P keeps the working directory off the import path; the folder of this very package is added at the end instead.
+# The working directory is not on the import path; the folder of this very package is added at the end instead.
 _START: Final = "import sys; sys.path.append(sys.argv.pop(1)); from hpsearch.sampling.child import main; main()"
 _ROOT: Final = str(Path(hpsearch.__file__).resolve().parent.parent)
 
@@ -139,9 +139,9 @@ class _Child:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         with theirs:
             # -W ignore: warnings are for the developers of this package, and the child has no one to show them to.
-            arguments = ["-P", "-W", "ignore", "-c", _START, _ROOT, str(theirs.fileno()), str(os.getpid())]
+            arguments = ("-W", "ignore", "-c", _START, _ROOT, str(theirs.fileno()), str(os.getpid()))
             self._process = subprocess.Popen(
-                [sys.executable, *arguments],
+                python_command(*arguments),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -85,6 +85,17 @@ def test_locks_pin_every_package_with_hashes_and_no_address():
             assert "--hash=sha256:" in block, block
 
 
+def test_one_function_makes_the_command_lines_of_python_processes():
+    found = [
+        f"{relative(path)}:{node.lineno}"
+        for path in python_sources()
+        if relative(path).startswith(("api/", "hpsearch/", "workers/"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "executable"
+    ]
+    assert [place.partition(":")[0] for place in found] == ["hpsearch/interpreter.py"], found
+
+
 def test_sentences_about_learning_rate_are_spelt_out():
     for path in python_sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -171,6 +171,16 @@ def test_the_child_sees_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "secret" not in json.dumps(parser_process._environment())
 
 
+def test_the_child_imports_nothing_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("polars", "json", "hpsearch"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w').close()\nraise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "upload"
+    path.write_bytes(b"a,y\n1,0\n2,1\n3,0\n")
+    assert ingest_upload(path, target=None).profile.n_rows == 3
+    assert not (tmp_path / "canary").exists()
+
+
 @pytest.mark.parametrize(
     "name",
     ["../../x", "/etc/x", "..\\x", "%2e%2e%2f", "CON", "http:x", "*.csv", "a" * 255, "[x].npz", "~", "data.csv.gz"],

@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
+from hpsearch.interpreter import python_command
 from workers.devices import find_gpus
 from workers.training.fused.traits import ProgramKey
 
@@ -90,9 +90,8 @@ def _works_on_gpu(folder: Path) -> bool:
 
 def _runs(environment: dict[str, str]) -> bool:
     with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(
-            [sys.executable, "-c", _TRIAL], env=environment, capture_output=True, check=False, timeout=_TRIAL_S
-        )
+        command = python_command("-c", _TRIAL)
+        done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=_TRIAL_S)
         return done.returncode == 0
     return False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -13,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from hpsearch.domain.trial import Outcome
+from hpsearch.interpreter import python_command
 from workers.training.model_files.child import Order, Reply
 
 _PROGRAM: Final = "from hpsearch import _layout; _layout.load('workers.training.model_files.child').main()"
@@ -91,7 +91,7 @@ class ModelWriter:
         ours, theirs = Pipe()
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, str(os.getpid()), str(theirs.fileno())],
+            python_command("-c", _PROGRAM, str(os.getpid()), str(theirs.fileno())),
             stdin=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
             env=os.environ | quiet,
