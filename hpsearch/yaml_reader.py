@@ -12,8 +12,12 @@ import yaml
 
 from hpsearch.errors import InvalidStudyError
 
-MAX_BYTES: Final = 4 * 2**20
-_MAX_NODES: Final = 200_000
+# Fields, values, aliases and marks between them cost about 15 microseconds each: all that can be written is read
+# within a second. A definition has some hundred of them, and at most 10,000 listed values.
+MAX_BYTES: Final = 256 * 1024
+_MAX_TOKENS: Final = 40_000
+_MAX_NODES: Final = 20_000
+_MAX_DEPTH: Final = 64
 
 Location = tuple[str | int, ...]
 
@@ -29,10 +33,36 @@ _BOOL: Final = re.compile(r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|N
 _NULL: Final = re.compile(r"~|null|Null|NULL|")
 
 
+class _TooLongError(yaml.YAMLError):
+    """More is written than a study definition can hold."""
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the number rules of YAML 1.2."""
+    """PyYAML's safe loader with the number rules of YAML 1.2, for texts of bounded length."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    n_tokens = 0
+
+    def get_token(self) -> Any:
+        """Return the next piece of the text.
+
+        Raises:
+            _TooLongError: There were too many.
+        """
+        self.n_tokens += 1
+        if self.n_tokens > _MAX_TOKENS:
+            raise _TooLongError
+        return super().get_token()  # type: ignore[no-untyped-call]
+
+    def fetch_flow_collection_start(self, kind: type[yaml.Token]) -> None:
+        """Open a bracket; it looks up to 1,024 characters ahead for each one that is open.
+
+        Raises:
+            RecursionError: Too many are open.
+        """
+        if self.flow_level > _MAX_DEPTH:
+            raise RecursionError
+        super().fetch_flow_collection_start(kind)
 
 
 for _kind, _pattern, _first in (
@@ -81,8 +111,10 @@ def parse_yaml(text: str, path: Path) -> Document:
         path: What to call it in complaints.
 
     Raises:
-        InvalidStudyError: It is not YAML, has a key twice or is not a mapping.
+        InvalidStudyError: It is not YAML, has a key twice, is not a mapping, or is longer than a definition can be.
     """
+    if len(text) > MAX_BYTES:
+        raise InvalidStudyError(_too_long(path), code="study.unreadable")
     try:
         root = yaml.compose(text, Loader=_Loader)
         if isinstance(root, yaml.MappingNode):
@@ -109,9 +141,15 @@ def _text(path: Path) -> str:
         raise InvalidStudyError(msg, code="study.unreadable") from None
 
 
+def _too_long(path: Path) -> str:
+    return f"{path} holds more than a study definition can; shorten its lists, or give ranges instead of values"
+
+
 def _syntax_sentence(path: Path, error: Exception) -> str:
     if isinstance(error, RecursionError):
         return f"{path} is nested too deeply for a study definition"
+    if isinstance(error, _TooLongError):
+        return _too_long(path)
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
@@ -140,6 +178,8 @@ class _Builder:
         self.n_nodes += 1
         if self.n_nodes > _MAX_NODES or id(node) in self.open:
             raise self.fail(node, "aliases (*name) expand without end")
+        if len(at) > _MAX_DEPTH:
+            raise self.fail(node, "this is nested too deeply for a study definition")
         self.open.add(id(node))
         try:
             if not isinstance(node, yaml.ScalarNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
@@ -163,7 +203,9 @@ class _Builder:
         for key_node, child in node.value:
             if key_node.tag == _TAG + "merge":
                 for source in self.merge_sources(child):
-                    merged = self.mapping(source, at) | merged
+                    # As any other value: what is merged is counted each time, and never into itself.
+                    for key, value in self.value(source, at).items():
+                        merged.setdefault(key, value)
                 continue
             key = self.key(key_node)
             line = key_node.start_mark.line + 1

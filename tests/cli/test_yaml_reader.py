@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import pytest
 
 from hpsearch.errors import InvalidStudyError
-from hpsearch.yaml_reader import read_yaml
+from hpsearch.yaml_reader import parse_yaml, read_yaml
 
 
 def read(tmp_path: Path, text: str):
@@ -106,6 +107,37 @@ def test_alias_bomb_is_refused_quickly(tmp_path: Path):
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     with pytest.raises(InvalidStudyError, match="expand without end"):
         read(tmp_path, "\n".join(lines))
+
+
+_MERGES = "\n".join(
+    ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 40))]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (_MERGES, "expand without end"),
+        ("a: &a {<<: *a}", "expand without end"),
+        (f"a: [{'1,' * 100_000}]", "holds more than a study definition can"),
+        (f"a: &a 1\nb: [{'*a,' * 80_000}]", "holds more than a study definition can"),
+        ("%A\n" * 80_000, "holds more than a study definition can"),
+        ("".join(f"{' ' * depth}a:\n" for depth in range(90)), "nested too deeply"),
+        ("[" * 200_000, "nested too deeply"),
+        ("x" * 300_000, "holds more than a study definition can"),
+    ],
+    ids=["merges", "merged into itself", "values", "aliases", "directives", "depth", "brackets", "length"],
+)
+def test_no_text_takes_long(text: str, said: str):
+    begun_s = time.process_time()
+    with pytest.raises(InvalidStudyError, match=said):
+        parse_yaml(text, Path("study.yaml"))
+    assert time.process_time() - begun_s < 2
+
+
+def test_of_what_is_merged_the_first_counts(tmp_path: Path):
+    data = read(tmp_path, "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], z: 3}\n").data
+    assert data["c"] == {"x": 1, "y": 1, "z": 3}
 
 
 def test_unreadable_files(tmp_path: Path):
