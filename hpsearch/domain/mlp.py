@@ -17,6 +17,8 @@ Init = Literal["auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_norm
 MAX_LAYERS: Final = 32
 MAX_UNITS: Final = 65_536
 
+Width = Annotated[Int, Field(ge=1, le=MAX_UNITS)]
+
 # Optimisers that read `momentum`.
 MOMENTUM_OPTIMIZERS: Final = frozenset({"momentum", "nesterov"})
 
@@ -49,7 +51,7 @@ class MlpConfig(Frozen):
             study's own.
     """
 
-    units: Annotated[tuple[Annotated[Int, Field(ge=1, le=MAX_UNITS)], ...], Field(max_length=MAX_LAYERS)] = (64, 64)
+    units: Annotated[tuple[Width, ...], Field(max_length=MAX_LAYERS)] = (64, 64)
     activation: Activation = "relu"
     learning_rate: Annotated[Float, Field(ge=1e-12, le=1e3)] = 1e-3
     weight_decay: Annotated[Float, Field(ge=0, le=1e3)] = 0.0

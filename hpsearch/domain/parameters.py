@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hpsearch.domain.strict import Bool, Float, Frozen, Int, Name, Scalar
+from hpsearch.domain.strict import Bool, Float, Frozen, Int, Name, Scalar, at_most
 
 MAX_CHOICES: Final = 1_000
 MAX_STEPS: Final = 10_000
+_MAX_CONDITIONS: Final = 8
 
-# A parameter's name, and each value of it under which another parameter is active.
-Condition = Annotated[
-    dict[Name, Annotated[tuple[Scalar, ...], Field(min_length=1, max_length=MAX_CHOICES)]],
-    Field(min_length=1, max_length=8),
+# The first value that is none is complained about, not all of them.
+_Values = Annotated[
+    tuple[Scalar, ...], Field(min_length=1, max_length=MAX_CHOICES, fail_fast=True), at_most(MAX_CHOICES)
 ]
+# A parameter's name, and each value of it under which another parameter is active.
+Condition = Annotated[dict[Name, _Values], Field(min_length=1, max_length=_MAX_CONDITIONS), at_most(_MAX_CONDITIONS)]
+
+Key = tuple[bool, Scalar]
+
+
+def key(value: Scalar) -> Key:
+    """Return a hashable stand-in under which ``1`` equals ``1.0`` but not ``true``, as `same` has it."""
+    return (isinstance(value, bool), value)
 
 
 def same(left: Scalar, right: Scalar) -> bool:
@@ -42,15 +54,31 @@ def _check_bounds(low: float, high: float, *, log: bool, steps: int | None) -> N
         raise ValueError(msg)
 
 
-def _evenly(low: float, high: float, steps: int, *, log: bool) -> list[float]:
+# 10,000 values take a millisecond to make, and are asked for again and again: those of the largest space are kept.
+# Typed, because 1 and 1.0 are the same key otherwise.
+@lru_cache(maxsize=64, typed=True)
+def _evenly(low: float, high: float, steps: int, *, log: bool) -> tuple[float, ...]:
     if steps == 1:
-        return [low]
+        return (low,)
     if log:
         ratio = math.log(high / low) / (steps - 1)
         inner = [low * math.exp(ratio * i) for i in range(1, steps - 1)]
     else:
         inner = [low + (high - low) * i / (steps - 1) for i in range(1, steps - 1)]
-    return [low, *inner, high]
+    return (low, *inner, high)
+
+
+@lru_cache(maxsize=64)
+def _whole(low: int, high: int, steps: int | None, *, log: bool) -> tuple[int, ...]:
+    if steps is None:
+        return tuple(range(low, high + 1))
+    return tuple(dict.fromkeys(round(value) for value in _evenly(low, high, steps, log=log)))
+
+
+def _has(rising: Sequence[float], value: float, *, rel_tol: float) -> bool:
+    """Return whether one of the rising numbers is this one, but for a relative difference."""
+    place = bisect_left(rising, value)
+    return any(math.isclose(value, near, rel_tol=rel_tol) for near in rising[max(0, place - 1) : place + 1])
 
 
 class FloatParameter(_Conditional):
@@ -76,16 +104,14 @@ class FloatParameter(_Conditional):
         """The points of a stepped parameter, rising; None when continuous (or its one point when low = high)."""
         if self.steps is None:
             return (self.low,) if self.low == self.high else None
-        return tuple(_evenly(self.low, self.high, self.steps, log=self.log))
+        return _evenly(self.low, self.high, self.steps, log=self.log)
 
     def contains(self, value: Scalar) -> bool:
         """Return whether the value may be taken."""
         if isinstance(value, bool | str):
             return False
         if self.steps is not None:
-            return any(
-                math.isclose(value, point, rel_tol=1e-9) for point in self.values or () if not isinstance(point, str)
-            )
+            return _has(_evenly(self.low, self.high, self.steps, log=self.log), value, rel_tol=1e-9)
         return self.low <= value <= self.high
 
 
@@ -112,18 +138,16 @@ class IntParameter(_Conditional):
     @property
     def values(self) -> tuple[Scalar, ...] | None:
         """The points of the parameter, rising; None when there are more than 10,000 of them and no `steps`."""
-        if self.steps is not None:
-            return tuple(dict.fromkeys(round(v) for v in _evenly(self.low, self.high, self.steps, log=self.log)))
-        if self.high - self.low >= MAX_STEPS:
+        if self.steps is None and self.high - self.low >= MAX_STEPS:
             return None
-        return tuple(range(self.low, self.high + 1))
+        return _whole(self.low, self.high, self.steps, log=self.log)
 
     def contains(self, value: Scalar) -> bool:
         """Return whether the value may be taken."""
         if isinstance(value, bool) or not isinstance(value, int):
             return False
         if self.steps is not None:
-            return value in (self.values or ())
+            return _has(_whole(self.low, self.high, self.steps, log=self.log), value, rel_tol=0.0)
         return self.low <= value <= self.high
 
 
@@ -131,15 +155,17 @@ class CategoricalParameter(_Conditional):
     """One of a list of values, without an order."""
 
     type: Literal["categorical"]
-    choices: Annotated[tuple[Scalar, ...], Field(min_length=1, max_length=MAX_CHOICES)]
+    choices: _Values
     per_layer: Bool = False
 
     @model_validator(mode="after")
     def _distinct(self) -> CategoricalParameter:
-        for i, choice in enumerate(self.choices):
-            if any(same(choice, earlier) for earlier in self.choices[:i]):
+        seen: set[Key] = set()
+        for choice in self.choices:
+            if key(choice) in seen:
                 msg = f"choices must differ, received {choice!r} twice"
                 raise ValueError(msg)
+            seen.add(key(choice))
         return self
 
     @property
@@ -171,6 +197,19 @@ class FixedParameter(_Conditional):
 Parameter = FloatParameter | IntParameter | CategoricalParameter | FixedParameter
 
 
+def first_foreign(parameter: Parameter, values: Iterable[Scalar]) -> Scalar | None:
+    """Return the first of the values that the parameter never takes; None when it may take them all."""
+    if isinstance(parameter, CategoricalParameter):
+        known = set(map(key, parameter.choices))
+        return next((value for value in values if key(value) not in known), None)
+    return next((value for value in values if not parameter.contains(value)), None)
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+    return shown if len(shown) <= 80 else f"{shown[:79]}…"  # noqa: PLR2004 - a line
+
+
 def _spell_out(raw: Any) -> Any:
     """Turn the short forms (a bare value; ``values: […]``) into a full parameter."""
     if isinstance(raw, bool | int | float | str):
@@ -183,14 +222,14 @@ def _spell_out(raw: Any) -> Any:
             msg = f"values stand alone, received also {', '.join(unwanted)}"
             raise ValueError(msg)
         values = short.pop("values")
-        if kind == "int" and isinstance(values, list) and not all(type(v) is int for v in values):
-            msg = f"values of an int parameter must be integers, received {values!r}"
-            raise ValueError(msg)
-        if kind == "float" and isinstance(values, list):
-            if not all(type(v) in (int, float) for v in values):
-                msg = f"values of a float parameter must be numbers, received {values!r}"
-                raise ValueError(msg)
-            values = [float(v) for v in values]
+        if kind != "categorical" and isinstance(values, list) and len(values) <= MAX_CHOICES:
+            types, what = ((int,), "integers") if kind == "int" else ((int, float), "numbers")
+            for value in values:
+                if type(value) not in types:
+                    article = "an" if kind == "int" else "a"
+                    msg = f"values of {article} {kind} parameter must be {what}, received {_shown(value)}"
+                    raise ValueError(msg)
+            values = values if kind == "int" else [float(value) for value in values]
         return {"type": "categorical", "choices": values, **short}
     return raw
 

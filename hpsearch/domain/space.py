@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from functools import cache
+from typing import Annotated, Any, Final
 
-from pydantic import RootModel, model_validator
+from pydantic import RootModel, TypeAdapter, ValidationError, model_validator
 
-from hpsearch.domain.mlp import MAX_LAYERS, MlpConfig
-from hpsearch.domain.parameters import AnyParameter, FloatParameter, IntParameter, Parameter, same
+from hpsearch.domain.mlp import MAX_LAYERS, MlpConfig, Width
+from hpsearch.domain.parameters import (
+    AnyParameter,
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    first_foreign,
+    same,
+)
 from hpsearch.domain.strict import Name, Scalar
 
 MAX_PARAMETERS: Final = 64
+# Choices and values in conditions, over all parameters.
+MAX_LISTED: Final = 10_000
 
 _PER_LAYER: Final = re.compile(r"units_([1-9][0-9]?)")
 _PLAIN_NAMES: Final = frozenset(MlpConfig.model_fields) | {"layers"}
@@ -27,10 +38,22 @@ class Space(RootModel[dict[Name, AnyParameter]]):
 
     model_config = {"frozen": True}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and len(raw) > MAX_PARAMETERS:
+            msg = f"a space has at most {MAX_PARAMETERS} parameters, received {len(raw):,}"
+            raise ValueError(msg)
+        return raw
+
     @model_validator(mode="after")
     def _coherent(self) -> Space:
-        if len(self.root) > MAX_PARAMETERS:
-            msg = f"a space has at most {MAX_PARAMETERS} parameters, received {len(self.root)}"
+        n_listed = sum(map(_n_listed, self.root.values()))
+        if n_listed > MAX_LISTED:
+            msg = (
+                f"a space lists at most {MAX_LISTED:,} choices and values of conditions in all, received {n_listed:,}; "
+                "list fewer, or give ranges"
+            )
             raise ValueError(msg)
         for name, parameter in self.root.items():
             self._check_name(name, parameter)
@@ -41,8 +64,10 @@ class Space(RootModel[dict[Name, AnyParameter]]):
         return self
 
     def _check_name(self, name: str, parameter: Parameter) -> None:
-        if name not in _PLAIN_NAMES and not _PER_LAYER.fullmatch(name):
-            msg = f"unknown parameter {name!r}; known are {', '.join(sorted(_PLAIN_NAMES))} and units_1, units_2, …"
+        layer = _PER_LAYER.fullmatch(name)
+        if name not in _PLAIN_NAMES and (layer is None or int(layer[1]) > MAX_LAYERS):
+            known = f"{', '.join(sorted(_PLAIN_NAMES))} and units_1 to units_{MAX_LAYERS}"
+            msg = f"unknown parameter {name!r}; known are {known}"
             raise ValueError(msg)
         if getattr(parameter, "per_layer", False) and name != "units":
             msg = f"per_layer is for units, received it for {name}"
@@ -61,10 +86,10 @@ class Space(RootModel[dict[Name, AnyParameter]]):
             if other.values is None or getattr(other, "per_layer", False):
                 msg = f"{name}: when needs a parameter with countable values, received {parent!r}"
                 raise ValueError(msg)
-            for value in wanted:
-                if not other.contains(value):
-                    msg = f"{name}: {parent} never takes {value!r}"
-                    raise ValueError(msg)
+            foreign = first_foreign(other, wanted)
+            if foreign is not None:
+                msg = f"{name}: {parent} never takes {foreign!r}"
+                raise ValueError(msg)
 
     def _check_widths(self) -> None:
         explicit = [name for name in self.root if _PER_LAYER.fullmatch(name)]
@@ -161,11 +186,28 @@ class Space(RootModel[dict[Name, AnyParameter]]):
         return point
 
 
+def _n_listed(parameter: Parameter) -> int:
+    choices = len(parameter.choices) if isinstance(parameter, CategoricalParameter) else 0
+    return choices + sum(map(len, (parameter.when or {}).values()))
+
+
 def _extremes(parameter: Parameter) -> Iterator[Scalar]:
     if isinstance(parameter, FloatParameter | IntParameter):
         yield from (parameter.low, parameter.high)
     else:
         yield from parameter.values
+
+
+@cache
+def _bounds_of(name: str) -> TypeAdapter[Any]:
+    """Return what checks one value of a field of MlpConfig; of `units`, one layer's."""
+    if name == "units":
+        return TypeAdapter(Width)
+    field = MlpConfig.model_fields[name]
+    kind: Any = field.annotation
+    for constraint in field.metadata:
+        kind = Annotated[kind, constraint]
+    return TypeAdapter(kind)
 
 
 def _check_value(name: str, value: Scalar) -> None:
@@ -175,13 +217,9 @@ def _check_value(name: str, value: Scalar) -> None:
             msg = f"layers must be an integer from 0 to {MAX_LAYERS}, received {value!r}"
             raise ValueError(msg)
         return
-    if name == "units" or _PER_LAYER.fullmatch(name):
-        raw: dict[str, Any] = {"units": (value,)}
-    else:
-        raw = {name: value}
     try:
-        MlpConfig.model_validate(raw)
-    except ValueError as error:
-        first = error.errors()[0]["msg"] if hasattr(error, "errors") else str(error)
+        _bounds_of("units" if _PER_LAYER.fullmatch(name) else name).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]["msg"]
         msg = f"{name} can not be {value!r}: {first[:1].lower()}{first[1:]}"
         raise ValueError(msg) from None

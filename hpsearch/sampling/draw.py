@@ -7,13 +7,14 @@ spread ones, and repairs move a point by moving its numbers.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
-from hpsearch.domain.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from hpsearch.domain.parameters import CategoricalParameter, FloatParameter, IntParameter, Key, Parameter, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.plan import Key, Plan, Slot, key
+from hpsearch.sampling.plan import Plan, Slot
 
 _FEWEST_IN_ORDER: Final = 3
 
@@ -24,18 +25,6 @@ def ordinal(slot: Slot) -> bool:
     if not isinstance(slot.parameter, CategoricalParameter):
         return True
     return len(values) >= _FEWEST_IN_ORDER and not any(isinstance(value, bool | str) for value in values)
-
-
-def ladder(slot: Slot) -> tuple[Scalar, ...] | None:
-    """Return the values from low to high where they are numbers, else as listed; None for a range without steps.
-
-    An integer range without steps is drawn from its bounds, however few values it has.
-    """
-    if isinstance(slot.parameter, FloatParameter | IntParameter) and slot.parameter.steps is None and slot.searched:
-        return None
-    values = slot.values or ()
-    numbers = [value for value in values if not isinstance(value, bool | str)]
-    return tuple(sorted(numbers)) if len(numbers) == len(values) else values
 
 
 def value_at(slot: Slot, u: float) -> Scalar:
@@ -49,7 +38,7 @@ def value_at(slot: Slot, u: float) -> Scalar:
         slot: The parameter.
         u: 0 to 1, both included; rising u gives rising values.
     """
-    rungs = ladder(slot)
+    rungs = slot.ladder
     if rungs is not None:
         return rungs[min(int(u * len(rungs)), len(rungs) - 1)]
     return _between(slot.parameter, u)
@@ -82,9 +71,9 @@ def position_of(slot: Slot, value: Scalar) -> float:
     Raises:
         ValueError: The parameter never takes the value.
     """
-    rungs = ladder(slot)
+    rungs = slot.ladder
     if rungs is not None:
-        return (_rung(rungs, value) + 0.5) / len(rungs)
+        return (_rung(slot, rungs, value) + 0.5) / len(rungs)
     parameter = slot.parameter
     if not isinstance(parameter, FloatParameter | IntParameter) or isinstance(value, bool | str):
         msg = f"{slot.name} can not be {value!r}"
@@ -96,7 +85,13 @@ def position_of(slot: Slot, value: Scalar) -> float:
     return (value - low) / (high - low)
 
 
-def _rung(rungs: tuple[Scalar, ...], value: Scalar) -> int:
+def _rung(slot: Slot, rungs: tuple[Scalar, ...], value: Scalar) -> int:
+    """Return the place of a value on the ladder: of numbers the nearest."""
+    if isinstance(slot.parameter, FloatParameter | IntParameter) and not isinstance(value, bool | str):
+        steps = cast("tuple[float, ...]", rungs)  # they rise, and may be thousands
+        place = bisect_left(steps, value)
+        near = range(max(0, place - 1), min(place + 1, len(steps)))
+        return min(near, key=lambda i: abs(steps[i] - value))
     wanted: Key = key(value)
     exact = next((i for i, rung in enumerate(rungs) if key(rung) == wanted), None)
     if exact is not None:

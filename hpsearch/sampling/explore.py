@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.parameters import key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.draw import ladder, point_at, position_of
+from hpsearch.sampling.draw import point_at, position_of
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
-from hpsearch.sampling.plan import Slot, is_width, key
+from hpsearch.sampling.plan import Slot, is_width
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import obeys
@@ -84,7 +85,7 @@ def default_point(limit: Limit) -> Params:
 
 def _nearest_share(slot: Slot) -> float:
     wanted = _default_value(slot.name)
-    rungs = ladder(slot)
+    rungs = slot.ladder
     if isinstance(wanted, bool | str) or wanted is None:
         known = [rung for rung in rungs or () if wanted is not None and key(rung) == key(wanted)]
         return position_of(slot, known[0]) if known else 0.5 / len(rungs or (0,))

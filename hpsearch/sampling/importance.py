@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.metrics import Direction
-from hpsearch.domain.parameters import FloatParameter, IntParameter
+from hpsearch.domain.parameters import FloatParameter, IntParameter, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
-from hpsearch.sampling.plan import Slot, key, plan
+from hpsearch.sampling.plan import Slot, plan
 from hpsearch.sampling.request import Observation
 
 # Below this many results the best of them are too few to be compared with anything.

@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
+from hpsearch.domain.parameters import Key, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.draw import ladder, ordinal, point_at, position_of, shares_of
-from hpsearch.sampling.plan import Key, Plan, Slot, is_width, key, plan
+from hpsearch.sampling.draw import ordinal, point_at, position_of, shares_of
+from hpsearch.sampling.plan import Plan, Slot, is_width, plan
 from hpsearch.sampling.radix import Radix, TooManyStatesError
 from hpsearch.sampling.request import Shape
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
@@ -122,7 +123,7 @@ class Limit:
         for slot in self.plan.searched:
             if slot.name in frame and not is_width(slot.name):
                 gap = abs(position_of(slot, frame[slot.name]) - shares[slot.name])
-                total += gap if ordinal(slot) else float(gap > 1 / len(ladder(slot) or (0,)) / 2)
+                total += gap if ordinal(slot) else float(gap > 1 / len(slot.ladder or (0,)) / 2)
         return total
 
     @cached_property
@@ -170,7 +171,7 @@ class Limit:
         return {slot.name: params[slot.name] for slot in self.plan.structural if slot.name in params}
 
     def _representatives(self, slot: Slot) -> tuple[Scalar, ...]:
-        rungs = ladder(slot) or slot.values or (slot.parameter.low,)  # type: ignore[union-attr]
+        rungs = slot.ladder or slot.values or (slot.parameter.low,)  # type: ignore[union-attr]
         if slot.name in ("layers", "batch_norm"):
             return rungs
         conditions = [child.when[slot.name] for child in self.plan.structural if slot.name in child.when]

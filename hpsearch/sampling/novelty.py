@@ -7,15 +7,16 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
+from hpsearch.domain.parameters import Key, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.draw import ladder, ordinal, point_at, position_of
+from hpsearch.sampling.draw import ordinal, point_at, position_of
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
-from hpsearch.sampling.plan import Key, Slot, key
+from hpsearch.sampling.plan import Slot
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import obeys
 
@@ -119,12 +120,12 @@ class Novelty:
 def _gap(slot: Slot, left: float, right: float) -> float:
     if ordinal(slot):
         return abs(left - right)
-    return float(abs(left - right) * len(ladder(slot) or (0, 0)) > 0.5)  # noqa: PLR2004 - half a choice apart
+    return float(abs(left - right) * len(slot.ladder or (0, 0)) > 0.5)  # noqa: PLR2004 - half a choice apart
 
 
 def _beside(slot: Slot, value: Scalar) -> list[float]:
     """Return the shares of the values beside this one; none for a continuous parameter."""
-    rungs = ladder(slot) or slot.values
+    rungs = slot.ladder or slot.values
     if rungs is None:
         return []
     here = next(i for i, rung in enumerate(rungs) if key(rung) == key(value))

@@ -7,20 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from hpsearch.domain.parameters import Parameter
+from hpsearch.domain.parameters import FloatParameter, IntParameter, Key, Parameter, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 
 # What decides how many weights a network has; all `units_…` do too.
 _STRUCTURE: Final = frozenset({"layers", "units", "batch_norm"})
-
-Key = tuple[bool, Scalar]
-
-
-def key(value: Scalar) -> Key:
-    """Return a hashable stand-in under which ``1`` equals ``1.0`` but not ``true``, as `space.same` has it."""
-    return (isinstance(value, bool), value)
 
 
 def is_width(name: str) -> bool:
@@ -62,6 +55,18 @@ class Slot:
             return exact
         numbers = [v for v in self.values if not isinstance(v, bool | str)]
         return min(numbers, key=lambda v: abs(v - value) if not isinstance(value, str) else 0.0, default=None)
+
+    @cached_property
+    def ladder(self) -> tuple[Scalar, ...] | None:
+        """The values from low to high where they are numbers, else as listed; None for a range without steps.
+
+        An integer range without steps is drawn from its bounds, however few values it has.
+        """
+        if isinstance(self.parameter, FloatParameter | IntParameter) and self.parameter.steps is None and self.searched:
+            return None
+        values = self.values or ()
+        numbers = [value for value in values if not isinstance(value, bool | str)]
+        return tuple(sorted(numbers)) if len(numbers) == len(values) else values
 
     @cached_property
     def _by_key(self) -> dict[Key, Scalar]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
+from hpsearch.domain.parameters import Key, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.plan import Key, Slot, key
+from hpsearch.sampling.plan import Slot
 
 State = tuple[int, ...]
 _INACTIVE = -1
@@ -27,16 +29,23 @@ class TooManyStatesError(Exception):
 class _Digit:
     """One parameter's values, their classes, and where its parents stand in the state."""
 
-    def __init__(self, slots: Sequence[Slot], place: int, frontier: Sequence[str], following: Sequence[str]) -> None:
-        slot = slots[place]
+    def __init__(
+        self,
+        slot: Slot,
+        classes: Mapping[str, Sequence[int]],
+        parents: Mapping[str, Slot],
+        frontier: Sequence[str],
+        following: Sequence[str],
+    ) -> None:
         self.name = slot.name
         self.values = slot.values or ()
-        self._place_of: dict[Key, int] = {key(value): i for i, value in enumerate(self.values)}
-        self.class_of = _classes(slot, slots)
+        self.class_of = classes[slot.name]
         sizes = Counter(self.class_of)
         self.class_sizes = [sizes[c] for c in range(len(sizes))]
-        parents = [s for s in slots if s.name in slot.when]
-        self._conditions = [(frontier.index(parent.name), _classes_under(parent, slots, slot)) for parent in parents]
+        self._conditions = [
+            (frontier.index(name), _classes_under(parents[name], classes[name], wanted))
+            for name, wanted in slot.when.items()
+        ]
         self._kept = [frontier.index(name) if name in frontier else None for name in following]
 
     def active(self, state: State) -> bool:
@@ -45,6 +54,10 @@ class _Digit:
     def after(self, state: State, chosen: int) -> State:
         """The state once this digit's class is chosen (-1: inactive)."""
         return tuple(chosen if at is None else state[at] for at in self._kept)
+
+    @cached_property
+    def _place_of(self) -> dict[Key, int]:
+        return {key(value): i for i, value in enumerate(self.values)}
 
     def find(self, value: Scalar) -> int | None:
         exact = self._place_of.get(key(value))
@@ -56,16 +69,18 @@ class _Digit:
 
 def _classes(parent: Slot, slots: Sequence[Slot]) -> list[int]:
     """Return the class of each value of a parameter: values that switch the same children on share one."""
-    children = [child.when[parent.name] for child in slots if parent.name in child.when]
-    numbers: dict[tuple[bool, ...], int] = {}
-    signatures = [tuple(key(value) in wanted for wanted in children) for value in parent.values or ()]
+    children: dict[Key, list[int]] = {}
+    for child, slot in enumerate(slots):
+        for wanted in slot.when.get(parent.name, ()):
+            children.setdefault(wanted, []).append(child)
+    numbers: dict[tuple[int, ...], int] = {}
+    signatures = (tuple(children.get(key(value), ())) for value in parent.values or ())
     return [numbers.setdefault(signature, len(numbers)) for signature in signatures]
 
 
-def _classes_under(parent: Slot, slots: Sequence[Slot], child: Slot) -> frozenset[int]:
-    """Return the classes of the parent under which the child is active."""
-    wanted = child.when[parent.name]
-    pairs = zip(parent.values or (), _classes(parent, slots), strict=True)
+def _classes_under(parent: Slot, class_of: Sequence[int], wanted: frozenset[Key]) -> frozenset[int]:
+    """Return the classes of the parent's values under which a child that wants these values is active."""
+    pairs = zip(parent.values or (), class_of, strict=True)
     return frozenset(number for value, number in pairs if key(value) in wanted)
 
 
@@ -87,7 +102,9 @@ class Radix:
             for place in range(len(slots) + 1)
         ]
         self.frontiers = frontiers
-        self.digits = [_Digit(slots, i, frontiers[i], frontiers[i + 1]) for i in range(len(slots))]
+        classes = {slot.name: _classes(slot, slots) for slot in slots}
+        parents = {slot.name: slot for slot in slots}
+        self.digits = [_Digit(slot, classes, parents, frontiers[i], frontiers[i + 1]) for i, slot in enumerate(slots)]
         self.counts = self._count(self._reach(cap))
         self.size = self.counts[0][()]
 

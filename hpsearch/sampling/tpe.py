@@ -20,11 +20,11 @@ from optuna.trial import TrialState as OptunaState
 
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.metrics import Direction
-from hpsearch.domain.parameters import FloatParameter, IntParameter
+from hpsearch.domain.parameters import FloatParameter, IntParameter, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.draw import ladder, ordinal
-from hpsearch.sampling.plan import Plan, Slot, key
+from hpsearch.sampling.draw import ordinal
+from hpsearch.sampling.plan import Plan, Slot
 from hpsearch.sampling.request import Observation
 
 # Above this many, the model sees the best and the newest alone. TPE itself takes at most 25 trials as good and weighs
@@ -67,7 +67,7 @@ class _Axis:
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
-        self._rungs = ladder(slot)
+        self._rungs = slot.ladder
         self._rank = {key(rung): i for i, rung in enumerate(self._rungs or ())}
         self.distribution = self._distribution()
 

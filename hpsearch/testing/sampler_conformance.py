@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from hpsearch.domain.lifecycle import TrialState
+from hpsearch.domain.parameters import key
 from hpsearch.domain.space import Space
 from hpsearch.domain.study import Algorithm
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.plan import key
 from hpsearch.sampling.request import Observation, Shape, SuggestRequest
 from hpsearch.sampling.weights import n_weights
 
