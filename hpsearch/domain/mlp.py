@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
 
@@ -86,25 +86,33 @@ class MlpConfig(Frozen):
         Raises:
             pydantic.ValidationError: A value is outside its bounds or a name is unknown.
         """
-        rest: dict[str, object] = {}
-        widths: dict[int, object] = {}
-        shared: object = None
-        n_layers: int | None = None
-        for name, value in params.items():
-            if name == "layers" and isinstance(value, int):
-                n_layers = value
-            elif name == "units":
-                shared = value
-            elif name.startswith("units_") and name[6:].isdigit():
-                widths[int(name[6:])] = value
-            else:
-                rest[name] = value
-        default_width = cls.model_fields["units"].default[0]
-        if n_layers is None:
-            n_layers = max(widths, default=len(cls.model_fields["units"].default))
-        fallback = default_width if shared is None else shared
-        rest["units"] = tuple(widths.get(layer, fallback) for layer in range(1, n_layers + 1))
-        return cls.model_validate(rest)
+        rest = {name: value for name, value in params.items() if not _is_structure(name, value)}
+        return cls.model_validate({**rest, "units": units_of(params)})
+
+
+_DEFAULT_UNITS: Final[tuple[int, ...]] = MlpConfig.model_fields["units"].default
+
+
+def _is_structure(name: str, value: Scalar) -> bool:
+    return name == "units" or _is_numbered(name) or (name == "layers" and isinstance(value, int))
+
+
+def _is_numbered(name: str) -> bool:
+    return name.startswith("units_") and name[6:].isdigit()
+
+
+def units_of(params: Mapping[str, Scalar]) -> tuple[Any, ...]:
+    """Return the width of each hidden layer of the network that a trial's flat parameters describe, unchecked.
+
+    Args:
+        params: As for `MlpConfig.from_params`; only depth and widths are read.
+    """
+    widths = {int(name[6:]): value for name, value in params.items() if _is_numbered(name)}
+    n_layers = params.get("layers")
+    if not isinstance(n_layers, int):
+        n_layers = max(widths, default=len(_DEFAULT_UNITS))
+    shared = params.get("units", _DEFAULT_UNITS[0])
+    return tuple(widths.get(layer, shared) for layer in range(1, n_layers + 1))
 
 
 def count_weights(units: tuple[int, ...], *, n_inputs: int, n_outputs: int, batch_norm: bool) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 from hpsearch.domain.parameters import CategoricalParameter, FloatParameter, IntParameter, Key, Parameter, key
@@ -110,8 +110,17 @@ def point_at(plan: Plan, shares: Mapping[str, float]) -> Params:
         plan: The space.
         shares: For every searched parameter, active or not, a number from 0 to 1.
     """
+    return _placed(plan.slots, shares)
+
+
+def structure_at(plan: Plan, shares: Mapping[str, float]) -> Params:
+    """Return what of the point at these shares decides the number of weights, with what its conditions name."""
+    return _placed(plan.structural, shares)
+
+
+def _placed(slots: Iterable[Slot], shares: Mapping[str, float]) -> Params:
     params: Params = {}
-    for slot in plan.slots:
+    for slot in slots:
         if not slot.when or slot.active(params):
             params[slot.name] = value_at(slot, shares[slot.name]) if slot.searched else (slot.values or ())[0]
     return params

@@ -20,8 +20,6 @@ from hpsearch.sampling.uniform import Stream, raw_words
 from hpsearch.sampling.weights import count_table
 
 GRID_CAP: Final = 100_000
-# A larger size is told as "more than the cap": nobody reads a number of hundred digits.
-_MAX_TOLD: Final = 10**15
 _DEFAULT: Final = MlpConfig()
 
 
@@ -95,7 +93,6 @@ class Grid:
 
 
 def _too_large(size: int | None, cap: int) -> InvalidStudyError:
-    size = None if size is None or size > _MAX_TOLD else size
     received = f"more than {cap:,}" if size is None else f"{size:,}"
     return InvalidStudyError(
         f"the grid has {received} combinations and at most {cap:,} are allowed; "

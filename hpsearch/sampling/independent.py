@@ -8,7 +8,6 @@ from hpsearch.domain.trial import Params
 from hpsearch.sampling.draw import point_at
 from hpsearch.sampling.limit import Limit
 from hpsearch.sampling.uniform import Stream, uniforms
-from hpsearch.sampling.weights import obeys
 
 # Draws before the limit is met by construction instead: where 2 % of the space obeys it, 98 % of points are exact.
 _MAX_DRAWS: Final = 200
@@ -33,7 +32,6 @@ def draw(limit: Limit, seed: int, index: int, *, stream: Stream = Stream.RANDOM)
     shares: dict[str, float] = {}
     for attempt in range(_MAX_DRAWS):
         shares = dict(zip(names, uniforms(len(names), seed, index, attempt, stream), strict=True))
-        params = point_at(limit.plan, shares)
-        if obeys(params, limit.shape):
-            return params
+        if limit.obeyed_at(shares):
+            return point_at(limit.plan, shares)
     return limit.restrict(shares, uniforms(1, seed, index, Stream.PICK)[0])

@@ -12,7 +12,7 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.draw import ordinal, point_at, position_of, shares_of
+from hpsearch.sampling.draw import ordinal, point_at, position_of, shares_of, structure_at
 from hpsearch.sampling.plan import Plan, Slot, is_width, plan
 from hpsearch.sampling.radix import Radix, TooManyStatesError
 from hpsearch.sampling.request import Shape
@@ -21,7 +21,7 @@ from hpsearch.sampling.weights import n_weights, obeys
 
 Shares = Mapping[str, float]
 
-_MAX_FRAMES: Final = 5_000
+_MAX_FRAMES: Final = 2_000
 # Halvings of the range in which the largest allowed share is sought: 2^-20 is far below one unit of any width.
 _HALVINGS: Final = 20
 
@@ -53,7 +53,7 @@ class Limit:
 
     def obeyed_at(self, shares: Shares) -> bool:
         """Return whether the point at these shares keeps to the limit."""
-        return obeys(point_at(self.plan, shares), self.shape)
+        return obeys(structure_at(self.plan, shares), self.shape)
 
     def restrict(self, shares: Shares, pick: float) -> Params:
         """Return a point near these shares that keeps to the limit, spread over what is allowed.
@@ -152,7 +152,7 @@ class Limit:
     def frames(self) -> Iterator[Params]:
         """Yield every frame: one value for each class of values that switch the same conditions on, all depths.
 
-        Of more than 5,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
+        Of more than 2,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
         """
         slots = [replace(slot, values=self._representatives(slot)) for slot in self.plan.structural]
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.domain.mlp import MlpConfig, count_weights
+from hpsearch.domain.mlp import MlpConfig, count_weights, units_of
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.request import Shape
+
+_DEFAULT_BATCH_NORM: Final = MlpConfig().batch_norm
 
 
 def n_weights(params: Params, shape: Shape) -> int:
@@ -19,8 +21,12 @@ def n_weights(params: Params, shape: Shape) -> int:
         params: A point of a space; only layers, widths and batch normalisation are read.
         shape: Widths of input and output.
     """
-    config = MlpConfig.from_params({name: v for name, v in params.items() if _shapes(name)})
-    return count_weights(config.units, n_inputs=shape.n_inputs, n_outputs=shape.n_outputs, batch_norm=config.batch_norm)
+    return count_weights(
+        units_of(params),
+        n_inputs=shape.n_inputs,
+        n_outputs=shape.n_outputs,
+        batch_norm=bool(params.get("batch_norm", _DEFAULT_BATCH_NORM)),
+    )
 
 
 def obeys(params: Params, shape: Shape) -> bool:
@@ -47,7 +53,3 @@ def count_table(
         total += np.where(present, (fan_in + 1) * width + np.where(batch_norm, 2 * width, 0), 0)
         fan_in = np.where(present, width, fan_in)
     return total + (fan_in + 1) * shape.n_outputs
-
-
-def _shapes(name: str) -> bool:
-    return name in ("layers", "units", "batch_norm") or name.startswith("units_")

@@ -9,6 +9,7 @@ import structlog
 
 from hpsearch.domain.lifecycle import StudyState, TrialKind, TrialState
 from hpsearch.domain.progress import FleetSlots, open_limit
+from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Params
 from hpsearch.errors import UnavailableError
 from hpsearch.sampling.request import Observation, SuggestRequest
@@ -30,13 +31,15 @@ _SUGGEST_TIMEOUT_S: Final = 30.0
 # of a batch are chosen half blind.
 _MAX_CHUNK: Final = 256
 _MAX_BAYESIAN_CHUNK: Final = 16
+# Where few points keep to a weight limit, each takes up to 0.05 s to find.
+_MAX_LIMITED_CHUNK: Final = 16
 
 
 def fill(ctx: Context, study_id: int) -> int:
     """Create the search trials a study needs now and return how many.
 
-    Points of grids and random searches are cheap and made under the lock; Bayesian ones are suggested by the sampler
-    process outside of it, and dropped if somebody else was quicker.
+    Points of grids are looked up under the lock. Others are found outside of it, Bayesian ones by the sampler process,
+    and dropped if somebody else was quicker.
     """
     with ctx.store.read() as tx:
         study = tx.studies.by_ids([study_id]).get(study_id)
@@ -44,14 +47,15 @@ def fill(ctx: Context, study_id: int) -> int:
             return 0
         fleet = ctx.slots.of_fleet(tx) if _follows_fleet(study) else None
         n = _wanted(tx, study, ctx.signals.demand(), fleet)
-        history = _history(tx, study) if n and definition_of(study).algorithm.kind == "bayesian" else ()
+        definition = definition_of(study)
+        history = _history(tx, study) if n and definition.algorithm.kind == "bayesian" else ()
     if n == 0:
         return 0
-    points = None if definition_of(study).algorithm.kind != "bayesian" else _suggest(ctx, study, n, history)
+    points = None if definition.algorithm.kind == "grid" else _suggest(ctx, study, n, history)
     with ctx.store.write() as tx:
         created = fill_locked(tx, study.id, n, points=points, expected=study.n_search, fleet=fleet)
     if created:
-        if points is not None and created == _MAX_BAYESIAN_CHUNK:
+        if created == _chunk_of(definition) < _MAX_CHUNK:
             ctx.signals.fill_needed.set()  # more may be wanted, after the other studies have had their turn
         ctx.signals.work()
         ctx.signals.changed(study.uid)
@@ -88,6 +92,14 @@ def fill_locked(
     return len(creating.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in points[:n]]))
 
 
+def _chunk_of(definition: StudyDefinition) -> int:
+    """Return how many trials are created at once."""
+    if definition.algorithm.kind == "bayesian":
+        return _MAX_BAYESIAN_CHUNK
+    is_limited = definition.algorithm.kind == "random" and definition.constraints.max_weights is not None
+    return _MAX_LIMITED_CHUNK if is_limited else _MAX_CHUNK
+
+
 def _follows_fleet(study: StudyRecord) -> bool:
     """Return whether it depends on the fleet's slots how many trials of a study may be open."""
     definition = definition_of(study)
@@ -109,7 +121,7 @@ def _wanted(tx: Transaction, study: StudyRecord, demand: int, fleet: FleetSlots 
         ahead = min(_MAX_BAYESIAN_CHUNK, max(_SPARE, demand) - waiting)
     elif waiting * 2 > limit and waiting >= demand:
         return 0  # supply enough: trials are created in batches, not one by one after each result
-    return max(0, min(ahead, room, progress_of(tx, study).n_creatable, _MAX_CHUNK))
+    return max(0, min(ahead, room, progress_of(tx, study).n_creatable, _chunk_of(definition)))
 
 
 def _history(tx: Transaction, study: StudyRecord) -> tuple[Observation, ...]:
@@ -133,6 +145,8 @@ def _request(study: StudyRecord, n: int, history: tuple[Observation, ...]) -> Su
 
 def _suggest(ctx: Context, study: StudyRecord, n: int, history: tuple[Observation, ...]) -> list[Params]:
     request = _request(study, n, history)
+    if request.algorithm.kind == "random":
+        return suggest(request)
     try:
         points = ctx.sampler.suggest(study.uid, request, timeout_s=_SUGGEST_TIMEOUT_S)
     except UnavailableError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -43,6 +45,7 @@ def space(**parameters: Any) -> Space:
         ({"units": {"values": [1], "low": 3}}, "values stand alone"),
         ({"lr": 0.1}, "unknown parameter 'lr'"),
         ({"units_0": 4}, "unknown parameter"),
+        ({"units_33": 4}, "units_1 to units_32"),
         ({"dropout": {"type": "int", "low": 0, "high": 0, "per_layer": True}}, "per_layer is for units"),
         ({"units": {"type": "int", "low": 1, "high": 4, "per_layer": True}, "units_1": 4}, "exclude each other"),
         ({"momentum": {**RATE, "when": {"optimizer": ["momentum"]}}}, "not another parameter"),
@@ -62,6 +65,53 @@ def space(**parameters: Any) -> Space:
 def test_an_impossible_space_is_one_sentence(parameters: dict[str, Any], word: str) -> None:
     with pytest.raises(ValidationError, match=word):
         space(**parameters)
+
+
+_STEPS = {"type": "int", "low": 1, "high": 10_000, "steps": 10_000}
+_CHOICES = {"type": "categorical", "choices": list(range(1, 1_001))}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refusal"),
+    [
+        ({"batch_size": _STEPS, "dropout": {**RATE, "when": {"batch_size": [1] * 1_000}}}, None),
+        ({"batch_size": _CHOICES, "dropout": {**RATE, "when": {"batch_size": [1_000] * 1_000}}}, None),
+        (
+            {
+                "learning_rate": {**RATE, "steps": 10_000},
+                "units": {"values": [1], "when": {"learning_rate": [0.1] * 1_000}},
+            },
+            None,
+        ),
+        ({f"units_{i}": _CHOICES for i in range(1, 11)}, None),
+        (
+            {f"units_{i}": _CHOICES for i in range(1, 12)},
+            "at most 10,000 choices and values of conditions in all, received 11,000",
+        ),
+        ({"units": {"values": [None] * 100_000}}, "at most 1000 items, received 100000"),
+        ({f"units_{i}": 1 for i in range(100_000)}, "at most 64 parameters, received 100,000"),
+    ],
+    ids=["steps", "choices", "floats", "many", "too many", "too long", "too wide"],
+)
+def test_the_largest_space_is_checked_quickly(parameters: dict[str, Any], refusal: str | None) -> None:
+    begun_s = time.process_time()
+    with pytest.raises(ValidationError, match=refusal) if refusal else nullcontext():
+        space(**parameters)
+    assert time.process_time() - begun_s < 0.3  # each took 0.6 s to minutes once
+
+
+def test_steps_are_known_by_their_very_values() -> None:
+    stepped = space(
+        batch_size={**_STEPS, "low": 2, "high": 50, "steps": 7, "log": True}, learning_rate={**RATE, "steps": 4}
+    )
+    batch_size, rate = stepped.root["batch_size"], stepped.root["learning_rate"]
+    assert [value for value in range(60) if batch_size.contains(value)] == list(batch_size.values or ())
+    assert all(rate.contains(value) and rate.contains(value * (1 + 1e-12)) for value in rate.values or ())
+    assert not any(rate.contains(value) for value in (0.0, 1e-4 * (1 + 1e-6), 0.05, 0.2, "0.1"))
+    # The same bounds as whole numbers and as floats are two parameters.
+    two = {"low": 1, "high": 2, "steps": 2}
+    parameters = space(units={"type": "int", **two}, learning_rate={"type": "float", **two}).root.values()
+    assert [type(value) for one in parameters for value in one.values or ()] == [int, int, float, float]
 
 
 def test_short_forms_are_spelt_out() -> None:
