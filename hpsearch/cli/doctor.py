@@ -25,6 +25,7 @@ from hpsearch.cli.figures import size
 from hpsearch.cli.tables import Heading, print_table
 from hpsearch.client import Client
 from hpsearch.errors import ForbiddenError, HpsearchError, UnauthenticatedError
+from hpsearch.interpreter import python_command
 from hpsearch.local import server as local
 from hpsearch.settings import Settings
 
@@ -287,7 +288,7 @@ def _training(wanted: Wanted) -> Iterator[Check]:
         return
     # In a process of its own: a broken driver or library may end it.
     done = subprocess.run(
-        [sys.executable, "-c", _TRAIN],
+        python_command("-c", _TRAIN),
         capture_output=True,
         text=True,
         errors="replace",
