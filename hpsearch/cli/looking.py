@@ -20,7 +20,6 @@ from hpsearch.cli.tables import print_leaderboard
 from hpsearch.cli.trial_report import trial_document, trial_lines
 from hpsearch.cli.watching import Watcher, fitting_view
 from hpsearch.client import Client
-from hpsearch.client.finding import find_study, find_trial
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.errors import ForbiddenError
 from hpsearch.wire.pages import LeaderboardPage, StudyView
@@ -67,7 +66,7 @@ def leaderboard(
     """Print the leaderboard, following the study before if asked to, and return the exit code."""
     code = failure.OK
     with connected(server, token, data_dir) as client:
-        study = find_study(client, wanted)
+        study = client.studies.get(wanted)
         if watch:
             study, code = _watched(client, study)
         page = _page(client, study, limit if as_json else limit or _TABLE_ROWS)
@@ -105,7 +104,7 @@ def best(
     """
     target = None if download is None else check_out(download)
     with connected(server, token, data_dir) as client:
-        study = find_study(client, wanted)
+        study = client.studies.get(wanted)
         if study.best is None:
             msg = f"Study {study.name!r} has no result yet ({study.state.lower()}, {study.n_trials} trials done)"
             raise failure.NoResultError(msg)
@@ -135,7 +134,7 @@ def best(
 def trial(name: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool) -> int:
     """Print one trial with a summary of its epochs, and return the exit code."""
     with connected(server, token, data_dir) as client:
-        found = find_trial(client, name)
+        found = client.trials.get(name)
         metric = client.studies.get(found.study_id).resolved
         epochs = list(client.trials.all_measurements(found.trial_id))
     if as_json:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from hpsearch import _layout
 from hpsearch.cli.console import emit, safe
 from hpsearch.cli.outcome import check_readable
+from hpsearch.interactive.quiet import quiet
 
 
 def predict(model: Path, data: Path, *, as_json: bool) -> None:
@@ -32,20 +30,3 @@ def predict(model: Path, data: Path, *, as_json: bool) -> None:
     for prediction in predictions:
         value = prediction.value
         print(f"{value:.9g}" if isinstance(value, float) else safe(value).replace("\n", "\\n"))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep TensorFlow's C++ part, which greets on the file descriptor itself, off stderr; not with HPSEARCH_DEBUG."""
-    if os.environ.get("HPSEARCH_DEBUG"):
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

@@ -7,7 +7,6 @@ from pathlib import Path
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note
 from hpsearch.cli.figures import plural
-from hpsearch.client.finding import find_study
 from hpsearch.wire.pages import StudyView
 
 
@@ -20,7 +19,7 @@ def steer(
         ConflictError: It can not be done in the state the study is in.
     """
     with connected(server, token, data_dir) as client:
-        found = find_study(client, study)
+        found = client.studies.get(study)
         verbs = {
             "pause": client.studies.pause,
             "resume": client.studies.resume,
@@ -35,14 +34,14 @@ def extend(
 ) -> None:
     """Raise the total of finished trials and print how the study stands."""
     with connected(server, token, data_dir) as client:
-        found = find_study(client, study)
+        found = client.studies.get(study)
         _show(client.studies.extend(found.study_id, max_trials), as_json=as_json)
 
 
 def retry_failed(study: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool) -> None:
     """Put the failed trials back and print how many."""
     with connected(server, token, data_dir) as client:
-        found = find_study(client, study)
+        found = client.studies.get(study)
         reply = client.studies.retry_failed(found.study_id)
     if as_json:
         emit(reply)

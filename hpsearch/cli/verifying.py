@@ -12,12 +12,11 @@ from hpsearch.cli import failure
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.curves import Comparison
-from hpsearch.cli.prediction import quiet
-from hpsearch.client.finding import find_trial
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.trial import Measurement
 from hpsearch.errors import InvalidInputError
+from hpsearch.interactive.quiet import quiet
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from hpsearch.wire.pages import StudyView, TrialView
 
@@ -45,7 +44,7 @@ def verify(
         InvalidInputError: The trial has no epoch to compare with.
     """
     with tempfile.TemporaryDirectory(prefix="hpsearch-verify-") as folder, connected(server, token, data_dir) as client:
-        trial = find_trial(client, wanted)
+        trial = client.trials.get(wanted)
         stored = list(client.trials.all_measurements(trial.trial_id))
         if not stored:
             msg = f"trial {trial.number} has no stored epoch to compare with (it is {trial.state.lower()})"

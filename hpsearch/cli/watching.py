@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from hpsearch.cli import console
 from hpsearch.cli.progress import Snapshot
 from hpsearch.cli.stopping import stop_if_asked
 from hpsearch.client import Client
-from hpsearch.domain.lifecycle import STUDY_FINAL
+from hpsearch.client.wakeups import Wakeups
 from hpsearch.errors import ForbiddenError, UnavailableError
 from hpsearch.wire.workers import WorkerView
 
@@ -23,7 +22,6 @@ POLL_S: Final = 2.0
 # With many, not more often than this.
 _GAP_S: Final = 0.3
 _WORKERS_EVERY_S: Final = 3.0
-_ENDINGS: Final = frozenset(f"study.{state.lower()}" for state in STUDY_FINAL)
 _TOP: Final = 10
 # A server that stays away this long is given up; the study on it goes on.
 GIVE_UP_AFTER_S: Final = 600.0
@@ -97,52 +95,6 @@ class Link:
         if self._client is not None:
             self._client.close()
             self._client = None
-
-
-class Wakeups:
-    """Wakes the watcher whenever the server reports an event; a lost stream costs only promptness."""
-
-    def __init__(self, source: Callable[[], Client], study_id: str) -> None:
-        self._source = source
-        self._study_id = study_id
-        self._news = threading.Event()
-        self._ended = threading.Event()
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="events", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Begin to listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop listening; the thread ends by itself at its next event or timeout."""
-        self._closed.set()
-
-    def rest(self, pause_s: float) -> None:
-        """Return after ``pause_s`` seconds, or at once when the study has ended."""
-        self._ended.wait(pause_s)
-
-    def wait(self, timeout_s: float) -> None:
-        """Return at the next event, at the latest after ``timeout_s`` seconds."""
-        self._news.wait(timeout_s)
-        self._news.clear()
-
-    def _listen(self) -> None:
-        after: str | None = None
-        while not self._closed.is_set():
-            # Whatever ends the stream (the client may be closed under it), the watcher still looks by itself.
-            with contextlib.suppress(Exception):
-                for event in self._source().studies.events(self._study_id, after=after, attempts=2):
-                    after = event.event_id
-                    if event.kind in _ENDINGS:
-                        self._ended.set()
-                    self._news.set()
-                    if self._closed.is_set():
-                        return
-            self._closed.wait(POLL_S)
 
 
 @dataclass

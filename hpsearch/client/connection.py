@@ -59,9 +59,14 @@ class Connection:
         attempts: int = 1,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self.url = base_url.strip().rstrip("/")
         self.timeout_s = timeout_s
         self._attempts = attempts
+        self._transport = transport
+        self._open(base_url, token)
+
+    def _open(self, base_url: str, token: str | None) -> None:
+        self.url = base_url.strip().rstrip("/")
+        self._token = token
         parsed = _parsed(self.url)
         headers = {"User-Agent": f"hpsearch/{hpsearch.__version__}", "Accept": "application/json"}
         if token is not None:
@@ -71,11 +76,17 @@ class Connection:
         self._http = httpx2.Client(
             base_url=self.url,
             headers=headers,
-            timeout=timeout_s,
-            transport=transport,
+            timeout=self.timeout_s,
+            transport=self._transport,
             trust_env=not local,
             follow_redirects=False,
         )
+
+    def move(self, base_url: str, token: str | None) -> None:
+        """Go on with a server at another address; requests in flight in other threads fail."""
+        if (base_url.strip().rstrip("/"), token) != (self.url, self._token):
+            self._http.close()
+            self._open(base_url, token)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -4,36 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from hpsearch.client.checked import checked, unfit
 from hpsearch.client.connection import Connection, segment
 from hpsearch.client.files import download, opened
+from hpsearch.client.frames import table_of
 from hpsearch.client.paging import walk
 from hpsearch.domain.dataset import Dataset, DatasetProfile
 from hpsearch.wire.pages import Page
 
 
+@checked
 class Datasets:
     """The data sets of a server."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def upload(self, path: Path, *, name: str | None = None, target: str | None = None) -> Dataset:
-        """Return the data set made from a CSV, Parquet or NPZ file.
+    def upload(self, data: Any, y: Any = None, *, name: str | None = None, target: str | None = None) -> Dataset:
+        """Return the data set made from a file or from rows in memory; the same content twice is one data set.
 
         Args:
-            path: The file; read as a stream.
-            name: For people; the file's name when left out.
-            target: Column to predict; required unless the file says it (NPZ with `y`).
+            data: Path of a CSV, Parquet or NPZ file, read as a stream; a pandas or polars data frame; a
+                dictionary of columns; or a numpy array (n_rows, n_columns), whose columns are called x0, x1, ….
+            y: The value to predict for each row (array, series or list), when `data` does not hold it.
+            name: For people; the file's name, or `data`, when left out.
+            target: Column to predict; the name of `y`, or `target`, with `y`. A file or frame without it is taken to
+                have it in its last column (an NPZ in `y`).
 
         Raises:
-            InvalidInputError: The file can not be read here.
-            InvalidDatasetError: The server can not use its content; the message names row or column.
+            InvalidInputError: The file can not be read, or the rows not be sent; the message says what was expected.
+            InvalidDatasetError: The server can not use the content; the message names row or column.
         """
-        fields = {"name": name or path.stem} | ({} if target is None else {"target": target})
-        with opened(path) as file:
-            files = {"file": (path.name, file, "application/octet-stream")}
-            response = self._connection.upload("POST", "/v1/datasets", files=files, data=fields)
+        if isinstance(data, str | Path):
+            if y is not None:
+                raise unfit(y, "left out with a file, which holds its target", what="Datasets.upload: y")
+            path = Path(data).expanduser()
+            with opened(path) as file:
+                return self._send(file, path.name, name or path.stem, target)
+        table = table_of(data, y, target)
+        return self._send(table.content, "data.parquet", name or "data", table.target)
+
+    def _send(self, file: BinaryIO, file_name: str, name: str, target: str | None) -> Dataset:
+        fields = {"name": name} | ({} if target is None else {"target": target})
+        files = {"file": (file_name, file, "application/octet-stream")}
+        response = self._connection.upload("POST", "/v1/datasets", files=files, data=fields)
         return self._connection.read(Dataset, response)
 
     def list(self, *, limit: int | None = None, page_token: str | None = None) -> Page[Dataset]:
@@ -53,7 +69,7 @@ class Datasets:
         """Return its columns, their kinds, what is missing, the class balance and warnings."""
         return self._connection.call(DatasetProfile, "GET", f"/v1/datasets/{segment(dataset_id)}/profile")
 
-    def download(self, dataset_id: str, target: Path, *, sha256: str | None = None) -> str:
+    def download(self, dataset_id: str, target: Path | str, *, sha256: str | None = None) -> str:
         """Write the stored content (Parquet) to `target` and return its SHA-256 in hex.
 
         Args:

@@ -46,12 +46,13 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BufferedReader]:
+def opened(path: Path | str) -> Iterator[BufferedReader]:
     """Yield the file opened for reading.
 
     Raises:
         InvalidInputError: The file can not be opened; the message says why.
     """
+    path = Path(path).expanduser()
     try:
         file = path.open("rb")
     except OSError as error:
@@ -64,7 +65,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 def download(
     connection: Connection,
     path: str,
-    target: Path,
+    target: Path | str,
     *,
     sha256: str | None = None,
     params: Mapping[str, object] | None = None,
@@ -82,6 +83,7 @@ def download(
         ConflictError: With code `digest_mismatch`: the content is not what was announced or wanted.
         HpsearchError: With code `disk.full` or `file.unwritable`: it can not be written here.
     """
+    target = Path(target).expanduser()
     try:
         with _beside(target) as (temporary, file):
             # Compressed transfer would hide the bytes that the digest is of.

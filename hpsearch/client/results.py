@@ -9,9 +9,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
 
+from hpsearch.client.checked import checked
 from hpsearch.client.connection import Connection, segment
 from hpsearch.client.events import follow
 from hpsearch.client.files import download
+from hpsearch.client.finding import StudyRef, study_id_of
 from hpsearch.client.paging import walk
 from hpsearch.domain.trial import Trial
 from hpsearch.wire.charts import Importances, Parallel, Timeline
@@ -21,6 +23,7 @@ from hpsearch.wire.pages import Event, HistoryPoint, LeaderboardPage, Leaderboar
 _MAX_REMEMBERED: Final = 32
 
 
+@checked
 class Results:
     """What studies found."""
 
@@ -29,9 +32,12 @@ class Results:
         self._remembered: OrderedDict[tuple[str, int | None, str | None], tuple[str, LeaderboardPage]] = OrderedDict()
         self._lock = Lock()
 
+    def _path(self, study: StudyRef, *rest: str) -> str:
+        return "/".join(("/v1/studies", segment(study_id_of(self._connection, study)), *rest))
+
     def trials(
         self,
-        study_id: str,
+        study: StudyRef,
         *,
         state: str | None = None,
         kind: str | None = None,
@@ -43,7 +49,7 @@ class Results:
         """Return a page of a study's trials.
 
         Args:
-            study_id: Which study.
+            study: Its name or id.
             state: Only trials in this state.
             kind: `search`, `baseline`, `confirmation` or `refit`.
             sort: `number`, `value`, `epochs`, `device_seconds`, `n_weights` or `created_at`.
@@ -52,23 +58,25 @@ class Results:
             page_token: Of the page before.
         """
         params = {"state": state, "kind": kind, "sort": sort, "order": order, "limit": limit, "page_token": page_token}
-        return self._connection.call(Page[Trial], "GET", _path(study_id, "trials"), params=params)
+        return self._connection.call(Page[Trial], "GET", self._path(study, "trials"), params=params)
 
-    def all_trials(self, study_id: str, **filters: Any) -> Iterator[Trial]:
+    def all_trials(self, study: StudyRef, **filters: Any) -> Iterator[Trial]:
         """Iterate over a study's trials, page by page; the filters are those of `trials`."""
-        return walk(lambda token: self.trials(study_id, page_token=token, **filters))
+        return walk(lambda token: self.trials(study, page_token=token, **filters))
 
-    def leaderboard(self, study_id: str, *, limit: int | None = None, page_token: str | None = None) -> LeaderboardPage:
+    def leaderboard(
+        self, study: StudyRef, *, limit: int | None = None, page_token: str | None = None
+    ) -> LeaderboardPage:
         """Return a page of the ranked trials: the very same object as last time while nothing has changed.
 
         The ETag of the last answer goes along, so that an unchanged page is not sent again.
         """
-        key = (study_id, limit, page_token)
+        key = (study_id_of(self._connection, study), limit, page_token)
         with self._lock:
             known = self._remembered.get(key)
         response = self._connection.send(
             "GET",
-            _path(study_id, "leaderboard"),
+            self._path(study, "leaderboard"),
             params={"limit": limit, "page_token": page_token},
             headers={} if known is None else {"If-None-Match": known[0]},
         )
@@ -84,43 +92,45 @@ class Results:
                     self._remembered.popitem(last=False)
         return page
 
-    def leaderboard_rows(self, study_id: str, *, limit: int | None = None) -> Iterator[LeaderboardRow]:
+    def leaderboard_rows(self, study: StudyRef, *, limit: int | None = None) -> Iterator[LeaderboardRow]:
         """Iterate over all ranked trials, best first, `limit` of them per request."""
-        return walk(lambda token: self.leaderboard(study_id, limit=limit, page_token=token))
+        return walk(lambda token: self.leaderboard(study, limit=limit, page_token=token))
 
-    def events(self, study_id: str, *, after: str | None = None, attempts: int | None = None) -> Iterator[Event]:
+    def events(self, study: StudyRef, *, after: str | None = None, attempts: int | None = None) -> Iterator[Event]:
         """Iterate over what happens in a study, for ever; break off when you have seen enough.
 
         A broken connection is made again and goes on after the last event seen, so that none is lost or repeated.
 
         Args:
-            study_id: Which study.
+            study: Its name or id.
             after: Go on after this event; None begins with the first.
             attempts: Failed connections in a row before the error is raised; None never gives up.
 
         Raises:
             HpsearchError: The server refuses, or can not be reached `attempts` times in a row.
         """
-        return follow(self._connection, _path(study_id, "events"), Event, after=after, attempts=attempts)
+        return follow(self._connection, self._path(study, "events"), Event, after=after, attempts=attempts)
 
-    def leaderboards(self, study_id: str, *, limit: int = 50, attempts: int | None = None) -> Iterator[LeaderboardPage]:
+    def leaderboards(
+        self, study: StudyRef, *, limit: int = 50, attempts: int | None = None
+    ) -> Iterator[LeaderboardPage]:
         """Iterate over the first page of the ranked trials, now and whenever it changes, for ever.
 
         Args:
-            study_id: Which study.
+            study: Its name or id.
             limit: Rows at most.
             attempts: Failed connections in a row before the error is raised; None never gives up.
         """
-        path = _path(study_id, "leaderboard", "stream")
+        path = self._path(study, "leaderboard", "stream")
         return follow(self._connection, path, LeaderboardPage, params={"limit": limit}, attempts=attempts)
 
     def history(
-        self, study_id: str, *, improvements: bool | None = None, max_points: int | None = None
+        self, study: StudyRef, *, improvements: bool | None = None, max_points: int | None = None
     ) -> tuple[HistoryPoint, ...]:
         """Return the ranked results in order of their end, each with the best value until then.
 
         Args:
-            study_id: Which study.
+            study: Its name or id.
             improvements: True for only those that beat all before them.
             max_points: The whole history in about so many points; None fetches all, page by page.
         """
@@ -128,41 +138,37 @@ class Results:
 
         def page(token: str | None) -> Page[HistoryPoint]:
             params = {**asked, "limit": None if max_points else 1000, "page_token": token}
-            return self._connection.call(Page[HistoryPoint], "GET", _path(study_id, "history"), params=params)
+            return self._connection.call(Page[HistoryPoint], "GET", self._path(study, "history"), params=params)
 
         return tuple(walk(page))
 
-    def importances(self, study_id: str) -> Importances:
+    def importances(self, study: StudyRef) -> Importances:
         """Return how much each searched parameter decided whether a result was among the best."""
-        return self._connection.call(Importances, "GET", _path(study_id, "importances"))
+        return self._connection.call(Importances, "GET", self._path(study, "importances"))
 
-    def parallel(self, study_id: str, *, limit: int | None = None) -> Parallel:
+    def parallel(self, study: StudyRef, *, limit: int | None = None) -> Parallel:
         """Return at most `limit` ranked results as columns and rows, for charts and tables."""
-        return self._connection.call(Parallel, "GET", _path(study_id, "parallel"), params={"limit": limit})
+        return self._connection.call(Parallel, "GET", self._path(study, "parallel"), params={"limit": limit})
 
-    def timeline(self, study_id: str, *, limit: int | None = None) -> Timeline:
+    def timeline(self, study: StudyRef, *, limit: int | None = None) -> Timeline:
         """Return every attempt of the study's newest trials, at most `limit` trials."""
-        return self._connection.call(Timeline, "GET", _path(study_id, "timeline"), params={"limit": limit})
+        return self._connection.call(Timeline, "GET", self._path(study, "timeline"), params={"limit": limit})
 
-    def export(self, study_id: str, target: Path, *, format: Literal["csv", "parquet", "jsonl"] = "csv") -> str:  # noqa: A002
+    def export(self, study: StudyRef, target: Path | str, *, format: Literal["csv", "parquet", "jsonl"] = "csv") -> str:  # noqa: A002
         """Write all trials to `target` and return the file's SHA-256 in hex.
 
         Args:
-            study_id: Which study.
+            study: Its name or id.
             target: File to write; its folder must exist.
             format: Of the file.
         """
-        return download(self._connection, _path(study_id, "export"), target, params={"format": format})
+        return download(self._connection, self._path(study, "export"), target, params={"format": format})
 
-    def download_model(self, study_id: str, target: Path) -> str:
+    def download_model(self, study: StudyRef, target: Path | str) -> str:
         """Write the best model (`.keras`) to `target` and return its SHA-256 in hex, which was checked.
 
         Raises:
             NotFoundError: There is no model yet.
             ConflictError: With code `digest_mismatch`; the target is as it was before.
         """
-        return download(self._connection, _path(study_id, "model"), target)
-
-
-def _path(study_id: str, *rest: str) -> str:
-    return "/".join(("/v1/studies", segment(study_id), *rest))
+        return download(self._connection, self._path(study, "model"), target)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpsearch.client.connection import Connection, segment
+from hpsearch.client.checked import checked
+from hpsearch.client.connection import Connection
+from hpsearch.client.finding import StudyRef, is_id, named_study
 from hpsearch.client.paging import walk
 from hpsearch.client.results import Results
 from hpsearch.domain.study import StudyDefinition
@@ -25,8 +27,12 @@ from hpsearch.wire.studies import (
 Definition = StudyDefinition | Mapping[str, Any]
 
 
+@checked
 class Studies(Results):
-    """The studies of a server, and their results."""
+    """The studies of a server, and their results.
+
+    A study is given by its name (the newest of that name), its id or the start of one, or as the server showed it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -77,65 +83,63 @@ class Studies(Results):
         """Iterate over all studies, page by page."""
         return walk(lambda token: self.list(page_token=token, state=state, name=name, label=label))
 
-    def get(self, study_id: str) -> StudyView:
+    def get(self, study: StudyRef) -> StudyView:
         """Return one study: definition, state, counts, best trial, budget used."""
-        return self._connection.call(StudyView, "GET", _path(study_id))
+        if isinstance(study, str) and not is_id(study):
+            return named_study(self._connection, study)
+        return self._connection.call(StudyView, "GET", self._path(study))
 
-    def patch(self, study_id: str, patch: StudyPatch) -> StudyView:
+    def patch(self, study: StudyRef, patch: StudyPatch) -> StudyView:
         """Change name, priority, notes or labels; what the patch leaves out stays."""
-        return self._connection.call(StudyView, "PATCH", _path(study_id), body=patch)
+        return self._connection.call(StudyView, "PATCH", self._path(study), body=patch)
 
-    def delete(self, study_id: str) -> None:
+    def delete(self, study: StudyRef) -> None:
         """Delete a study with its trials and models."""
-        self._connection.send("DELETE", _path(study_id))
+        self._connection.send("DELETE", self._path(study))
 
-    def pause(self, study_id: str) -> StudyView:
+    def pause(self, study: StudyRef) -> StudyView:
         """Start no new trials; running ones go on."""
-        return self._steer(study_id, "pause")
+        return self._steer(study, "pause")
 
-    def resume(self, study_id: str) -> StudyView:
+    def resume(self, study: StudyRef) -> StudyView:
         """Go on after a pause."""
-        return self._steer(study_id, "resume")
+        return self._steer(study, "resume")
 
-    def stop(self, study_id: str) -> StudyView:
+    def stop(self, study: StudyRef) -> StudyView:
         """Start no new trials, let running ones end, then finish."""
-        return self._steer(study_id, "stop")
+        return self._steer(study, "stop")
 
-    def cancel(self, study_id: str) -> StudyView:
+    def cancel(self, study: StudyRef) -> StudyView:
         """End the study and its running trials now."""
-        return self._steer(study_id, "cancel")
+        return self._steer(study, "cancel")
 
-    def extend(self, study_id: str, max_trials: int) -> StudyView:
+    def extend(self, study: StudyRef, max_trials: int) -> StudyView:
         """Raise the total of finished search trials to `max_trials`, running or ended."""
         body = ExtendRequest(max_trials=max_trials)
-        return self._connection.call(StudyView, "POST", _path(study_id, "extend"), body=body, repeatable=True)
+        return self._connection.call(StudyView, "POST", self._path(study, "extend"), body=body, repeatable=True)
 
-    def retry_failed(self, study_id: str) -> RetryFailedReply:
+    def retry_failed(self, study: StudyRef) -> RetryFailedReply:
         """Put every failed trial back and return how many."""
-        return self._connection.call(RetryFailedReply, "POST", _path(study_id, "retry-failed"))
+        return self._connection.call(RetryFailedReply, "POST", self._path(study, "retry-failed"))
 
-    def clone(self, study_id: str, *, name: str | None = None) -> StudyView:
+    def clone(self, study: StudyRef, *, name: str | None = None) -> StudyView:
         """Return a new study with the same definition."""
         body = CloneRequest(name=name) if name is not None else CloneRequest()
-        return self._connection.call(StudyView, "POST", _path(study_id, "clone"), body=body)
+        return self._connection.call(StudyView, "POST", self._path(study, "clone"), body=body)
 
-    def enqueue(self, study_id: str, params: Params, *, idempotency_key: str | None = None) -> Trial:
+    def enqueue(self, study: StudyRef, params: Params, *, idempotency_key: str | None = None) -> Trial:
         """Return the trial made from a point to try next; it counts as a search trial."""
         return self._connection.call(
             Trial,
             "POST",
-            _path(study_id, "trials"),
+            self._path(study, "trials"),
             body=EnqueueRequest(params=params),
             headers=_key(idempotency_key),
             repeatable=idempotency_key is not None,
         )
 
-    def _steer(self, study_id: str, verb: str) -> StudyView:
-        return self._connection.call(StudyView, "POST", _path(study_id, verb), repeatable=True)
-
-
-def _path(study_id: str, *rest: str) -> str:
-    return "/".join(("/v1/studies", segment(study_id), *rest))
+    def _steer(self, study: StudyRef, verb: str) -> StudyView:
+        return self._connection.call(StudyView, "POST", self._path(study, verb), repeatable=True)
 
 
 def _key(idempotency_key: str | None) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hpsearch.client.checked import checked
 from hpsearch.client.connection import Connection, segment
 from hpsearch.wire.pages import Page
 from hpsearch.wire.tokens import TokenReply, TokenRequest, TokenView
 
 
+@checked
 class Tokens:
     """The tokens of a server; all of this needs the scope `admin`."""
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from hpsearch.cli.watching import Wakeups
+from hpsearch.client.wakeups import Wakeups
 
 
 def test_what_is_registered_for_the_end_is_done_before_the_short_way_out() -> None:

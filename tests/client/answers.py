@@ -11,6 +11,8 @@ import httpx2
 from hpsearch.client import Client
 
 TEST_TOKEN = "hps_a_b"
+S1 = "01980000-0000-7000-8000-00000000000a"
+T1 = "01980000-0000-7000-8000-00000000000b"
 AT = "2026-01-01T00:00:00Z"
 DEFINITION: dict[str, Any] = {"name": "s", "dataset": {"builtin": "iris"}, "space": {"layers": {"values": [1, 2]}}}
 DATASET = {
@@ -27,7 +29,7 @@ DATASET = {
 }
 PROFILE = {"n_rows": 1, "columns": [], "target": "y", "task": "binary"}
 STUDY = {
-    "study_id": "s1",
+    "study_id": S1,
     "name": "s",
     "state": "RUNNING",
     "definition": DEFINITION,
@@ -47,8 +49,8 @@ STUDY = {
     "created_at": AT,
 }
 TRIAL = {
-    "trial_id": "t1",
-    "study_id": "s1",
+    "trial_id": T1,
+    "study_id": S1,
     "number": 0,
     "kind": "search",
     "state": "WAITING",
@@ -56,7 +58,7 @@ TRIAL = {
     "seed": 1,
     "created_at": AT,
 }
-ROW = {"rank": 1, "trial_id": "t1", "number": 0, "kind": "search", "params": {"layers": 1}, "value": 0.9}
+ROW = {"rank": 1, "trial_id": T1, "number": 0, "kind": "search", "params": {"layers": 1}, "value": 0.9}
 WORKER = {"worker_id": "w1", "name": "host", "state": "ACTIVE", "registered_at": AT, "last_seen_at": AT}
 TOKEN = {"token_id": "k1", "name": "lab", "scopes": ["worker"], "created_at": AT}
 

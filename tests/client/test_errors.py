@@ -10,12 +10,12 @@ import pytest
 
 from hpsearch import errors
 from hpsearch.client import Backoff, Client, repeat
-from tests.client.answers import STUDY, Recorder, problem
+from tests.client.answers import S1, STUDY, Recorder, problem
 
 
 def error_of(answer: Any, **options: Any) -> errors.HpsearchError:
     with Recorder(answer).client(**options) as client, pytest.raises(errors.HpsearchError) as caught:
-        client.studies.get("s1")
+        client.studies.get(S1)
     return caught.value
 
 
@@ -75,9 +75,9 @@ def test_the_wait_the_server_asks_for_is_known(header: dict[str, str], low: floa
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_never_followed(status: int):
-    recorder = Recorder(lambda _r: httpx2.Response(status, headers={"Location": "http://evil.test/v1/studies/s1"}))
+    recorder = Recorder(lambda _r: httpx2.Response(status, headers={"Location": f"http://evil.test/v1/studies/{S1}"}))
     with recorder.client() as client, pytest.raises(errors.HpsearchError, match="redirects are not followed") as caught:
-        client.studies.get("s1")
+        client.studies.get(S1)
     assert caught.value.code == "server.redirect"
     assert [request.url.host for request in recorder.requests] == ["server.test"]
 
@@ -94,7 +94,7 @@ def test_an_unreachable_server_is_named():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with Client(f"http://127.0.0.1:{port}", "t") as client, pytest.raises(errors.UnavailableError) as caught:
-        client.studies.get("s1")
+        client.studies.get(S1)
     assert f"http://127.0.0.1:{port} can not be reached" in caught.value.message
 
 
@@ -165,14 +165,14 @@ class TestRepeating:
     def test_never_unless_asked(self):
         recorder = self.flaky(1)
         with recorder.client() as client, pytest.raises(errors.UnavailableError):
-            client.studies.get("s1")
+            client.studies.get(S1)
         assert len(recorder.requests) == 1
 
     def test_requests_safe_to_repeat_are_repeated_when_asked(self):
         recorder = self.flaky(2)
         with recorder.client(attempts=3) as client:
-            assert client.studies.get("s1").study_id == "s1"
-            assert client.studies.cancel("s1").study_id == "s1"
+            assert client.studies.get(S1).study_id == S1
+            assert client.studies.cancel(S1).study_id == S1
         assert len(recorder.requests) == 4
 
     def test_a_study_is_only_created_twice_when_a_key_makes_it_one(self):
@@ -186,14 +186,14 @@ class TestRepeating:
     def test_refusals_are_final(self):
         recorder = Recorder(lambda _r: problem(413, "upload.too_large"))
         with recorder.client(attempts=5) as client, pytest.raises(errors.LimitError):
-            client.studies.get("s1")
+            client.studies.get(S1)
         assert len(recorder.requests) == 1
 
     def test_a_limit_with_a_wait_is_waited_out(self):
         answers = iter([problem(429, "limit.reached", headers={"Retry-After": "1"})])
         recorder = Recorder(lambda _r: next(answers, None) or httpx2.Response(200, json=STUDY))
         with recorder.client(attempts=2) as client:
-            assert client.studies.get("s1")
+            assert client.studies.get(S1)
 
 
 class TestBackoff:

@@ -25,7 +25,9 @@ from tests.client.answers import (
     DEFINITION,
     PROFILE,
     ROW,
+    S1,
     STUDY,
+    T1,
     TOKEN,
     TRIAL,
     WORKER,
@@ -34,8 +36,8 @@ from tests.client.answers import (
     page,
 )
 
-REPORT = TrialReport(trial_id="t1", attempt=1, measurements=(Measurement(epoch=1, metrics={"loss": 0.5}),))
-POINT = {"n_results": 1, "number": 0, "trial_id": "t1", "value": 0.9, "at": AT, "device_seconds": 1.0}
+REPORT = TrialReport(trial_id=T1, attempt=1, measurements=(Measurement(epoch=1, metrics={"loss": 0.5}),))
+POINT = {"n_results": 1, "number": 0, "trial_id": T1, "value": 0.9, "at": AT, "device_seconds": 1.0}
 PARALLEL = {"columns": [], "rows": [], "metric": "accuracy", "direction": "maximize", "n_results": 0, "sample": ""}
 
 ROUTES: list[tuple[str, str, Any, Callable[[Client], Any]]] = [
@@ -47,43 +49,43 @@ ROUTES: list[tuple[str, str, Any, Callable[[Client], Any]]] = [
     ("POST", "/v1/studies/validate", {"valid": True}, lambda c: c.studies.validate(DEFINITION)),
     ("POST", "/v1/studies/preview", {"valid": True}, lambda c: c.studies.preview(DEFINITION)),
     ("GET", "/v1/studies?state=RUNNING&name=s", page(STUDY), lambda c: c.studies.list(state="RUNNING", name="s")),
-    ("GET", "/v1/studies/s1", STUDY, lambda c: c.studies.get("s1")),
-    ("PATCH", "/v1/studies/s1", STUDY, lambda c: c.studies.patch("s1", StudyPatch(name="new"))),
-    ("DELETE", "/v1/studies/s1", None, lambda c: c.studies.delete("s1")),
-    ("POST", "/v1/studies/s1/pause", STUDY, lambda c: c.studies.pause("s1")),
-    ("POST", "/v1/studies/s1/resume", STUDY, lambda c: c.studies.resume("s1")),
-    ("POST", "/v1/studies/s1/stop", STUDY, lambda c: c.studies.stop("s1")),
-    ("POST", "/v1/studies/s1/cancel", STUDY, lambda c: c.studies.cancel("s1")),
-    ("POST", "/v1/studies/s1/extend", STUDY, lambda c: c.studies.extend("s1", 200)),
-    ("POST", "/v1/studies/s1/retry-failed", {"n_retried": 2}, lambda c: c.studies.retry_failed("s1")),
-    ("POST", "/v1/studies/s1/clone", STUDY, lambda c: c.studies.clone("s1", name="again")),
-    ("POST", "/v1/studies/s1/trials", TRIAL, lambda c: c.studies.enqueue("s1", {"layers": 1})),
+    ("GET", f"/v1/studies/{S1}", STUDY, lambda c: c.studies.get(S1)),
+    ("PATCH", f"/v1/studies/{S1}", STUDY, lambda c: c.studies.patch(S1, StudyPatch(name="new"))),
+    ("DELETE", f"/v1/studies/{S1}", None, lambda c: c.studies.delete(S1)),
+    ("POST", f"/v1/studies/{S1}/pause", STUDY, lambda c: c.studies.pause(S1)),
+    ("POST", f"/v1/studies/{S1}/resume", STUDY, lambda c: c.studies.resume(S1)),
+    ("POST", f"/v1/studies/{S1}/stop", STUDY, lambda c: c.studies.stop(S1)),
+    ("POST", f"/v1/studies/{S1}/cancel", STUDY, lambda c: c.studies.cancel(S1)),
+    ("POST", f"/v1/studies/{S1}/extend", STUDY, lambda c: c.studies.extend(S1, 200)),
+    ("POST", f"/v1/studies/{S1}/retry-failed", {"n_retried": 2}, lambda c: c.studies.retry_failed(S1)),
+    ("POST", f"/v1/studies/{S1}/clone", STUDY, lambda c: c.studies.clone(S1, name="again")),
+    ("POST", f"/v1/studies/{S1}/trials", TRIAL, lambda c: c.studies.enqueue(S1, {"layers": 1})),
     (
         "GET",
-        "/v1/studies/s1/trials?state=COMPLETE&sort=value&order=desc&limit=3",
+        f"/v1/studies/{S1}/trials?state=COMPLETE&sort=value&order=desc&limit=3",
         page(TRIAL),
-        lambda c: c.studies.trials("s1", state="COMPLETE", sort="value", order="desc", limit=3),
+        lambda c: c.studies.trials(S1, state="COMPLETE", sort="value", order="desc", limit=3),
     ),
-    ("GET", "/v1/studies/s1/leaderboard?limit=3", leaderboard(ROW), lambda c: c.studies.leaderboard("s1", limit=3)),
-    ("GET", "/v1/studies/s1/history?limit=1000", page(POINT), lambda c: c.studies.history("s1")),
+    ("GET", f"/v1/studies/{S1}/leaderboard?limit=3", leaderboard(ROW), lambda c: c.studies.leaderboard(S1, limit=3)),
+    ("GET", f"/v1/studies/{S1}/history?limit=1000", page(POINT), lambda c: c.studies.history(S1)),
     (
         "GET",
-        "/v1/studies/s1/history?improvements=true&max_points=100",
+        f"/v1/studies/{S1}/history?improvements=true&max_points=100",
         page(POINT),
-        lambda c: c.studies.history("s1", improvements=True, max_points=100),
+        lambda c: c.studies.history(S1, improvements=True, max_points=100),
     ),
-    ("GET", "/v1/studies/s1/importances", {"n_results": 0}, lambda c: c.studies.importances("s1")),
-    ("GET", "/v1/studies/s1/parallel?limit=10", PARALLEL, lambda c: c.studies.parallel("s1", limit=10)),
-    ("GET", "/v1/studies/s1/timeline", {"items": [], "n_trials": 0}, lambda c: c.studies.timeline("s1")),
-    ("GET", "/v1/trials/t1", TRIAL, lambda c: c.trials.get("t1")),
+    ("GET", f"/v1/studies/{S1}/importances", {"n_results": 0}, lambda c: c.studies.importances(S1)),
+    ("GET", f"/v1/studies/{S1}/parallel?limit=10", PARALLEL, lambda c: c.studies.parallel(S1, limit=10)),
+    ("GET", f"/v1/studies/{S1}/timeline", {"items": [], "n_trials": 0}, lambda c: c.studies.timeline(S1)),
+    ("GET", f"/v1/trials/{T1}", TRIAL, lambda c: c.trials.get(T1)),
     (
         "GET",
-        "/v1/trials/t1/measurements?attempt=2",
+        f"/v1/trials/{T1}/measurements?attempt=2",
         page({"attempt": 2, "epoch": 1, "metrics": {"loss": None}}),
-        lambda c: c.trials.measurements("t1", attempt=2),
+        lambda c: c.trials.measurements(T1, attempt=2),
     ),
-    ("POST", "/v1/trials/t1/stop", TRIAL, lambda c: c.trials.stop("t1")),
-    ("POST", "/v1/trials/t1/retry", TRIAL, lambda c: c.trials.retry("t1")),
+    ("POST", f"/v1/trials/{T1}/stop", TRIAL, lambda c: c.trials.stop(T1)),
+    ("POST", f"/v1/trials/{T1}/retry", TRIAL, lambda c: c.trials.retry(T1)),
     (
         "POST",
         "/v1/workers",
@@ -99,7 +101,7 @@ ROUTES: list[tuple[str, str, Any, Callable[[Client], Any]]] = [
     (
         "POST",
         "/v1/workers/w1/reports",
-        {"results": [{"trial_id": "t1", "status": "accepted", "action": "continue"}], "lease_s": 6},
+        {"results": [{"trial_id": T1, "status": "accepted", "action": "continue"}], "lease_s": 6},
         lambda c: c.workers.report("w1", ReportRequest(reports=(REPORT,))),
     ),
     ("GET", "/v1/workers?limit=2", page(WORKER), lambda c: c.workers.list(limit=2)),
@@ -139,16 +141,16 @@ def test_bodies_hold_what_was_meant_and_nothing_more():
         assert sent == StudyDefinition.model_validate(DEFINITION)
         assert "budget" not in recorder.body
         assert recorder.last.headers["Idempotency-Key"] == "once"
-        client.studies.patch("s1", StudyPatch(priority=3))
+        client.studies.patch(S1, StudyPatch(priority=3))
         assert recorder.body == {"priority": 3}
-        client.studies.extend("s1", 200)
+        client.studies.extend(S1, 200)
         assert recorder.body == {"max_trials": 200}
-        client.studies.clone("s1")
+        client.studies.clone(S1)
         assert recorder.body == {}
 
 
 def test_reports_survive_the_journey():
-    answer = {"results": [{"trial_id": "t1", "status": "replayed", "action": "stop", "new": 1}], "lease_s": 6}
+    answer = {"results": [{"trial_id": T1, "status": "replayed", "action": "stop", "new": 1}], "lease_s": 6}
     recorder = Recorder(answer)
     report = REPORT.model_copy(update={"outcome": Outcome(state="COMPLETE", value=0.1 + 0.2, metrics={"loss": None})})
     with recorder.client() as client:
@@ -158,17 +160,17 @@ def test_reports_survive_the_journey():
 
 
 def test_ids_can_not_leave_their_place_in_the_path():
-    recorder = Recorder(STUDY)
+    recorder = Recorder(DATASET)
     with recorder.client() as client:
-        client.studies.get("../../v1/tokens?x=#y")
-        assert recorder.last.url.raw_path == b"/v1/studies/..%2F..%2Fv1%2Ftokens%3Fx%3D%23y"
+        client.datasets.get("../../v1/tokens?x=#y")
+        assert recorder.last.url.raw_path == b"/v1/datasets/..%2F..%2Fv1%2Ftokens%3Fx%3D%23y"
 
 
 def test_pages_are_walked_to_the_end():
     pages = {"": leaderboard(ROW, token="a/b+c"), "a/b+c": leaderboard(ROW | {"rank": 2})}
     recorder = Recorder(lambda r: httpx2.Response(200, json=pages[r.url.params.get("page_token", "")]))
     with recorder.client() as client:
-        assert [row.rank for row in client.studies.leaderboard_rows("s1")] == [1, 2]
+        assert [row.rank for row in client.studies.leaderboard_rows(S1)] == [1, 2]
 
 
 def test_an_unchanged_leaderboard_is_the_same_object():
@@ -182,7 +184,7 @@ def test_an_unchanged_leaderboard_is_the_same_object():
 
     recorder = Recorder(answer)
     with recorder.client() as client:
-        first, second, third = (client.studies.leaderboard("s1") for _ in range(3))
+        first, second, third = (client.studies.leaderboard(S1) for _ in range(3))
     assert second is first
     assert third is not first
     assert [r.headers.get("If-None-Match") for r in recorder.requests] == [None, '"1"', '"1"']
@@ -201,12 +203,12 @@ def test_uploads_are_multipart(tmp_path: Path):
 
 def test_models_are_uploaded_with_their_digest(tmp_path: Path):
     (tmp_path / "m.keras").write_bytes(b"model")
-    recorder = Recorder({"trial_id": "t1"})
+    recorder = Recorder({"trial_id": T1})
     with recorder.client() as client:
-        client.workers.upload_model("w1", "t1", 3, tmp_path / "m.keras")
+        client.workers.upload_model("w1", T1, 3, tmp_path / "m.keras")
     request = recorder.last
     assert request.method == "PUT"
-    assert request.url.raw_path == b"/v1/workers/w1/trials/t1/model?attempt=3"
+    assert request.url.raw_path == f"/v1/workers/w1/trials/{T1}/model?attempt=3".encode()
     assert request.content == b"model"
     assert request.headers["Content-Length"] == "5"
     assert request.headers["Content-Digest"] == content_digest(hashlib.sha256(b"model").digest())

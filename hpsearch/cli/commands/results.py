@@ -87,10 +87,9 @@ def trials(
     from hpsearch.cli.console import emit
     from hpsearch.cli.pages import first
     from hpsearch.cli.tables import print_trials
-    from hpsearch.client.finding import find_study
 
     with connected(server, token, data_dir) as client:
-        found = find_study(client, study)
+        found = client.studies.get(study)
         page = first(
             limit,
             lambda n, after: client.studies.trials(

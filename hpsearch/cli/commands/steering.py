@@ -102,10 +102,9 @@ def delete(
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import note, safe
     from hpsearch.cli.figures import plural
-    from hpsearch.client.finding import find_study
 
     with connected(server, token, data_dir) as client:
-        found = find_study(client, study)
+        found = client.studies.get(study)
         what = f"study {found.name!r} ({found.study_id}) with {plural(sum(found.counts.values()), 'trial')}"
         if not yes:
             typer.confirm(safe(f"Delete {what} for good?"), abort=True, err=True)

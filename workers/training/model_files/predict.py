@@ -18,6 +18,8 @@ from hpsearch.model_card import CardColumn, ModelCard, read_card
 if TYPE_CHECKING:
     import polars as pl
 
+Raw = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
+
 _LISTED = 5
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -64,6 +66,33 @@ def predict(model: Path, rows: pl.DataFrame) -> list[Prediction]:
 
 
 def _predict(path: Path, card: ModelCard, frame: pl.DataFrame, *, typed: bool) -> list[Prediction]:
+    raw = raw_rows(card, frame, typed=typed)
+    # After all complaints about the data: importing TensorFlow takes seconds.
+    from workers.training.keras_networks.quick_start import quick_start
+
+    with quick_start():
+        model = load_model(path)
+    outputs = outputs_of(card, model, raw)
+    if card.task == "regression":
+        return [Prediction(float(value)) for value in outputs[:, 0]]
+    likeliest = outputs.argmax(axis=1)
+    return [
+        Prediction(card.classes[best], dict(zip(card.classes, row.tolist(), strict=True)))
+        for best, row in zip(likeliest.tolist(), outputs, strict=True)
+    ]
+
+
+def raw_rows(card: ModelCard, frame: pl.DataFrame, *, typed: bool) -> Raw:
+    """Return the rows of a frame in the form the model takes.
+
+    Args:
+        card: Of the model.
+        frame: With every column the model reads, by name and in any order.
+        typed: Whether the frame says which columns are numbers, or all are texts.
+
+    Raises:
+        InvalidDatasetError: The frame lacks columns, or holds texts where the model reads numbers.
+    """
     missing = [column.name for column in card.columns if column.name not in frame.columns]
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
@@ -73,16 +102,39 @@ def _predict(path: Path, card: ModelCard, frame: pl.DataFrame, *, typed: bool) -
         )
         raise InvalidDatasetError(msg, code="predict.missing_columns", details={"missing": list(missing)})
     values = [_values(frame[column.name], column, typed=typed) for column in card.columns]
-    outputs = _outputs(path, _raw(card, values))
-    if card.task == "regression":
-        return [Prediction(float(value)) for value in outputs[:, 0]]
-    if card.task == "binary":
-        outputs = np.concatenate([1.0 - outputs, outputs], axis=1)
-    likeliest = outputs.argmax(axis=1)
-    return [
-        Prediction(card.classes[best], dict(zip(card.classes, row.tolist(), strict=True)))
-        for best, row in zip(likeliest.tolist(), outputs, strict=True)
-    ]
+    if card.form == "matrix":
+        return np.concatenate(values, axis=1)
+    return {str(column.input): rows for column, rows in zip(card.columns, values, strict=True)}
+
+
+def load_model(path: Path) -> Any:
+    """Return the Keras model of a file.
+
+    Raises:
+        InvalidInputError: Keras can not load it.
+    """
+    import keras
+
+    if path.suffix != ".keras":
+        msg = f"the model {str(path)!r} must have a name that ends in .keras; rename it"
+        raise InvalidInputError(msg, code="model.invalid")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        msg = f"{str(path)!r} can not be loaded by Keras {keras.__version__}: {str(error)[:200]}"
+        raise InvalidInputError(msg, code="model.invalid") from error
+
+
+def outputs_of(card: ModelCard, model: Any, raw: Raw) -> npt.NDArray[np.float64]:
+    """Return what a loaded model says of rows.
+
+    Returns:
+        (n, n_classes) probabilities in the order of the card's classes; (n, 1) numbers for regression.
+    """
+    from workers.training.model_files.outputs import predict_raw
+
+    outputs = predict_raw(model, raw)
+    return np.concatenate([1.0 - outputs, outputs], axis=1) if card.task == "binary" else outputs
 
 
 def _values(series: pl.Series, column: CardColumn, *, typed: bool) -> npt.NDArray[Any]:
@@ -105,29 +157,3 @@ def _values(series: pl.Series, column: CardColumn, *, typed: bool) -> npt.NDArra
     plain = np.asarray(cells.values.cast(pl.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)
     held: npt.NDArray[np.float32] = np.clip(plain, -_LARGEST, _LARGEST).astype(np.float32)
     return held.reshape(-1, 1)
-
-
-def _raw(card: ModelCard, values: list[npt.NDArray[Any]]) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
-    if card.form == "matrix":
-        return np.concatenate(values, axis=1)
-    return {str(column.input): rows for column, rows in zip(card.columns, values, strict=True)}
-
-
-def _outputs(path: Path, raw: npt.NDArray[Any] | dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    # After all complaints about the data: importing TensorFlow takes seconds.
-    from workers.training.keras_networks.quick_start import quick_start
-
-    with quick_start():
-        import keras
-
-        from workers.training.model_files.outputs import predict_raw
-
-    if path.suffix != ".keras":
-        msg = f"the model {str(path)!r} must have a name that ends in .keras; rename it"
-        raise InvalidInputError(msg, code="model.invalid")
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        msg = f"{str(path)!r} can not be loaded by Keras {keras.__version__}: {str(error)[:200]}"
-        raise InvalidInputError(msg, code="model.invalid") from error
-    return predict_raw(model, raw)
