@@ -29,7 +29,7 @@ async def receive_dataset(request: Request, edge: Edge, caller: Caller) -> Datas
         InvalidDatasetError: The file can not be read or used; nothing is kept.
         ProblemError: The form is malformed, too large or too slow, or too many files come at once.
     """
-    path = edge.context.blobs.new_temporary()
+    path = edge.context.content.new_temporary()
     with edge.uploads.one(caller.token_id):
         try:
             form = await receive_form(request, path, fields=_FIELDS)

@@ -16,6 +16,7 @@ from hpsearch.errors import InvalidInputError
 ENVIRONMENT: Final[dict[str, str]] = {
     "HPSEARCH_DATA_DIR": "data_dir",
     "HPSEARCH_DATABASE_URL": "database_url",
+    "HPSEARCH_CONTENT": "content",
     "HPSEARCH_LEASE_S": "lease_s",
     "HPSEARCH_HEARTBEAT_S": "heartbeat_s",
     "HPSEARCH_REAPER_S": "reaper_s",
@@ -38,8 +39,9 @@ class Settings(Frozen):
     """Where things are kept and how quick the clocks tick.
 
     Attributes:
-        data_dir: Holds the SQLite file, blobs, models and the local token.
+        data_dir: Holds the SQLite file, the local token and, unless they are elsewhere, data sets and models.
         database_url: `sqlite:///…` or `postgresql://…`; empty for the SQLite file in the data directory.
+        content: Where data sets and models are kept, see `hpsearch.content.location`; empty for the default.
         lease_s: Seconds until an unreported trial may go to another worker.
         heartbeat_s: Seconds between a worker's reports; below half the lease.
         reaper_s: Seconds between two looks for lapsed leases.
@@ -50,6 +52,7 @@ class Settings(Frozen):
 
     data_dir: Path = Field(default_factory=default_data_dir)
     database_url: str = ""
+    content: str = ""
     lease_s: _Duration = 60.0
     heartbeat_s: _Duration = 10.0
     reaper_s: _Duration = 5.0

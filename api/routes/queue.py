@@ -176,7 +176,7 @@ async def upload_model(
 ) -> Response:
     """Deliver the model file of a running attempt, before its COMPLETE report. It is stored as bytes, never opened."""
     digest = expected_digest(request)
-    path = edge.context.blobs.new_temporary()
+    path = edge.context.content.new_temporary()
     try:
         size_bytes = await receive_file(request, path, digest=digest)
         await run_in_threadpool(models.put, edge.context, caller, worker_id, trial_id, attempt, path)

@@ -10,8 +10,9 @@ from typing import IO, Self
 
 from hpsearch.clock import Clock, SystemClock
 from hpsearch.errors import ConflictError, InvalidInputError
-from hpsearch.ingest.blobs import BlobStore
 from hpsearch.sampling.background import BackgroundSampler
+from hpsearch.service.content import Content
+from hpsearch.service.content_place import open_content
 from hpsearch.service.signals import Signals
 from hpsearch.service.slots import Slots
 from hpsearch.settings import Settings
@@ -48,7 +49,7 @@ class Context:
     Attributes:
         settings: As loaded.
         store: The database.
-        blobs: Contents of data sets and models.
+        content: Contents of data sets and models.
         sampler: Suggests points in a process of its own.
         slots: How many trials the fleet trains at the same time.
         signals: Wake-ups inside this process.
@@ -57,7 +58,7 @@ class Context:
 
     settings: Settings
     store: Store
-    blobs: BlobStore
+    content: Content
     sampler: BackgroundSampler
     clock: Clock
     slots: Slots
@@ -69,9 +70,10 @@ class Context:
         """Return a ready context: data directory made, database migrated.
 
         Raises:
-            ConflictError: Another process already serves this SQLite file, or the database is newer than the code.
+            ConflictError: Another process already serves this SQLite file, the database is newer than the code, or its
+                contents are elsewhere.
             InvalidInputError: The data directory can not be used.
-            UnavailableError: The database does not answer.
+            UnavailableError: The database or the content store does not answer.
         """
         clock = clock or SystemClock()
         try:
@@ -85,6 +87,7 @@ class Context:
         lock = claim_file(Path(str(store.url.database)).resolve()) if store.dialect == "sqlite" else None
         try:
             upgrade(url)
+            content = open_content(settings, store)
         except BaseException:
             store.close()
             if lock is not None:
@@ -93,7 +96,7 @@ class Context:
         return cls(
             settings=settings,
             store=store,
-            blobs=BlobStore(settings.data_dir / "blobs"),
+            content=content,
             sampler=BackgroundSampler(),
             clock=clock,
             slots=Slots(present_s=settings.lease_s),

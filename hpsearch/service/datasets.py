@@ -53,9 +53,13 @@ def upload(ctx: Context, caller: Caller, path: Path, *, name: str, target: str |
 
 def _keep(ctx: Context, ingested: Ingested, *, source: Source, name: str) -> DatasetRecord:
     profile = ingested.profile
-    blob = ctx.blobs.put_file(ingested.content)
+    try:
+        content = ctx.content.put_file(ingested.content)
+    finally:
+        ingested.content.unlink(missing_ok=True)
     with ctx.store.write() as tx:
-        known = tx.datasets.same(digest=blob.digest, name=name, target=profile.target, source=source)
+        ctx.content.hold(tx, content)
+        known = tx.datasets.same(digest=content.digest, name=name, target=profile.target, source=source)
         if known is not None:
             return known
         uid = new_uid()
@@ -64,8 +68,8 @@ def _keep(ctx: Context, ingested: Ingested, *, source: Source, name: str) -> Dat
                 "uid": uid,
                 "name": name,
                 "source": source,
-                "digest": blob.digest,
-                "size_bytes": blob.size_bytes,
+                "digest": content.digest,
+                "size_bytes": content.size_bytes,
                 "n_rows": profile.n_rows,
                 "n_columns": len(profile.columns),
                 "target": profile.target,
@@ -91,7 +95,7 @@ def named(ctx: Context, reference: DatasetReference) -> DatasetRecord:
         known = tx.datasets.by_name(source, name)
     if known is not None:
         return known
-    return _keep(ctx, ingest_named(source, name, ctx.blobs.new_temporary().parent), source=source, name=name)
+    return _keep(ctx, ingest_named(source, name, ctx.content.new_temporary().parent), source=source, name=name)
 
 
 def _view(record: DatasetRecord) -> Dataset:
@@ -146,10 +150,11 @@ def content(ctx: Context, dataset_id: str) -> StoredFile:
 
     Raises:
         NotFoundError: There is none of that id.
+        ConflictError: The stored file was altered (code `blob.digest_mismatch`).
     """
     with ctx.store.read() as tx:
         record = tx.datasets.get(dataset_id)
-    return StoredFile(ctx.blobs.path(record.digest), record.digest, record.size_bytes, f"{record.digest}.parquet")
+    return StoredFile(ctx.content.path(record.digest), record.digest, record.size_bytes, f"{record.digest}.parquet")
 
 
 def delete(ctx: Context, dataset_id: str) -> None:
@@ -166,6 +171,4 @@ def delete(ctx: Context, dataset_id: str) -> None:
             msg = f"data set {record.name!r} is used by {n_studies} studies; delete those first"
             raise ConflictError(msg, code="dataset.in_use")
         tx.datasets.delete(dataset_id)
-        orphaned = not tx.datasets.n_of_digest(record.digest)
-    if orphaned:
-        ctx.blobs.delete(record.digest)
+    ctx.content.release([record.digest])

@@ -1,4 +1,4 @@
-"""The threads of a server process: reaper, filler and sign of life."""
+"""The threads of a server process: reaper, filler, sweeper and sign of life."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Final
 import structlog
 
 from hpsearch.errors import HpsearchError, NotFoundError
-from hpsearch.service import models, outcomes
+from hpsearch.service import outcomes
 from hpsearch.service.context import Context
 from hpsearch.service.filling import fill
 from hpsearch.service.ids import new_uid
 from hpsearch.service.progress import advance, is_due
 from hpsearch.service.reaper import BATCH, reap, recall
+from hpsearch.service.sweeping import SWEEP_S, Sweeper
 from hpsearch.storage.time_shift import Limits
 
 _log = structlog.get_logger(__name__)
@@ -28,8 +29,6 @@ _FILL_PAUSE_S: Final = 0.02
 _WATCH_S: Final = 0.5
 # Open studies whose limits are looked at in one round.
 _WATCHED: Final = 100
-_SWEEP_S: Final = 60.0
-_TEMPORARY_S: Final = 3600.0
 # A gap between wall and steady time larger than this is a jump of the clock, not drift.
 _JUMP_S: Final = 1.0
 _FORGET_REPLICAS_S: Final = 86_400.0
@@ -56,7 +55,7 @@ class Maintenance:
             quarantine_s=outcomes.MAX_QUARANTINE_S,
         )
         self._threads: list[threading.Thread] = []
-        self._last_watch_s = self._last_sweep_s = time.monotonic()
+        self._last_watch_s = time.monotonic()
         self._watched_id = 0
         self._drift: float | None = None
 
@@ -69,6 +68,7 @@ class Maintenance:
             ("beat", self._beat, self._beat_s),
             ("reaper", self._reap, self._ctx.settings.reaper_s),
             ("filler", self._fill, _FILL_PAUSE_S),
+            ("sweeper", Sweeper(self._ctx, self._stopping).sweep, SWEEP_S),
         )
         for name, job, period_s in jobs:
             thread = threading.Thread(target=self._repeat, args=(job, period_s), name=f"hpsearch-{name}", daemon=True)
@@ -141,13 +141,6 @@ class Maintenance:
         if now_s - self._last_watch_s > _WATCH_S:
             self._last_watch_s = now_s
             self._watch_limits()
-        if now_s - self._last_sweep_s > _SWEEP_S:
-            self._last_sweep_s = now_s
-            ctx.blobs.sweep_temporary(_TEMPORARY_S)
-            with ctx.store.read() as tx:
-                open_ids = tx.studies.open_ids()
-            for study_id in open_ids:
-                models.drop_beaten(ctx, study_id)
 
     def _watch_limits(self) -> None:
         """End searches whose wall time is over: no report need come for that. Of very many, some have their turn."""

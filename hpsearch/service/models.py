@@ -27,12 +27,20 @@ def put(ctx: Context, caller: Caller, worker_id: str, trial_id: str, attempt: in
     """
     with ctx.store.read() as tx:
         _check_current(tx, caller, worker_id, trial_id, attempt)
-    blob = ctx.blobs.put_file(path)
-    with ctx.store.write() as tx:
-        # Once more, and held: the trial may have ended or gone while the file was written.
-        trial = _check_current(tx, caller, worker_id, trial_id, attempt, lock=True)
-        record = ModelRecord(trial.id, attempt, blob.digest, blob.size_bytes)
-        tx.models.put(record, tx.at)
+    content = ctx.content.put_file(path)
+    # What can not be kept is deleted at once, as is the model it replaces.
+    superfluous: str | None = content.digest
+    try:
+        with ctx.store.write() as tx:
+            # Once more, and held: the trial may have ended or gone while the file was written.
+            trial = _check_current(tx, caller, worker_id, trial_id, attempt, lock=True)
+            ctx.content.hold(tx, content)
+            record = ModelRecord(trial.id, attempt, content.digest, content.size_bytes)
+            replaced = tx.models.put(record, tx.at)
+        superfluous = None if replaced == content.digest else replaced
+    finally:
+        if superfluous is not None:
+            ctx.content.release([superfluous])
     return record
 
 
@@ -94,30 +102,34 @@ def of_trial(ctx: Context, trial_id: str) -> StoredFile:
 
 def _file(ctx: Context, record: ModelRecord, name: str) -> StoredFile:
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80] or "model"
-    return StoredFile(ctx.blobs.verified_path(record.digest), record.digest, record.size_bytes, f"{safe}.keras")
+    return StoredFile(ctx.content.path(record.digest), record.digest, record.size_bytes, f"{safe}.keras")
 
 
 def drop_beaten(ctx: Context, study_id: int) -> int:
-    """Delete the models of trials that are no longer among the best and return how many.
+    """Delete the models of trials that are no longer among the best, or of attempts given up, and return how many.
 
     Kept are those of open trials, of baselines and refits, and of the best k, where k is what confirmation looks at, at
     least 1.
     """
     with ctx.store.read() as tx:
+        # In this order: on PostgreSQL a trial may deliver or end between two of these. What is open now may be among
+        # the best a moment later.
+        delivered = tx.models.of_study(study_id)
+        stale = {(record.trial_id, record.attempt) for record in tx.models.stale_of_study(study_id)}
+        safe = {one.id for one in tx.queue.open_of(study_id, lock=False)}
         study = tx.studies.by_ids([study_id]).get(study_id)
         if study is None:
             return 0
         kept = max(1, definition_of(study).confirm.top_k)
-        safe = {*tx.trials.best_ids(study_id, kept), *(one.id for one in tx.queue.open_of(study_id, lock=False))}
+        safe |= set(tx.trials.best_ids(study_id, kept))
         if study.best_trial_id is not None:
             safe.add(study.best_trial_id)
         always = {trial.trial_id for kind in ALWAYS_KEPT for trial in tx.trials.of_kind(study_id, kind)}
         safe |= {row.id for row in tx.queue.look_up(sorted(always)).values()}
-        beaten = [record for record in tx.models.of_study(study_id) if record.trial_id not in safe]
+    beaten = [one for one in delivered if one.trial_id not in safe or (one.trial_id, one.attempt) in stale]
     if not beaten:
         return 0
     with ctx.store.write() as tx:
-        orphaned = tx.models.remove(beaten)
-    for digest in orphaned:
-        ctx.blobs.delete(digest)
+        tx.models.remove(beaten)
+    ctx.content.release(record.digest for record in beaten)
     return len(beaten)

@@ -59,7 +59,7 @@ _widths: Recent[tuple[str, Task, str, str], Widths] = Recent(64)
 
 def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split, metric: str) -> Widths:
     def make() -> Widths:
-        table = read_table(ctx.blobs.path(record.digest), datasets.profile_of(record), record.digest)
+        table = read_table(ctx.content.path(record.digest), datasets.profile_of(record), record.digest)
         rows = split_rows(table, task, split)
         check_objective(table, task, rows, metric)
         exclude = frozenset({split.column} if split.column else ())

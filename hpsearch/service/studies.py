@@ -188,8 +188,7 @@ def delete(ctx: Context, study_id: str) -> None:
         if study.state not in STUDY_FINAL:
             msg = f"study {study.name!r} is {study.state}; cancel it before deleting it"
             raise ConflictError(msg, code="study.not_ended")
-        orphaned = tx.models.remove(tx.models.of_study(study.id))
+        kept = tx.models.of_study(study.id)
         tx.studies.delete(study.id)
-    for digest in orphaned:
-        ctx.blobs.delete(digest)
+    ctx.content.release(record.digest for record in kept)
     ctx.signals.changed(study_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
@@ -65,8 +65,3 @@ class DatasetRepository:
     def delete(self, uid: str) -> None:
         """Delete a data set that no study uses."""
         self._connection.execute(delete(dataset).where(dataset.c.uid == uid))
-
-    def n_of_digest(self, digest: str) -> int:
-        """Return how many data sets share a content."""
-        statement = select(func.count()).select_from(dataset).where(dataset.c.digest == digest)
-        return int(self._connection.execute(statement).scalar_one())

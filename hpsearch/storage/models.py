@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Select, delete, insert, select
 
 from hpsearch.storage.records import ModelRecord, columns_of, to_record
 from hpsearch.storage.tables import model, trial
@@ -19,11 +20,10 @@ class ModelRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def put(self, record: ModelRecord, at: datetime) -> None:
-        """Note the model file of an attempt, instead of an earlier one of the same attempt."""
-        self._connection.execute(
-            delete(model).where(model.c.trial_id == record.trial_id, model.c.attempt == record.attempt)
-        )
+    def put(self, record: ModelRecord, at: datetime) -> str | None:
+        """Note the model file of an attempt and return the digest of the earlier one it replaces, if there was one."""
+        mine = (model.c.trial_id == record.trial_id, model.c.attempt == record.attempt)
+        replaced = self._connection.execute(delete(model).where(*mine).returning(model.c.digest)).scalar()
         self._connection.execute(
             insert(model).values(
                 trial_id=record.trial_id,
@@ -33,6 +33,7 @@ class ModelRepository:
                 created_at=at,
             )
         )
+        return replaced
 
     def of_attempt(self, trial_id: int, attempt: int) -> ModelRecord | None:
         """Return the model of an attempt."""
@@ -42,19 +43,20 @@ class ModelRepository:
 
     def of_study(self, study_id: int) -> list[ModelRecord]:
         """Return all models of a study's trials."""
-        rows = self._connection.execute(
-            select(*_COLUMNS).join(trial, trial.c.id == model.c.trial_id).where(trial.c.study_id == study_id)
-        )
-        return [to_record(ModelRecord, row) for row in rows]
+        return [to_record(ModelRecord, row) for row in self._connection.execute(_of_study(study_id))]
 
-    def remove(self, records: Sequence[ModelRecord]) -> list[str]:
-        """Forget models and return the digests nothing refers to any more."""
+    def stale_of_study(self, study_id: int) -> list[ModelRecord]:
+        """Return those of them whose attempt was given up, as another one has begun."""
+        statement = _of_study(study_id).where(model.c.attempt < trial.c.attempt)
+        return [to_record(ModelRecord, row) for row in self._connection.execute(statement)]
+
+    def remove(self, records: Sequence[ModelRecord]) -> None:
+        """Forget models; their contents may be without a row then."""
         for record in records:
             self._connection.execute(
                 delete(model).where(model.c.trial_id == record.trial_id, model.c.attempt == record.attempt)
             )
-        return [digest for digest in {r.digest for r in records} if not self.n_of_digest(digest)]
 
-    def n_of_digest(self, digest: str) -> int:
-        """Return how many attempts share a model file."""
-        return int(self._connection.execute(select(func.count()).where(model.c.digest == digest)).scalar_one())
+
+def _of_study(study_id: int) -> Select[Any]:
+    return select(*_COLUMNS).join(trial, trial.c.id == model.c.trial_id).where(trial.c.study_id == study_id)

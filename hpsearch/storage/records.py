@@ -176,6 +176,15 @@ class ModelRecord:
     size_bytes: int
 
 
+@dataclass(frozen=True)
+class ContentRecord:
+    """One content of the store: its SHA-256 in hex, which copy of it, and its size in bytes."""
+
+    digest: str
+    copy: str
+    size_bytes: int
+
+
 @cache
 def columns_of(kind: type, table: Table) -> tuple[Column[Any], ...]:
     """Return the columns of the table that fill the record type, in its order."""

@@ -15,6 +15,7 @@ from hpsearch.clock import Clock, ManualClock, SystemClock
 from hpsearch.errors import UnavailableError
 from hpsearch.storage.attempts import AttemptRepository
 from hpsearch.storage.charts import ChartRepository
+from hpsearch.storage.contents import ContentRepository
 from hpsearch.storage.datasets import DatasetRepository
 from hpsearch.storage.engine import as_unavailable, is_disk_full, open_engines, parse_url
 from hpsearch.storage.events import EventRepository
@@ -62,6 +63,7 @@ class Transaction:
         self.tokens = TokenRepository(connection)
         self.datasets = DatasetRepository(connection)
         self.models = ModelRepository(connection)
+        self.contents = ContentRepository(connection, lease_now=lease_clock.now)
         self.replicas = ReplicaRepository(connection, at=at, lease_now=lease_clock.now)
 
 

@@ -118,6 +118,12 @@ class StudyRepository:
             ).scalars()
         )
 
+    def ids_ended_since(self, at: datetime) -> list[int]:
+        """Return the ids of the studies that ended at an instant or later, oldest first."""
+        return list(
+            self._connection.execute(select(study.c.id).where(study.c.ended_at >= at).order_by(study.c.id)).scalars()
+        )
+
     def n_open_of(self, token_uid: str, *, at_most: int) -> int:
         """Return how many studies created with a token have not ended, counted up to a limit."""
         mine = select(study.c.id).where(study.c.ended_at.is_(None), study.c.token_uid == token_uid)

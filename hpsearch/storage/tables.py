@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -329,4 +330,34 @@ replica = Table(
     Column("uid", String(36), primary_key=True),
     Column("alive_at", Float, nullable=False),
     Column("started_at", Instant, nullable=False),
+)
+
+# One row, of id 1: the store that holds the contents of this database.
+content_store = Table(
+    "content_store",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # The store carries the same id: a server that sees another one, or none, has come to the wrong place.
+    Column("uid", String(36), nullable=False),
+    # As HPSEARCH_CONTENT names it; NULL before a server was started on this database.
+    Column("location", Text),
+)
+
+# What is in the store, or on its way there; see decision 21.
+content = Table(
+    "content",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("copy", String(8), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("touched_at", Float, nullable=False),
+)
+
+# Contents kept in the database itself.
+content_piece = Table(
+    "content_piece",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )

@@ -23,8 +23,10 @@ def _upload(edge: Edge, content: bytes | str, filename: str = "data.csv", **fiel
     )
 
 
-def _blobs(edge: Edge | Live) -> list[Path]:
-    return [path for path in (edge.context.settings.data_dir / "blobs").rglob("*") if path.is_file()]
+def _stored(edge: Edge | Live) -> list[str]:
+    """Return what is in the content store or on its way there."""
+    content = edge.context.content
+    return [*content.store.names(), *(path.name for path in content.new_temporary().parent.iterdir())]
 
 
 def test_a_data_set_from_upload_to_deletion(service: Edge) -> None:
@@ -51,7 +53,7 @@ def test_a_data_set_from_upload_to_deletion(service: Edge) -> None:
 
     again = _upload(service, _CSV, name="mine", target="kind")
     assert again.json() == dataset
-    assert len(_blobs(service)) == 1
+    assert len(_stored(service)) == 1
 
     study = STUDY | {"dataset": {"id": dataset["dataset_id"]}}
     study_id = service.client.post("/v1/studies", json=study, headers=service.admin).json()["study_id"]
@@ -60,7 +62,7 @@ def test_a_data_set_from_upload_to_deletion(service: Edge) -> None:
     service.client.delete(f"/v1/studies/{study_id}", headers=service.admin)
     assert service.client.delete(path, headers=service.headers["submit"]).status_code == 204
     assert service.client.get(path, headers=service.headers["read"]).status_code == 404
-    assert _blobs(service) == []
+    assert _stored(service) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_unusable_files_leave_nothing(edge: Edge, content: bytes, filename: str)
     assert answer.status_code == 422, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert str(edge.context.settings.data_dir) not in answer.text
-    assert _blobs(edge) == []
+    assert _stored(edge) == []
     assert edge.client.get("/v1/datasets", headers=edge.admin).json()["items"] == []
 
 
@@ -98,7 +100,7 @@ def test_unusable_fields(edge: Edge, fields: dict[str, str], field: str | None) 
     answer = _upload(edge, _CSV, **fields)
     assert answer.status_code == 422, answer.text
     assert field is None or answer.json()["errors"][0]["field"] == field
-    assert _blobs(edge) == []
+    assert _stored(edge) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_the_cap_holds_whatever_is_announced(tmp_path: Path) -> None:
         assert edge.client.post("/v1/datasets", content=pour(), headers=headers).status_code == 413
         announced = headers | {"Content-Length": str(2**40)}
         assert edge.client.post("/v1/datasets", content=head, headers=announced).status_code == 413
-        assert _blobs(edge) == []
+        assert _stored(edge) == []
         assert edge.app.state.edge.uploads.n_taken == 0
 
 
@@ -160,9 +162,9 @@ def _half_an_upload(live: Live) -> socket.socket:
 def test_an_upload_cut_off_leaves_nothing(live: Live) -> None:
     connection = _half_an_upload(live)
     edge = live.app.state.edge
-    eventually(lambda: edge.uploads.n_taken == 1 and len(_blobs(live)) == 1)
+    eventually(lambda: edge.uploads.n_taken == 1 and len(_stored(live)) == 1)
     connection.close()
-    eventually(lambda: edge.uploads.n_taken == 0 and not _blobs(live))
+    eventually(lambda: edge.uploads.n_taken == 0 and not _stored(live))
     with live.client() as client:
         assert client.get("/v1/datasets").json()["items"] == []
 
@@ -174,7 +176,7 @@ def test_a_dawdling_upload_is_given_up(live: Live, monkeypatch: pytest.MonkeyPat
     answer = connection.recv(65_536)
     assert b"408" in answer.split(b"\r\n")[0]
     assert b"body.too_slow" in answer
-    eventually(lambda: live.app.state.edge.uploads.n_taken == 0 and not _blobs(live))
+    eventually(lambda: live.app.state.edge.uploads.n_taken == 0 and not _stored(live))
     connection.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 from api.turnstile import Turnstile
 from hpsearch.service import reports
 from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually
+from tests.content.damage import damage
 
 
 def test_reports_of_one_trial_answer_with_a_status(service: Edge) -> None:
@@ -119,9 +120,7 @@ def test_models_travel_whole(service: Edge) -> None:
         assert answer.headers["X-Content-SHA256"] == digest.hexdigest()
         same = service.client.get(path, headers=read | {"If-None-Match": answer.headers["ETag"]})
         assert (same.status_code, same.content) == (304, b"")
-    (blob,) = (service.context.settings.data_dir / "blobs").rglob(hashlib.sha256(best).hexdigest())
-    blob.chmod(0o644)
-    blob.write_bytes(b"altered")
+    damage(service.context.content, best)
     altered = service.client.get(f"/v1/studies/{study_id}/model", headers=read)
     assert altered.status_code == 409
     assert altered.json()["code"] == "blob.digest_mismatch"
@@ -146,8 +145,7 @@ def test_models_that_are_not_taken(local: Edge) -> None:
     assert kept.status_code == 200
     assert kept.json()["digest"] == hashlib.sha256(b"model").hexdigest()
     assert worker.deliver(trial, b"model").status_code == 200
-    left = [path for path in (local.context.settings.data_dir / "blobs").rglob("*") if path.is_file()]
-    assert len([path for path in left if len(path.name) != 64]) == 0
+    assert list(local.context.content.new_temporary().parent.iterdir()) == []
 
 
 def test_a_long_poll_wakes_when_work_comes(live: Live) -> None:

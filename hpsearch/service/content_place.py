@@ -1,0 +1,245 @@
+"""Which content store a server opens, and that it is the one its database was set up with."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from hpsearch.content.files import FileContent
+from hpsearch.content.location import Location
+from hpsearch.content.store import ContentStore, name_of
+from hpsearch.errors import ConflictError, HpsearchError, InvalidInputError
+from hpsearch.service.content import Content
+from hpsearch.service.ids import new_uid
+from hpsearch.settings import Settings
+from hpsearch.storage.content_pieces import DatabaseContent
+from hpsearch.storage.store import Store, Transaction
+
+_log = structlog.get_logger(__name__)
+
+_FILES: Final = Location("files")
+_DATABASE: Final = Location("database")
+_MOVE: Final = "hpsearch db content move --to"
+
+
+def open_content(settings: Settings, database: Store) -> Content:
+    """Return the contents of a database, in the store it was set up with; at the first start it is set up.
+
+    Raises:
+        ConflictError: The contents are in another store; code `content.elsewhere`.
+        InvalidInputError: The setting names no store, or one that can not be used.
+        UnavailableError: The store or the database does not answer.
+    """
+    chosen = Location.parse(settings.content) if settings.content else None
+    with database.read() as tx:
+        known = tx.contents.store()
+    if known is None or known[1] is None:
+        store = _set_up(settings, database, chosen)
+    else:
+        store = _open_known(settings, database, chosen, uid=known[0], recorded=Location.parse(known[1]))
+    try:
+        return Content.over(database, store, settings.data_dir)
+    except OSError as error:
+        raise _unusable(settings.data_dir, error) from None
+
+
+def build(settings: Settings, database: Store, location: Location) -> ContentStore:
+    """Return the store at a location; whose it is has not been looked at.
+
+    Raises:
+        InvalidInputError: It can not be used here.
+    """
+    if location.kind == "database":
+        if database.dialect == "sqlite":
+            msg = "HPSEARCH_CONTENT=database: needs PostgreSQL; with SQLite leave it out: files in the data directory"
+            raise InvalidInputError(msg, code="settings.invalid")
+        return DatabaseContent(database)
+    if location.folder is not None and not location.folder.is_dir():
+        msg = f"{location.folder}, which HPSEARCH_CONTENT names, is no folder; make it or mount it first"
+        raise InvalidInputError(msg, code="settings.invalid")
+    folder = location.folder or settings.data_dir / "blobs"
+    try:
+        return FileContent(folder, location=str(location))
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> InvalidInputError:
+    msg = (
+        f"{folder} can not be written to ({error.strerror}); choose another folder with HPSEARCH_CONTENT or --data-dir"
+    )
+    return InvalidInputError(msg, code="settings.invalid")
+
+
+def _set_up(settings: Settings, database: Store, chosen: Location | None) -> ContentStore:
+    with (
+        database.write() as tx
+    ):  # committed before the store sees it: then whoever comes after a crash knows it as ours
+        tx.contents.name_store(new_uid())
+    with database.write() as tx:
+        uid, recorded = tx.contents.store(lock=True) or ("", None)
+        if recorded is None:
+            location = chosen or _default(tx)
+            store = build(settings, database, location)
+            if not tx.is_alone and tx.contents.n_referred():
+                _adopt(settings, tx, store, location)
+            claim(store, uid)
+            tx.contents.place_store(uid, str(location))
+            return store
+    # Another server was first.
+    return _open_known(settings, database, chosen, uid=uid, recorded=Location.parse(recorded))
+
+
+def _default(tx: Transaction) -> Location:
+    """Return where contents are kept when nobody said where."""
+    # Servers on SQLite are alone. A PostgreSQL database with contents, but without a store, was used by a version
+    # that kept them in the data directory.
+    return _FILES if tx.is_alone or tx.contents.n_referred() else _DATABASE
+
+
+def _adopt(settings: Settings, tx: Transaction, store: ContentStore, location: Location) -> None:
+    """Take over what a version without content stores left in its data directory.
+
+    Raises:
+        ConflictError: It is not in this data directory, or another store was asked for.
+    """
+    if location != _FILES:
+        msg = (
+            f"the data sets and models of this database are files in a data directory, not in {location}: "
+            f"run  {_MOVE} {location}  with that data directory, while no server runs"
+        )
+        raise ConflictError(msg, code="content.elsewhere")
+    n_known, n_here, after = tx.contents.n_referred(), 0, ""
+    while page := tx.contents.page(after=after, limit=1000):
+        n_here += sum(store.holds(name_of(one.digest, one.copy)) for one in page)
+        after = page[-1].digest
+    if n_here == 0:
+        msg = (
+            f"the {n_known} data sets and models of this database are files in the data directory of another server, "
+            f"and none of them in {settings.data_dir}: start that server first, or move them into the database with  "
+            f"{_MOVE} {_DATABASE}  there"
+        )
+        raise ConflictError(msg, code="content.elsewhere")
+    _log.warning(
+        "data sets and models stay files in the data directory, which only this server reaches; "
+        f"for several servers stop it and run  {_MOVE} {_DATABASE}",
+        folder=str(settings.data_dir),
+        files=n_here,
+        missing=n_known - n_here,
+    )
+
+
+def claim(store: ContentStore, uid: str) -> None:
+    """Make a store that of a database.
+
+    Raises:
+        ConflictError: It belongs to another; code `content.foreign`.
+        InvalidInputError: It can not be written to.
+    """
+    owner = store.owner()
+    if owner not in (None, uid):
+        msg = (
+            f"{store.location} belongs to another database of hpsearch; choose an empty place with HPSEARCH_CONTENT, "
+            "or delete what is there"
+        )
+        raise ConflictError(msg, code="content.foreign")
+    try:
+        store.set_owner(uid)
+    except OSError as error:
+        msg = f"the content store {store.location} can not be written to ({error.strerror})"
+        raise InvalidInputError(msg, code="settings.invalid") from None
+
+
+def _open_known(
+    settings: Settings, database: Store, chosen: Location | None, *, uid: str, recorded: Location
+) -> ContentStore:
+    # Nobody else reaches a data directory or the database itself by another name; a folder may be mounted elsewhere.
+    if chosen is None:
+        chosen = recorded if recorded in (_FILES, _DATABASE) else None
+    if chosen is None:
+        msg = (
+            f"the data sets and models of this database are in {recorded}; "
+            f"set HPSEARCH_CONTENT={recorded} for this server, too"
+        )
+        raise ConflictError(msg, code="content.elsewhere")
+    if chosen.kind != recorded.kind:
+        msg = (
+            f"HPSEARCH_CONTENT is {chosen}, but the data sets and models of this database are in {recorded}; "
+            f"set HPSEARCH_CONTENT={recorded}, or move them with  {_MOVE} {chosen}  while no server runs"
+        )
+        raise ConflictError(msg, code="content.elsewhere")
+    store = build(settings, database, chosen)
+    if store.owner() != uid:
+        here = f"{settings.data_dir}" if chosen == _FILES else f"{chosen}"
+        where = "the data directory of another server" if recorded == _FILES else f"{recorded}"
+        msg = f"the data sets and models of this database are in {where}, and {here} is another place"
+        if recorded == _FILES and database.dialect == "postgresql":
+            msg += f"; for several servers move them with  {_MOVE} {_DATABASE}  there, while no server runs"
+        elif recorded == _FILES:
+            msg += "; give the --data-dir they are in"
+        raise ConflictError(msg, code="content.elsewhere")
+    return store
+
+
+@dataclass(frozen=True)
+class ContentHealth:
+    """Whether a content store can be used.
+
+    Attributes:
+        location: As `HPSEARCH_CONTENT` names it; empty if it is not known.
+        is_usable: Something was written, read back and deleted.
+        problem: Why it can not be used; a sentence, empty if it can.
+    """
+
+    location: str
+    is_usable: bool
+    problem: str = ""
+
+
+def probe(store: ContentStore, folder: Path) -> ContentHealth:
+    """Return whether a store is reachable and takes, gives and deletes a small content; raises nothing.
+
+    Args:
+        store: Any.
+        folder: Where a small file may be written.
+    """
+    text = secrets.token_bytes(32)
+    path = (store.incoming or folder) / f"probe-{secrets.token_hex(8)}"
+    name = name_of(hashlib.sha256(text).hexdigest(), secrets.token_hex(4))
+    try:
+        path.write_bytes(text)
+        store.put(name, path)
+        same = b"".join(islice(store.read(name), 2)) == text
+        store.delete(name)
+    except HpsearchError as error:
+        return ContentHealth(store.location, is_usable=False, problem=error.message)
+    except OSError as error:
+        problem = f"the content store {store.location} can not be used ({error.strerror or error})"
+        return ContentHealth(store.location, is_usable=False, problem=problem)
+    finally:
+        path.unlink(missing_ok=True)
+    problem = "" if same else f"the content store {store.location} gives back other bytes than it was given"
+    return ContentHealth(store.location, is_usable=same, problem=problem)
+
+
+def content_health(settings: Settings) -> ContentHealth:
+    """Return whether the content store of a database, at its newest schema, is reachable and writable; raises nothing.
+
+    Nothing is set up: before the first start the answer is that there is none.
+    """
+    try:
+        with Store(settings.resolved_database_url) as database:
+            with database.read() as tx:
+                known = tx.contents.store()
+            if known is None or known[1] is None:
+                return ContentHealth("", is_usable=False, problem="no server was started on this database yet")
+            content = open_content(settings, database)
+            return probe(content.store, settings.data_dir)
+    except HpsearchError as error:
+        return ContentHealth("", is_usable=False, problem=error.message)
