@@ -8,6 +8,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,8 +93,9 @@ class ContentConformance:
         store = self.open()
         stored = put(store, tmp_path, b"content")
         for wrong in NO_NAMES:
-            for call in (store.holds, store.delete, store.path_of, lambda text: list(store.read(text))):
-                assert _refused(lambda call=call, wrong=wrong: call(wrong)).code == "blob.missing"
+            calls: tuple[Callable[[str], Any], ...] = (store.holds, store.delete, store.path_of, _reader(store))
+            for call in calls:
+                assert _refused(partial(call, wrong)).code == "blob.missing"
         assert list(store.names()) == [stored]
 
     def test_a_content_put_again_is_whole_all_the_time(self, tmp_path: Path) -> None:
@@ -143,6 +145,10 @@ class ContentConformance:
             one.set_owner(uid)
             assert one.owner() == other.owner() == uid
         assert list(one.names()) == []
+
+
+def _reader(store: ContentStore) -> Callable[[str], bytes]:
+    return lambda name: b"".join(store.read(name))
 
 
 def _refused(call: Callable[[], Any]) -> NotFoundError:
