@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -221,19 +220,16 @@ def _clock(name: str, skew_s: float) -> Check:
 
 
 def _stored_files(wanted: Wanted) -> Iterator[Check]:
-    folder = wanted.settings.data_dir / "blobs"
-    if not _has("server") or not folder.exists():
+    settings = wanted.settings
+    if not _has("server") or (not settings.database_url and not (settings.data_dir / "hpsearch.sqlite3").exists()):
         return
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder / "tmp") as file:
-            file.write(b"hpsearch")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        yield Check("stored files", "fail", f"{folder} can not be written to: {reason}", "give it to the server's user")
+    health = _layout.load("hpsearch.service.content_health").content_health(settings)
+    if health.is_usable:
+        yield Check("stored files", "ok", f"{health.location} takes data sets and models and gives them back")
+    elif health.is_set_up:
+        yield Check("stored files", "fail", health.problem, "HPSEARCH_CONTENT says where it is; see the README")
     else:
-        yield Check("stored files", "ok", f"{folder} takes files")
+        yield Check("stored files", "skip", health.problem, "hpsearch serve  sets it up")
 
 
 def _server(wanted: Wanted) -> Iterator[Check]:

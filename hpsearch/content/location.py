@@ -56,3 +56,8 @@ class Location:
             return cls("s3", bucket=found["bucket"], prefix=(found["prefix"] or "").strip("/"))
         msg = f"HPSEARCH_CONTENT names no content store; expected {EXPECTED}; keys belong into the environment"
         raise InvalidInputError(msg, code="settings.invalid")
+
+
+# The data directory, and the database itself.
+FILES: Final = Location("files")
+DATABASE: Final = Location("database")

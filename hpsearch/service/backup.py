@@ -18,13 +18,18 @@ from typing import IO, Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 import hpsearch
+from hpsearch.content.incoming import hashed
+from hpsearch.content.location import DATABASE, FILES, Location
+from hpsearch.content.store import ContentStore, digest_of, name_of
 from hpsearch.domain.strict import Frozen
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
-from hpsearch.ingest.blobs import BlobStore
+from hpsearch.service.content_place import build, open_content
 from hpsearch.service.context import claim_file
+from hpsearch.service.ids import new_uid
 from hpsearch.settings import Settings
 from hpsearch.storage import migrate, snapshot
 from hpsearch.storage.engine import parse_url
+from hpsearch.storage.store import Store
 
 _MANIFEST: Final = "manifest.json"
 _STAGING: Final = ".hpsearch-copy-"
@@ -43,10 +48,12 @@ class StoredContent(Frozen):
     Attributes:
         sha256: Of its bytes, in hex; a stored file is named by it.
         size_bytes: Uncompressed.
+        copy_id: Which copy of the content it is in its store.
     """
 
     sha256: Digest
     size_bytes: Annotated[int, Field(ge=0)]
+    copy_id: Annotated[str, Field(pattern=r"^([0-9a-f]{8})?$")] = ""
 
 
 class DatabaseCopy(StoredContent):
@@ -74,8 +81,10 @@ class Manifest(Frozen):
         hpsearch: Version that wrote it.
         made_at: When.
         database: The copy of the database.
-        content: Stored files: data sets and models.
+        content: Stored files: data sets and models. None of them is a file of its own when the store is `database:`.
         missing: Digests of files that rows name and that were lost or altered before the backup.
+        store: Where the files were kept, as `HPSEARCH_CONTENT` names it.
+        store_uid: Id the store was known by; empty before there was one.
     """
 
     format: Literal[1] = 1
@@ -84,6 +93,13 @@ class Manifest(Frozen):
     database: DatabaseCopy
     content: tuple[StoredContent, ...]
     missing: tuple[Digest, ...] = ()
+    store: str = str(FILES)
+    store_uid: str = ""
+
+    @property
+    def is_all_in_database(self) -> bool:
+        """Whether the copy of the database holds the contents, too."""
+        return Location.parse(self.store) == DATABASE
 
 
 def save(settings: Settings, target: Path) -> tuple[Path, Manifest]:
@@ -107,12 +123,11 @@ def save(settings: Settings, target: Path) -> tuple[Path, Manifest]:
     if target.exists():
         msg = f"{target} exists already: name another file, or a folder"
         raise ConflictError(msg, code="backup.exists")
-    blobs = BlobStore(settings.data_dir / "blobs")
     with _staging(target.parent) as staging:
         whole = staging / "archive.zip"
         whole.touch(0o600)
         with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
-            manifest = _written(settings.resolved_database_url, blobs, archive, staging, made_at)
+            manifest = _written(settings, archive, staging, made_at)
             archive.writestr(_MANIFEST, manifest.model_dump_json(indent=1))
         with whole.open("rb") as file:
             os.fsync(file.fileno())
@@ -120,24 +135,26 @@ def save(settings: Settings, target: Path) -> tuple[Path, Manifest]:
     return target, manifest
 
 
-def _written(url: str, blobs: BlobStore, archive: zipfile.ZipFile, staging: Path, made_at: datetime) -> Manifest:
+def _written(settings: Settings, archive: zipfile.ZipFile, staging: Path, made_at: datetime) -> Manifest:
     """Fill an archive and return what it holds."""
+    url = settings.resolved_database_url
     copied: dict[str, StoredContent] = {}
     with snapshot.moment(url) as before:
-        digests = before.digests
-    _copy_content(digests, blobs, archive, copied)  # most of the work, before any state is held
-    for left in range(_ROUNDS - 1, -1, -1):
-        with snapshot.moment(url) as moment:
-            missing = _copy_content(moment.digests - copied.keys(), blobs, archive, copied)
-            if missing and left:
-                continue
-            copy = staging / "database"
-            moment.copy_to(copy)
-            break
-    with copy.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        pass
+    with _store_of(settings, before) as store:
+        _copy_content(before, before.digests, store, archive, copied)  # most of the work, before any state is held
+        for left in range(_ROUNDS - 1, -1, -1):
+            with snapshot.moment(url) as moment:
+                new = {digest for digest in moment.digests if not _is_copied(moment, digest, copied)}
+                missing = _copy_content(moment, new, store, archive, copied)
+                if missing and left:
+                    continue
+                copy = staging / "database"
+                moment.copy_to(copy)
+                break
+    sha256, size_bytes = hashed(copy)
     database = DatabaseCopy.model_validate(
-        {"sha256": sha256, "size_bytes": copy.stat().st_size, "dialect": moment.dialect, "revision": moment.revision}
+        {"sha256": sha256, "size_bytes": size_bytes, "dialect": moment.dialect, "revision": moment.revision}
     )
     archive.write(copy, database.member)
     return Manifest(
@@ -146,24 +163,69 @@ def _written(url: str, blobs: BlobStore, archive: zipfile.ZipFile, staging: Path
         database=database,
         content=tuple(copied[digest] for digest in sorted(moment.digests & copied.keys())),
         missing=tuple(sorted(missing)),
+        store=store.location,
+        store_uid=moment.store[0] if moment.store else "",
     )
 
 
+@contextmanager
+def _store_of(settings: Settings, moment: snapshot.Moment) -> Iterator[ContentStore]:
+    """Yield the store of a database's contents."""
+    with Store(settings.resolved_database_url) as database:
+        if moment.store is None or moment.store[1] is None:
+            yield build(settings, database, FILES)  # of a version that knew no other
+        else:
+            yield open_content(settings, database).store
+
+
+def _is_copied(moment: snapshot.Moment, digest: str, copied: dict[str, StoredContent]) -> bool:
+    return digest in copied and copied[digest].copy_id == moment.copies.get(digest, "")
+
+
 def _copy_content(
-    digests: AbstractSet[str], blobs: BlobStore, archive: zipfile.ZipFile, copied: dict[str, StoredContent]
+    moment: snapshot.Moment,
+    digests: AbstractSet[str],
+    store: ContentStore,
+    archive: zipfile.ZipFile,
+    copied: dict[str, StoredContent],
 ) -> set[str]:
-    """Add stored files to an archive, note them, and return the digests of those that are lost or altered."""
+    """Add stored files to an archive, note them, and return the digests of those that are lost or altered.
+
+    Those in the database come with its copy; they are only looked at.
+    """
     missing = set()
     for digest in sorted(digests):
-        member = f"content/{digest}"
-        try:
-            # Models are compressed already.
-            archive.write(blobs.verified_path(digest), member, compress_type=zipfile.ZIP_STORED)
-        except (NotFoundError, ConflictError, FileNotFoundError):
+        copy_id = moment.copies.get(digest, "")
+        known = copied.get(digest)  # put anew since: the bytes are the same
+        size_bytes = known.size_bytes if known else _add(store, name_of(digest, copy_id), archive)
+        if size_bytes is None:
             missing.add(digest)
         else:
-            copied[digest] = StoredContent(sha256=digest, size_bytes=archive.getinfo(member).file_size)
+            copied[digest] = StoredContent(sha256=digest, size_bytes=size_bytes, copy_id=copy_id)
     return missing
+
+
+def _add(store: ContentStore, name: str, archive: zipfile.ZipFile) -> int | None:
+    """Add one content to an archive and return its size; None if it is lost or altered."""
+    digest, size_bytes = hashlib.sha256(), 0
+    with tempfile.TemporaryFile() as file:
+        try:
+            for piece in store.read(name):
+                digest.update(piece)
+                size_bytes += len(piece)
+                if store.location != str(DATABASE):
+                    file.write(piece)
+        except (NotFoundError, FileNotFoundError):
+            return None
+        if digest.hexdigest() != digest_of(name):
+            return None
+        if store.location != str(DATABASE):
+            file.seek(0)
+            # Models are compressed already.
+            entry = zipfile.ZipInfo(f"content/{digest_of(name)}", time.gmtime()[:6])
+            with archive.open(entry, "w", force_zip64=True) as packed:
+                shutil.copyfileobj(file, packed, _CHUNK_BYTES)
+    return size_bytes
 
 
 def restore(settings: Settings, source: Path, *, replace: bool = False) -> Manifest:
@@ -197,22 +259,65 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Manif
         with _nobody_else(url), _staging(_beside(settings)) as staging:
             copy = staging / "database"
             _extract(archive, manifest.database.member, copy, manifest.database.sha256)
-            _restore_content(archive, manifest, BlobStore(settings.data_dir / "blobs"))
+            location = _target(settings, manifest)
+            with Store(url) as database:
+                store = build(settings, database, location)
+                _check_owner(store, manifest, replace=replace)
+                if not manifest.is_all_in_database:
+                    _restore_content(archive, manifest, store, staging)
             if manifest.database.dialect == "sqlite":
                 migrate.upgrade(f"sqlite:///{copy}")
                 snapshot.put(url, copy)
             else:
                 snapshot.put(url, copy)
                 migrate.upgrade(url)
+            _place(url, manifest.store_uid or new_uid(), store)
     return manifest
 
 
-def _restore_content(archive: zipfile.ZipFile, manifest: Manifest, blobs: BlobStore) -> None:
+def _target(settings: Settings, manifest: Manifest) -> Location:
+    """Return where the contents of an archive are put.
+
+    Raises:
+        InvalidInputError: It is not clear, or not possible.
+    """
+    found = Location.parse(manifest.store)
+    chosen = Location.parse(settings.content) if settings.content else None
+    if (chosen or found).kind == found.kind:
+        return chosen or found
+    if DATABASE in (chosen, found):
+        msg = (
+            f"the backup keeps data sets and models in {found}, and HPSEARCH_CONTENT is {chosen}: leave it out, "
+            f"restore, and move them afterwards with  hpsearch db content move --to {chosen}"
+        )
+        raise InvalidInputError(msg, code="backup.other_store")
+    return chosen or found
+
+
+def _check_owner(store: ContentStore, manifest: Manifest, *, replace: bool) -> None:
+    if replace or manifest.is_all_in_database:
+        return
+    if store.owner() not in (None, manifest.store_uid):
+        msg = f"{store.location} holds what belongs to another database; name another place, or give --replace"
+        raise ConflictError(msg, code="restore.not_empty")
+
+
+def _place(url: str, uid: str, store: ContentStore) -> None:
+    """Let store and database know each other, once both are in place."""
+    store.set_owner(uid)
+    with Store(url) as database, database.write() as tx:
+        tx.contents.name_store(uid)
+        tx.contents.place_store(uid, store.location)
+
+
+def _restore_content(archive: zipfile.ZipFile, manifest: Manifest, store: ContentStore, staging: Path) -> None:
     """Put the stored files in place; named by their content, they replace nothing and harm nothing."""
     for content in manifest.content:
-        path = blobs.new_temporary()
+        path = (store.incoming or staging) / f"restore-{content.sha256}"
+        path.unlink(missing_ok=True)
         _extract(archive, f"content/{content.sha256}", path, content.sha256)
-        blobs.put_file(path)
+        store.put(name_of(content.sha256, content.copy_id), path)
+        path.unlink(missing_ok=True)
 
 
 def _extract(archive: zipfile.ZipFile, member: str, target: Path, sha256: str) -> None:

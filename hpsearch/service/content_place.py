@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from hpsearch.content.files import FileContent
-from hpsearch.content.location import Location
+from hpsearch.content.location import DATABASE, FILES, Location
 from hpsearch.content.store import ContentStore, name_of
-from hpsearch.errors import ConflictError, HpsearchError, InvalidInputError
+from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.service.content import Content
 from hpsearch.service.ids import new_uid
 from hpsearch.settings import Settings
@@ -23,8 +19,6 @@ from hpsearch.storage.store import Store, Transaction
 
 _log = structlog.get_logger(__name__)
 
-_FILES: Final = Location("files")
-_DATABASE: Final = Location("database")
 _MOVE: Final = "hpsearch db content move --to"
 
 
@@ -100,7 +94,7 @@ def _default(tx: Transaction) -> Location:
     """Return where contents are kept when nobody said where."""
     # Servers on SQLite are alone. A PostgreSQL database with contents, but without a store, was used by a version
     # that kept them in the data directory.
-    return _FILES if tx.is_alone or tx.contents.n_referred() else _DATABASE
+    return FILES if tx.is_alone or tx.contents.n_referred() else DATABASE
 
 
 def _adopt(settings: Settings, tx: Transaction, store: ContentStore, location: Location) -> None:
@@ -109,7 +103,7 @@ def _adopt(settings: Settings, tx: Transaction, store: ContentStore, location: L
     Raises:
         ConflictError: It is not in this data directory, or another store was asked for.
     """
-    if location != _FILES:
+    if location != FILES:
         msg = (
             f"the data sets and models of this database are files in a data directory, not in {location}: "
             f"run  {_MOVE} {location}  with that data directory, while no server runs"
@@ -123,12 +117,12 @@ def _adopt(settings: Settings, tx: Transaction, store: ContentStore, location: L
         msg = (
             f"the {n_known} data sets and models of this database are files in the data directory of another server, "
             f"and none of them in {settings.data_dir}: start that server first, or move them into the database with  "
-            f"{_MOVE} {_DATABASE}  there"
+            f"{_MOVE} {DATABASE}  there"
         )
         raise ConflictError(msg, code="content.elsewhere")
     _log.warning(
         "data sets and models stay files in the data directory, which only this server reaches; "
-        f"for several servers stop it and run  {_MOVE} {_DATABASE}",
+        f"for several servers stop it and run  {_MOVE} {DATABASE}",
         folder=str(settings.data_dir),
         files=n_here,
         missing=n_known - n_here,
@@ -161,7 +155,7 @@ def _open_known(
 ) -> ContentStore:
     # Nobody else reaches a data directory or the database itself by another name; a folder may be mounted elsewhere.
     if chosen is None:
-        chosen = recorded if recorded in (_FILES, _DATABASE) else None
+        chosen = recorded if recorded in (FILES, DATABASE) else None
     if chosen is None:
         msg = (
             f"the data sets and models of this database are in {recorded}; "
@@ -176,70 +170,12 @@ def _open_known(
         raise ConflictError(msg, code="content.elsewhere")
     store = build(settings, database, chosen)
     if store.owner() != uid:
-        here = f"{settings.data_dir}" if chosen == _FILES else f"{chosen}"
-        where = "the data directory of another server" if recorded == _FILES else f"{recorded}"
+        here = f"{settings.data_dir}" if chosen == FILES else f"{chosen}"
+        where = "the data directory of another server" if recorded == FILES else f"{recorded}"
         msg = f"the data sets and models of this database are in {where}, and {here} is another place"
-        if recorded == _FILES and database.dialect == "postgresql":
-            msg += f"; for several servers move them with  {_MOVE} {_DATABASE}  there, while no server runs"
-        elif recorded == _FILES:
+        if recorded == FILES and database.dialect == "postgresql":
+            msg += f"; for several servers move them with  {_MOVE} {DATABASE}  there, while no server runs"
+        elif recorded == FILES:
             msg += "; give the --data-dir they are in"
         raise ConflictError(msg, code="content.elsewhere")
     return store
-
-
-@dataclass(frozen=True)
-class ContentHealth:
-    """Whether a content store can be used.
-
-    Attributes:
-        location: As `HPSEARCH_CONTENT` names it; empty if it is not known.
-        is_usable: Something was written, read back and deleted.
-        problem: Why it can not be used; a sentence, empty if it can.
-    """
-
-    location: str
-    is_usable: bool
-    problem: str = ""
-
-
-def probe(store: ContentStore, folder: Path) -> ContentHealth:
-    """Return whether a store is reachable and takes, gives and deletes a small content; raises nothing.
-
-    Args:
-        store: Any.
-        folder: Where a small file may be written.
-    """
-    text = secrets.token_bytes(32)
-    path = (store.incoming or folder) / f"probe-{secrets.token_hex(8)}"
-    name = name_of(hashlib.sha256(text).hexdigest(), secrets.token_hex(4))
-    try:
-        path.write_bytes(text)
-        store.put(name, path)
-        same = b"".join(islice(store.read(name), 2)) == text
-        store.delete(name)
-    except HpsearchError as error:
-        return ContentHealth(store.location, is_usable=False, problem=error.message)
-    except OSError as error:
-        problem = f"the content store {store.location} can not be used ({error.strerror or error})"
-        return ContentHealth(store.location, is_usable=False, problem=problem)
-    finally:
-        path.unlink(missing_ok=True)
-    problem = "" if same else f"the content store {store.location} gives back other bytes than it was given"
-    return ContentHealth(store.location, is_usable=same, problem=problem)
-
-
-def content_health(settings: Settings) -> ContentHealth:
-    """Return whether the content store of a database, at its newest schema, is reachable and writable; raises nothing.
-
-    Nothing is set up: before the first start the answer is that there is none.
-    """
-    try:
-        with Store(settings.resolved_database_url) as database:
-            with database.read() as tx:
-                known = tx.contents.store()
-            if known is None or known[1] is None:
-                return ContentHealth("", is_usable=False, problem="no server was started on this database yet")
-            content = open_content(settings, database)
-            return probe(content.store, settings.data_dir)
-    except HpsearchError as error:
-        return ContentHealth("", is_usable=False, problem=error.message)

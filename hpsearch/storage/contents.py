@@ -78,6 +78,11 @@ class ContentRepository:
         rows = self._connection.execute(select(content.c.digest, content.c.copy).where(content.c.digest.in_(digests)))
         return {row.digest: row.copy for row in rows}
 
+    def copies(self) -> dict[str, str]:
+        """Return which copy there is of each content, by digest."""
+        rows = self._connection.execute(select(content.c.digest, content.c.copy))
+        return {row.digest: row.copy for row in rows}
+
     def page(self, *, after: str, limit: int) -> Sequence[ContentRecord]:
         """Return contents that a row refers to, in the order of their digests.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,11 @@ from sqlalchemy import Connection, inspect, select, text, union
 from hpsearch.clock import SystemClock
 from hpsearch.errors import ConflictError, UnavailableError
 from hpsearch.storage import pg_tools
+from hpsearch.storage.contents import ContentRepository
 from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.replicas import ReplicaRepository
-from hpsearch.storage.tables import dataset, metadata, model
+from hpsearch.storage.tables import content, dataset, metadata, model
 
 _VERSION_TABLE: Final = "alembic_version"
 _REVISION: Final = text(f"SELECT version_num FROM {_VERSION_TABLE}")  # noqa: S608 - no input
@@ -35,7 +36,9 @@ class Moment:
     Attributes:
         dialect: `sqlite` or `postgresql`.
         revision: Of its schema.
-        digests: Of all stored files its rows refer to.
+        digests: Of all contents its rows refer to.
+        copies: Which copy of a content is in the store, by digest.
+        store: Id and location of the content store; None in a database of a version before there was one.
         copy_to: Writes this state into a file that is not there yet: a SQLite database, or SQL for psql. It raises
             HpsearchError when pg_dump is not installed, UnavailableError when the copy fails.
     """
@@ -43,6 +46,8 @@ class Moment:
     dialect: str
     revision: str
     digests: frozenset[str]
+    copies: Mapping[str, str]
+    store: tuple[str, str | None] | None
     copy_to: Callable[[Path], None]
 
 
@@ -66,12 +71,17 @@ def moment(database_url: str) -> Iterator[Moment]:
     engine = reader if is_sqlite else writer.execution_options(isolation_level="REPEATABLE READ")
     try:
         with as_unavailable(), engine.connect() as connection:
-            if not inspect(connection).has_table(_VERSION_TABLE):
+            tables = inspect(connection)
+            if not tables.has_table(_VERSION_TABLE):
                 raise _nothing_there()
+            store, copies = None, {}
+            if tables.has_table(content.name):
+                repository = ContentRepository(connection, lease_now=LeaseClock(None).now)
+                store, copies = repository.store(), repository.copies()
             revision = connection.execute(_REVISION).scalar_one()
             digests = frozenset(connection.execute(_DIGESTS).scalars())
             copy_to = partial(_copy_sqlite if is_sqlite else _copy_postgresql, connection)
-            yield Moment(url.get_backend_name(), str(revision), digests, copy_to)
+            yield Moment(url.get_backend_name(), str(revision), digests, copies, store, copy_to)
     finally:
         reader.dispose()
         writer.dispose()

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from hpsearch.cli import doctor
+from hpsearch.service.context import Context
+from hpsearch.settings import Settings
 from tests.cli.conftest import TOKEN, FakeServer, Said, page, problem
 
 Run = Callable[..., Said]
@@ -67,19 +69,31 @@ def test_what_is_wrong_with_a_database_is_told(hpsearch: Run, sqlite_url: str, t
 
 def test_the_disk(hpsearch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     data = tmp_path / "data"
-    (data / "blobs").mkdir(parents=True)
+    data.mkdir(parents=True)
     found = _found(hpsearch("doctor", "--json"))
     assert found["data directory"]["status"] == "ok"
-    assert "no such file" in found["stored files"]["found"], "the folder for what arrives is missing"
-    (data / "blobs" / "tmp").mkdir()
     monkeypatch.setattr(doctor, "_SCARCE_BYTES", 2**60)
     said = hpsearch("doctor", "--json")
-    assert (said.code, _found(said)["data directory"]["status"], _found(said)["stored files"]["status"]) == (
-        0, "warn", "ok",
-    )  # fmt: skip
-    assert list((data / "blobs" / "tmp").iterdir()) == []
+    assert (said.code, _found(said)["data directory"]["status"]) == (0, "warn")
     monkeypatch.setattr(doctor, "_FULL_BYTES", 2**60)
     assert hpsearch("doctor").code == 1
+
+
+def test_the_content_store_is_tried_out(hpsearch: Run, database_url: str, tmp_path: Path):
+    def stored_files() -> dict[str, str]:
+        return _found(hpsearch("doctor", "--json", "--database-url", database_url))["stored files"]
+
+    data = tmp_path / "data"
+    data.mkdir()
+    assert stored_files()["status"] == "skip", "no server was started yet"
+    Context.open(Settings(data_dir=data, database_url=database_url)).close()
+    found = stored_files()
+    where = "files:" if database_url.startswith("sqlite") else "database:"
+    assert (found["status"], found["found"].split()[0]) == ("ok", where)
+    if where == "files:":
+        assert [path for path in (data / "blobs").rglob("*") if path.is_file()] == [data / "blobs" / "store-id"]
+        (data / "blobs" / "store-id").write_text("of another database")
+        assert stored_files()["status"] == "fail"
 
 
 def test_a_server_and_its_token(remote: Run, fake: FakeServer):

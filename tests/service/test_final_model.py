@@ -20,7 +20,7 @@ from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition, op
 
 
 def _end(worker: StubWorker, trial: ClaimedTrial, value: float) -> None:
-    path: Path = worker.ctx.blobs.new_temporary()
+    path: Path = worker.ctx.content.new_temporary()
     path.write_bytes(f"{trial.kind} {trial.number}".encode())
     models.put(worker.ctx, worker.caller, worker.worker_id, trial.trial_id, trial.attempt, path)
     metrics = {"test_accuracy": value} if trial.kind == "refit" else {"accuracy": value}
