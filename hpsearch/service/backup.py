@@ -13,16 +13,16 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Final, Literal
+from typing import IO, Final
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 import hpsearch
 from hpsearch.content.incoming import hashed
 from hpsearch.content.location import DATABASE, FILES, Location
 from hpsearch.content.store import ContentStore, digest_of, name_of
-from hpsearch.domain.strict import Frozen
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
+from hpsearch.service.backup_manifest import DatabaseCopy, Manifest, StoredContent
 from hpsearch.service.content_place import build, open_content
 from hpsearch.service.context import claim_file
 from hpsearch.service.ids import new_uid
@@ -38,68 +38,6 @@ _ABANDONED_S: Final = 86_400.0
 # A model that is beaten between the reading of its row and of its file is gone; then the rows are read again.
 _ROUNDS: Final = 5
 _CHUNK_BYTES: Final = 2**20
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class StoredContent(Frozen):
-    """One file of an archive.
-
-    Attributes:
-        sha256: Of its bytes, in hex; a stored file is named by it.
-        size_bytes: Uncompressed.
-        copy_id: Which copy of the content it is in its store.
-    """
-
-    sha256: Digest
-    size_bytes: Annotated[int, Field(ge=0)]
-    copy_id: Annotated[str, Field(pattern=r"^([0-9a-f]{8})?$")] = ""
-
-
-class DatabaseCopy(StoredContent):
-    """The database in an archive.
-
-    Attributes:
-        dialect: What wrote it; it can be restored into the same kind only.
-        revision: Of its schema.
-    """
-
-    dialect: Literal["sqlite", "postgresql"]
-    revision: str
-
-    @property
-    def member(self) -> str:
-        """Its name in the archive."""
-        return "database.sqlite3" if self.dialect == "sqlite" else "database.sql"
-
-
-class Manifest(Frozen):
-    """What an archive holds.
-
-    Attributes:
-        format: Of the archive.
-        hpsearch: Version that wrote it.
-        made_at: When.
-        database: The copy of the database.
-        content: Stored files: data sets and models. None of them is a file of its own when the store is `database:`.
-        missing: Digests of files that rows name and that were lost or altered before the backup.
-        store: Where the files were kept, as `HPSEARCH_CONTENT` names it.
-        store_uid: Id the store was known by; empty before there was one.
-    """
-
-    format: Literal[1] = 1
-    hpsearch: str
-    made_at: datetime
-    database: DatabaseCopy
-    content: tuple[StoredContent, ...]
-    missing: tuple[Digest, ...] = ()
-    store: str = str(FILES)
-    store_uid: str = ""
-
-    @property
-    def is_all_in_database(self) -> bool:
-        """Whether the copy of the database holds the contents, too."""
-        return Location.parse(self.store) == DATABASE
 
 
 def save(settings: Settings, target: Path) -> tuple[Path, Manifest]:
