@@ -18,16 +18,16 @@ _DAY_S: Final = 86_400
 
 
 def count(value: float | None) -> str:
-    """Return a whole number with thin spaces between its thousands, such as `12 345`."""
-    return DASH if value is None else f"{value:,.0f}".replace(",", "\u202f")
+    """Return a whole number with commas between its thousands, such as `12,345`."""
+    return DASH if value is None else f"{value:,.0f}"
 
 
-def scalar(value: Any) -> str:
-    """Return one value of a parameter as it is written in a study file."""
+def scalar(value: Any, digits: int = 4) -> str:
+    """Return one value of a parameter as it is written in a study file, a real number with so many digits."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.{digits}g}"
     return DASH if value is None else str(value)
 
 
@@ -93,11 +93,17 @@ def words(name: str | None) -> str:
     return "" if name is None else name.replace("_", " ")
 
 
-def coded(sentence: str) -> str:
+def sentence(clause: str) -> str:
+    """Return a clause, such as the detail of a problem, as a sentence."""
+    said = clause.strip()
+    return f"{said[:1].upper()}{said[1:]}" + ("" if said.endswith((".", "?", "!", "\u2026")) else ".")
+
+
+def coded(text: str) -> str:
     """Return a sentence of ours as a page shows it: what stands between backticks is code; all of it is escaped."""
-    parts = sentence.split("`")
+    parts = text.split("`")
     if len(parts) % 2 == 0:
-        return sentence
+        return text
     return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
@@ -111,5 +117,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
     "time": time,
     "words": words,
+    "sentence": sentence,
     "coded": coded,
 }

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.metrics import better
-from hpsearch.domain.trial import Trial
+from hpsearch.domain.trial import Params, Trial
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
+from hpsearch.storage.conditions import Wanted
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.trials import Ranked
 from hpsearch.wire.pages import HistoryPoint, LeaderboardPage, LeaderboardRow, MeasurementView, Page, TrialView
@@ -57,6 +58,17 @@ def leaderboard(ctx: Context, study_id: str, *, limit: int = 50, page_token: str
     )
 
 
+def best_params(ctx: Context, study_id: str) -> Params | None:
+    """Return the parameters of the best search trial, a point of the space; None before the first result.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with ctx.store.read() as tx:
+        found = tx.trials.best_ids(tx.studies.get(study_id).id, 1, kinds=(TrialKind.SEARCH,))
+        return tx.trials.by_id(found[0]).params if found else None
+
+
 def leaderboard_etag(ctx: Context, study_id: str) -> str:
     """Return a tag that changes whenever a page of the leaderboard may have changed.
 
@@ -96,13 +108,7 @@ def trials(
         NotFoundError: There is no such study.
         InvalidInputError: An argument is not one of those above.
     """
-    checked: list[tuple[str, str | None, Sequence[str]]] = [("state", state, list(TrialState))]
-    checked += [("kind", kind, list(TrialKind)) for kind in kinds]
-    checked += [("order", order, ["asc", "desc"])]
-    for name, value, known in checked:
-        if value is not None and value not in known:
-            msg = f"{name} must be one of {', '.join(known)}, received {value!r}"
-            raise InvalidInputError(msg, code=f"{name}.invalid")
+    check_choice(state, kinds, order)
     with ctx.store.read() as tx:
         study = tx.studies.get(study_id)
         found, token = tx.trials.page(
@@ -111,11 +117,25 @@ def trials(
             page_token=page_token,
             sort=sort,
             descending=order == "desc",
-            states=() if state is None else (state,),
-            kinds=kinds,
+            wanted=Wanted(() if state is None else (state,), tuple(kinds)),
             parameter=parameter_of(study, sort),
         )
     return Page[Trial](items=tuple(found), next_page_token=token)
+
+
+def check_choice(state: str | None, kinds: Sequence[str], order: str) -> None:
+    """Refuse states, kinds and orders that there are not.
+
+    Raises:
+        InvalidInputError: One is unknown.
+    """
+    checked: list[tuple[str, str | None, Sequence[str]]] = [("state", state, list(TrialState))]
+    checked += [("kind", kind, list(TrialKind)) for kind in kinds]
+    checked += [("order", order, ["asc", "desc"])]
+    for name, value, known in checked:
+        if value is not None and value not in known:
+            msg = f"{name} must be one of {', '.join(known)}, received {value!r}"
+            raise InvalidInputError(msg, code=f"{name}.invalid")
 
 
 def parameter_of(study: StudyRecord, sort: str) -> tuple[str, bool] | None:

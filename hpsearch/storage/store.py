@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from hpsearch.clock import Clock, ManualClock, SystemClock
 from hpsearch.errors import UnavailableError
 from hpsearch.storage.attempts import AttemptRepository
+from hpsearch.storage.board import BoardRepository
 from hpsearch.storage.charts import ChartRepository
 from hpsearch.storage.contents import ContentRepository
 from hpsearch.storage.datasets import DatasetRepository
@@ -57,6 +58,7 @@ class Transaction:
         self.attempts = AttemptRepository(connection)
         self.results = ResultRepository(connection)
         self.charts = ChartRepository(connection)
+        self.board = BoardRepository(connection)
         self.overview = OverviewRepository(connection)
         self.events = EventRepository(connection, at=at)
         self.workers = WorkerRepository(connection, at=at, lease_now=lease_clock.now)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
+from hpsearch.storage.conditions import Wanted
 from hpsearch.storage.paging import Order, check_limit, checked, decode_token, encode_token
 from hpsearch.storage.records import to_trial
 from hpsearch.storage.tables import model, result, study, trial, worker
@@ -128,8 +129,7 @@ class TrialRepository:
         page_token: str | None,
         sort: str = "number",
         descending: bool = False,
-        states: Sequence[str] = (),
-        kinds: Sequence[str] = (),
+        wanted: Wanted = Wanted(),  # noqa: B008 - frozen
         parameter: tuple[str, bool] | None = None,
     ) -> tuple[list[Trial], str | None]:
         """Return a study's trials in an order of `SORTS`, and the token of the next page.
@@ -140,8 +140,7 @@ class TrialRepository:
             page_token: From the page before.
             sort: One of `SORTS`, or whatever names `parameter`.
             descending: Falling instead of rising; trials without the value come last either way.
-            states: Only trials in one of these states; empty for all.
-            kinds: Only trials of one of these kinds; empty for all.
+            wanted: Which trials; all when left out.
             parameter: Order by this parameter instead, and whether its values are numbers.
 
         Raises:
@@ -155,10 +154,7 @@ class TrialRepository:
         column = trial.c["number" if sort == "created_at" else sort] if parameter is None else _of_params(*parameter)
         # The keys alone are sorted; whole rows are fetched for one page of them.
         keys = select(trial.c.id, column.label("position")).where(trial.c.study_id == study_id)
-        if states:
-            keys = keys.where(trial.c.state.in_(states))
-        if kinds:
-            keys = keys.where(trial.c.kind.in_(kinds))
+        keys = wanted.narrow(keys)
         scope = f"trials:{sort}:{descending:d}"
         position = None if page_token is None else decode_token(scope, page_token, length=2)
         found = self._keys(keys, column, descending=descending, limit=limit + 1, position=position)

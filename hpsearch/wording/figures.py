@@ -15,11 +15,11 @@ def figure(value: float | None, digits: int = 4) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     if value == 0 or (isinstance(value, int) and abs(value) < _PLAIN[1]):
-        return str(int(value))
+        return f"{int(value):,}"
     low, high = _PLAIN
     if low <= abs(value) < high:
         places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        return f"{value:.{min(places, 8)}f}"
+        return f"{value:,.{min(places, 8)}f}"
     return f"{value:.{max(1, digits - 2)}e}"
 
 

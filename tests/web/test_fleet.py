@@ -15,9 +15,9 @@ from tests.web.conftest import Site
 
 def test_an_empty_fleet_says_how_to_begin(fresh: Site) -> None:
     text = fresh.reader.get("/ui/fleet").text
-    assert "No worker is here now" in text
+    assert "No workers connected" in text
     assert "hpsearch worker --server" in text
-    assert "No worker has ever been here" in fresh.reader.get("/ui/fleet?gone=true").text
+    assert "No worker has connected yet" in fresh.reader.get("/ui/fleet?gone=true").text
 
 
 def _register(site: Site, **fields: object) -> Worker:
@@ -151,7 +151,7 @@ def test_a_token_is_made_shown_once_and_revoked(fresh: Site) -> None:
     ("fields", "complaint"),
     [
         ({"name": "", "scope.read": "on"}, "Name must have at least 1 character"),
-        ({"name": "x"}, "Choose at least one thing it may do"),
+        ({"name": "x"}, "Choose at least one scope"),
         ({"name": "x", "scope.read": "on", "days": "soon"}, "must be a whole number"),
         ({"name": "x", "scope.read": "on", "days": "0"}, "must be a whole number"),
         ({"name": "x", "scope.read": "on", "days": "99999"}, "from 1 to 36,500"),

@@ -101,7 +101,7 @@ def test_fields_that_can_not_be_are_complained_about(site: Site, fields: dict[st
     answer = site.author.post("/ui/studies/new/compose", {**reference, **good, **fields})
     assert answer.status_code == 200
     assert complaint in html.unescape(answer.text)
-    assert "disabled>Start the study" in answer.text
+    assert "disabled>Start study" in answer.text
 
 
 def test_fields_are_composed_into_text_and_previewed(site: Site) -> None:
@@ -113,7 +113,7 @@ def test_fields_are_composed_into_text_and_previewed(site: Site) -> None:
     assert written["dataset"] == {"builtin": "digits"}
     assert written["space"]["units"] == _FULL["space"]["units"]
     assert "<dt>Trials</dt><dd>12" in answer.text
-    assert 'class="primary">Start the study' in answer.text
+    assert 'class="primary">Start study' in answer.text
 
 
 def test_a_grid_tells_its_size_before_it_begins(site: Site) -> None:
@@ -153,7 +153,7 @@ def test_text_is_checked_while_it_is_written(site: Site, text: str, complaints: 
     shown = html.unescape(answer.text)
     for one in complaints:
         assert one in shown
-    assert "disabled>Start the study" in answer.text
+    assert "disabled>Start study" in answer.text
 
 
 def test_the_choice_of_data(site: Site) -> None:
@@ -168,7 +168,7 @@ def test_the_proposal_is_ready_to_be_sent(site: Site, query: str) -> None:
     answer = site.author.get(f"/ui/studies/new?{query}")
     draft = read_draft(_yaml_of(answer.text))
     assert draft.definition is not None, draft.complaints
-    assert 'class="primary">Start the study' in answer.text
+    assert 'class="primary">Start study' in answer.text
     assert "<dt>Rows</dt>" in answer.text
     assert "Sample configurations" in answer.text
 

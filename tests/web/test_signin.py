@@ -242,7 +242,7 @@ def test_a_revoked_token_signs_out_politely(site: Site) -> None:
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/ui/sign-in?next=%2Fui%2Fstudies%3Fname%3Da&ended=1"
     assert f'{COOKIE}=""' in answer.headers["Set-Cookie"]
-    assert "session is over" in site.client.get(answer.headers["Location"]).text
+    assert "session has ended" in site.client.get(answer.headers["Location"]).text
     part = person.part("/ui/studies")
     assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/ui/sign-in?ended=1")
     assert "Set-Cookie" not in part.headers  # so that the page that is loaded next can say why

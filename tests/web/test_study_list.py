@@ -22,8 +22,8 @@ __all__ = ["live"]  # a fixture
 def test_no_studies_yet(fresh: Site) -> None:
     assert "No studies yet" in fresh.author.get("/ui/studies").text
     assert 'href="/ui/studies/new"' in fresh.author.get("/ui/studies").text
-    assert "may only look" in fresh.reader.get("/ui/studies").text
-    assert "No study is like this" in fresh.reader.get("/ui/studies?name=x").text
+    assert "Your token is read-only" in fresh.reader.get("/ui/studies").text
+    assert "No studies match" in fresh.reader.get("/ui/studies?name=x").text
 
 
 def _names(text: str) -> list[str]:

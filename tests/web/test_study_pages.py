@@ -181,7 +181,7 @@ def test_what_a_study_does_is_said(either: Site) -> None:
 
     assert "Waiting for a worker: 4 trials ready" in said()
     client.post(f"/v1/studies/{study_id}/pause", headers=headers)
-    assert "Paused: no more trials are given out." in said()
+    assert "Paused: no new trials start." in said()
     client.post(f"/v1/studies/{study_id}/resume", headers=headers)
     worker = Worker.register(client, headers)
     (baseline,) = worker.claim(1)
@@ -207,7 +207,7 @@ def test_a_confirmed_study_shows_intervals_ties_and_repeats(either: Site) -> Non
     for value in (0.9, 0.8, 0.5):
         (trial,) = worker.claim(1, wait_s=5.0)
         worker.report(ending(trial, value=value))
-    assert "One seed" not in either.reader.part(f"/ui/studies/{study_id}/board").text
+    assert "Mean over seeds" not in either.reader.part(f"/ui/studies/{study_id}/board").text
     # Both do equally well with other seeds: which of them is the best, nobody can tell.
     values = {}
     for _ in range(6):
@@ -219,7 +219,7 @@ def test_a_confirmed_study_shows_intervals_ties_and_repeats(either: Site) -> Non
     assert board.count(">tie<") == 2
     assert board.count("1 to 2</td>") == 2
     assert len(re.findall(r'title="Of the mean over 3 seeds">0\.\d+ to 0\.\d+<', board)) == 2
-    assert re.search(r'data-column="seen">0\.9000<', board)
+    assert re.search(r'data-column="value">0\.9000<', board)
     best = re.findall(r'id="row-([^"]+)"', board)[0]
     page = either.reader.get(f"/ui/trials/{best}").text
     assert "Trained again" in page

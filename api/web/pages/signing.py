@@ -18,7 +18,7 @@ from api.web.rendering import lead_to, page, wants_part
 from hpsearch.errors import UnauthenticatedError
 
 _MAX_FORM_BYTES: Final = 8192
-_WRONG: Final = "This token is not valid here: it is mistyped, revoked or expired, or belongs to another server."
+_WRONG: Final = "This token is not valid here: it may be mistyped, revoked, expired, or from another server."
 _MISSING: Final = "Paste a token first."
 
 routes = PageRoutes("page")

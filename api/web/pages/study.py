@@ -15,14 +15,17 @@ from api.parameters import StudyId
 from api.replies import file_reply
 from api.streams import look
 from api.web.data import data_reply
+from api.web.formatting import scalar
 from api.web.live import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words
+from api.web.pages.study_actions import labels_text
 from api.web.pages.study_board import KINDS, PAGE_ROWS, STATES, Choice, Chosen, board
 from api.web.pages.study_curves import Curves, curves_of
 from api.web.pages.study_points import fields_of
 from api.web.rendering import Rights, page, rendered, text_of
 from api.web.study_yaml import as_yaml, shortest
+from hpsearch.domain.parameters import FloatParameter, IntParameter
 from hpsearch.service import charts, models, results, studies, watching
 from hpsearch.service.context import Context
 from hpsearch.service.recent import Recent
@@ -57,8 +60,18 @@ def study_page(study_id: StudyId, request: Request, ctx: Service, choice: Chosen
         states=STATES,
         kinds=KINDS,
         definition=as_yaml(shortest(seen.study.definition)),
-        fields=fields_of(seen.study),
+        fields=fields_of(seen.study, results.best_params(ctx, study_id)),
+        example=_example(seen.study),
+        labels_text=labels_text(seen.study.labels),
     )
+
+
+def _example(study: StudyView) -> str:
+    """Return an example of a filter that fits the study."""
+    for name, parameter in study.definition.space.searched().items():
+        if isinstance(parameter, IntParameter | FloatParameter):
+            return f"{name} >= {scalar(parameter.low, 2)}"
+    return f"{study.resolved.metric} >= 0.5"
 
 
 def _head(seen: Glimpse) -> dict[str, Any]:

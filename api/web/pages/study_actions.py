@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from api.complaints import complaints, summary
 from api.edge import Service
 from api.guard import Asker
 from api.parameters import StudyId
@@ -21,7 +23,7 @@ from hpsearch.errors import InvalidInputError
 from hpsearch.service import steering, studies
 from hpsearch.service.context import Context
 from hpsearch.wire.pages import StudyView
-from hpsearch.wire.studies import CloneRequest, EnqueueRequest, ExtendRequest
+from hpsearch.wire.studies import CloneRequest, EnqueueRequest, ExtendRequest, StudyPatch
 
 routes = PageRoutes("page")
 
@@ -75,7 +77,7 @@ def _steer(
 @routes.post("/ui/studies/{study_id}/pause", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
 def pause_from_page(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Pause the study."""
-    return _steer(request, ctx, study_id, steering.pause, "Paused. Trials that run go on; no others begin.")
+    return _steer(request, ctx, study_id, steering.pause, "Paused. Running trials finish; no new ones start.")
 
 
 @routes.post("/ui/studies/{study_id}/resume", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
@@ -125,7 +127,52 @@ async def clone_from_page(study_id: StudyId, request: Request, ctx: Service, cal
         msg = "a name has 1 to 200 printable characters; choose another one"
         raise InvalidInputError(msg, code="clone.invalid") from None
     made = await run_in_threadpool(steering.clone, ctx, caller, study_id, wanted)
-    return done(request, "The clone has begun.", _address(made.study_id), leave=True)
+    return done(request, "Cloned.", _address(made.study_id), leave=True)
+
+
+@routes.post("/ui/studies/{study_id}/edit", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
+async def edit_from_page(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Change the name, the notes and the labels."""
+    form = await form_of(request)
+    try:
+        change = StudyPatch(
+            name=form.get("name", "").strip(),
+            notes=form.get("notes", "").replace("\r\n", "\n").strip(),
+            labels=labels_of(form.get("labels", "")),
+        )
+    except ValidationError as error:
+        msg = summary(complaints(error.errors(include_url=False, include_context=False), dict(form)))
+        raise InvalidInputError(msg, code="edit.invalid") from None
+    await run_in_threadpool(studies.patch, ctx, study_id, change)
+    return done(request, "Saved.", _address(study_id), leave=True)
+
+
+def labels_of(text: str) -> dict[str, str]:
+    """Return the labels that a text such as `team=vision, goal=baseline` says.
+
+    Raises:
+        InvalidInputError: A part has no key or no value, or a key stands there twice.
+    """
+    labels: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if not key or not value or key in labels:
+            msg = f"labels are key=value pairs separated by commas, each key once; received {part[:80]!r}"
+            raise InvalidInputError(msg, code="labels.invalid")
+        labels[key] = value
+    return labels
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Return labels as `labels_of` reads them."""
+    return ", ".join(f"{key}={value}" for key, value in labels.items())
+
+
+@routes.post("/ui/studies/{study_id}/delete", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
+def delete_from_page(study_id: StudyId, request: Request, ctx: Service) -> Response:
+    """Delete an ended study and go to the list."""
+    studies.delete(ctx, study_id)
+    return done(request, "Deleted.", "/ui/studies", leave=True)
 
 
 @routes.post("/ui/studies/{study_id}/enqueue", scope="submit", max_body_bytes=_MAX_FORM_BYTES)

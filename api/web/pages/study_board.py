@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.trial import Trial
-from hpsearch.service import results
+from hpsearch.errors import InvalidInputError
+from hpsearch.service import board as boards
+from hpsearch.service.board import RANK, BoardView, Standing
 from hpsearch.service.context import Context
-from hpsearch.wire.pages import LeaderboardRow, StudyView
+from hpsearch.service.trial_filter import MAX_CHARACTERS
+from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import kind_of_trial
 
-RANK: Final = "rank"
 ANY: Final = "ANY"
 # What the board shows as long as nobody chose anything else: what can have a rank.
 RANKED_STATE: Final = TrialState.COMPLETE.value
@@ -32,6 +33,7 @@ class Choice:
     order: Annotated[str, Query(pattern="^(asc|desc)$")] = "asc"
     state: Annotated[str, Query(max_length=20)] = ""
     kind: Annotated[str, Query(max_length=20)] = ""
+    where: Annotated[str, Query(max_length=MAX_CHARACTERS, description="A filter.")] = ""
     page_token: Annotated[str, Query(max_length=2000, pattern=r"^[A-Za-z0-9_-]*$")] = ""
 
     @property
@@ -42,7 +44,7 @@ class Choice:
     @property
     def is_filtered(self) -> bool:
         """Whether it shows something else than the trials that are ranked."""
-        return bool(self.state or self.kind)
+        return bool(self.state or self.kind or self.where)
 
     @property
     def turn(self) -> str:
@@ -58,8 +60,10 @@ class Row:
     """One line of the board.
 
     Attributes:
-        place: The rank, or the ranks it may have once confirmed.
-        flattered: The value the search saw, where further seeds gave another; None before the confirmation.
+        place: The rank, or the ranks it may have once confirmed; empty for what is not ranked.
+        value: Of the validation rows, with the seed the search drew; None for a refit, which has none.
+        mean: Over further seeds; None before the confirmation.
+        test: Of the test rows, for a refit alone.
     """
 
     trial_id: str
@@ -69,9 +73,10 @@ class Row:
     place: str
     is_tied: bool
     value: float | None
+    mean: float | None
     interval: tuple[float, float] | None
     n_seeds: int | None
-    flattered: float | None
+    test: float | None
     params: dict[str, Any]
     best_epoch: int | None
     epochs: int | None
@@ -83,82 +88,74 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """One page of the board."""
+    """One page of the board.
 
-    rows: tuple[Row, ...]
-    next_page_token: str | None
-    is_confirmed: bool
+    Attributes:
+        complaint: Why the filter can not be used; None when it can.
+        n_shown: Trials that the filter leaves; None without one.
+        n_all: Trials there are without it; None without one.
+    """
+
+    rows: tuple[Row, ...] = ()
+    next_page_token: str | None = None
+    complaint: str | None = None
+    n_shown: int | None = None
+    n_all: int | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether some rows have a mean over further seeds."""
+        return any(row.mean is not None for row in self.rows)
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether some rows have a test score."""
+        return any(row.test is not None for row in self.rows)
 
 
 def board(ctx: Context, study: StudyView, choice: Choice) -> Board:
-    """Return the page that was asked for.
+    """Return the page that was asked for; what is wrong with a filter is told in it.
 
     Raises:
-        InvalidInputError: The order, filter or page token is not valid.
+        InvalidInputError: The order, state, kind or page token is not valid.
     """
-    token = choice.page_token or None
-    if choice.is_ranking:
-        page = results.leaderboard(ctx, study.study_id, limit=PAGE_ROWS, page_token=token)
-        tied = _tied(page.items)
-        rows = tuple(_ranked(one, is_tied=one.trial_id in tied) for one in page.items)
-        return Board(rows, page.next_page_token, any(row.n_seeds for row in rows))
-    descending, sort = choice.turn == "desc", choice.sort
-    if sort == RANK:
-        # Within a filter, the order of ranks is the order of values.
-        sort, descending = "value", study.resolved.direction == "maximize"
-    found = results.trials(
-        ctx,
-        study.study_id,
-        limit=PAGE_ROWS,
-        page_token=token,
+    view = BoardView(
+        sort=choice.sort,
+        order=choice.turn,
         state=None if choice.state == ANY else choice.state or RANKED_STATE,
         kinds=() if choice.kind == ANY else (choice.kind,) if choice.kind else RANKED_KINDS,
-        sort=sort,
-        order="desc" if descending else "asc",
+        where=choice.where,
     )
-    return Board(tuple(_plain(one) for one in found.items), found.next_page_token, is_confirmed=False)
-
-
-def _tied(rows: tuple[LeaderboardRow, ...]) -> set[str]:
-    """Return the ids of confirmed rows whose ranks the seeds leave open."""
-    return {row.trial_id for row in rows if row.rank_interval and row.rank_interval[0] != row.rank_interval[1]}
-
-
-def _ranked(row: LeaderboardRow, *, is_tied: bool) -> Row:
-    low, high = row.rank_interval or (row.rank, row.rank)
-    return Row(
-        trial_id=row.trial_id,
-        number=row.number,
-        kind=kind_of_trial(row.kind, row.params),
-        state="COMPLETE",
-        place=str(row.rank) if low == high else f"{low} to {high}",
-        is_tied=is_tied,
-        value=row.mean if row.mean is not None else row.value,
-        interval=row.interval,
-        n_seeds=row.n_seeds,
-        flattered=None if row.mean is None else row.value,
-        params=row.params,
-        best_epoch=row.best_epoch,
-        epochs=row.epochs,
-        n_weights=row.n_weights,
-        device_seconds=row.device_seconds,
-        duration_s=row.duration_s,
-        cause=None,
+    try:
+        found = boards.board(ctx, study.study_id, view, limit=PAGE_ROWS, page_token=choice.page_token or None)
+    except InvalidInputError as error:
+        if error.code != "filter.invalid":
+            raise
+        return Board(complaint=error.message)
+    return Board(
+        rows=tuple(map(_row, found.items)),
+        next_page_token=found.next_page_token,
+        n_shown=found.n_shown,
+        n_all=found.n_all,
     )
 
 
-def _plain(trial: Trial) -> Row:
+def _row(standing: Standing) -> Row:
+    rank, trial = standing.rank, standing.trial
+    low, high = standing.rank_interval or (rank, rank)
+    is_refit = trial.kind is TrialKind.REFIT
     return Row(
         trial_id=trial.trial_id,
         number=trial.number,
         kind=kind_of_trial(trial.kind.value, trial.params),
         state=trial.state.value,
-        place="",
-        is_tied=False,
-        value=trial.value,
-        interval=None,
-        n_seeds=None,
-        flattered=None,
+        place="" if rank is None else str(rank) if low == high else f"{low} to {high}",
+        is_tied=low != high,
+        value=None if is_refit else trial.value,
+        mean=standing.mean,
+        interval=standing.interval,
+        n_seeds=standing.n_seeds,
+        test=trial.value if is_refit else None,
         params=trial.params,
         best_epoch=trial.best_epoch,
         epochs=trial.epochs,

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
+from hpsearch.domain.space import Space
 from hpsearch.domain.strict import MAX_INT, Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
 from hpsearch.wire.pages import StudyView
+
+_NETWORK: Final = MlpConfig()
+_DEFAULTS: Final[dict[str, Scalar]] = {
+    "layers": len(_NETWORK.units),
+    "units": _NETWORK.units[0],
+    **{name: value for name, value in _NETWORK if isinstance(value, bool | int | float | str)},
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class Field:
     """One parameter of the form.
 
     Attributes:
-        text: What it holds at first: the value of the best trial, where there is one.
+        text: What it holds at first: the value of the best search trial, or a default.
         choices: What a choice can be; empty for numbers.
         low: Smallest number.
         high: Largest number.
@@ -40,17 +50,42 @@ def spelled(value: Scalar | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def fields_of(study: StudyView) -> list[Field]:
-    """Return the searched parameters as fields, filled in with the best trial so far."""
-    best: Mapping[str, Scalar] = study.best.params if study.best is not None else {}
-    return [_field(name, parameter, best.get(name)) for name, parameter in study.definition.space.searched().items()]
+def fields_of(study: StudyView, best: Params | None) -> list[Field]:
+    """Return the searched parameters as fields, filled in with a point of the space.
+
+    Args:
+        study: Whose space.
+        best: Parameters of the best search trial; None before the first result, when defaults stand in for it.
+    """
+    space = study.definition.space
+    point = _default_point(space) if best is None else best
+    return [_field(name, parameter, point.get(name)) for name, parameter in space.searched().items()]
 
 
 def _field(name: str, parameter: Parameter, value: Scalar | None) -> Field:
     if isinstance(parameter, FloatParameter | IntParameter):
-        start = parameter.low if value is None and not parameter.when else value
-        return Field(name, spelled(start), (), parameter.low, parameter.high, bool(parameter.when))
+        return Field(name, spelled(value), (), parameter.low, parameter.high, bool(parameter.when))
     return Field(name, spelled(value), tuple(map(spelled, parameter.values)), None, None, bool(parameter.when))
+
+
+def _default_point(space: Space) -> Params:
+    point: Params = {}
+    for name, parameter in space.ordered():
+        if space.active(parameter, point):
+            point[name] = _default(name, parameter)
+    return point
+
+
+def _default(name: str, parameter: Parameter) -> Scalar:
+    """Return the network's own default where the parameter admits it, else the middle of what it admits."""
+    usual = _DEFAULTS.get("units" if name.startswith("units_") else name)
+    if usual is not None and parameter.contains(usual):
+        return usual
+    if not isinstance(parameter, FloatParameter | IntParameter) or parameter.steps is not None:
+        values = parameter.values or ()
+        return values[(len(values) - 1) // 2]
+    middle = math.sqrt(parameter.low * parameter.high) if parameter.log else (parameter.low + parameter.high) / 2
+    return round(middle) if isinstance(parameter, IntParameter) else float(f"{middle:.3g}")
 
 
 def point_of(study: StudyView, form: Mapping[str, str]) -> Params:

@@ -15,8 +15,8 @@ _END_REASONS: Final = {
     "target_reached": "the target was reached",
     "space_exhausted": "every point of the space was tried",
     "max_failed": "too many trials failed",
+    "user": "stopped by a user",
     "no_result": "no search trial came to a result",
-    "user": "somebody stopped it",
     "no_gain": "no more gain was to be expected",
 }
 _ALGORITHMS: Final = {
@@ -37,7 +37,7 @@ def doing(glimpse: Glimpse) -> str:
     waits, runs = study.counts["WAITING"], study.counts["RUNNING"]
     if study.state == "PAUSED":
         rest = f"; {_trials(runs)} still running" if runs else ""
-        return f"Paused: no more trials are given out{rest}. Resume it to go on."
+        return f"Paused: no new trials start{rest}."
     if study.state == "STOPPING":
         return f"Stopping: {_trials(runs)} still running, then it ends."
     if study.phase == "confirmation":
@@ -53,7 +53,7 @@ def _searching(study: StudyView, waits: int, runs: int) -> str:
     if runs == 0 and waits == 0:
         return "Choosing the next points."
     if runs == 0:
-        return f"Waiting for a worker: {_trials(waits)} ready to be claimed."
+        return f"Waiting for a worker: {_trials(waits)} ready."
     how = _ALGORITHMS[study.definition.algorithm.kind]
     if study.definition.algorithm.kind == "bayesian" and study.n_trials < _FEW:
         how = "points spread over the whole space first, for a model to learn from"
@@ -68,7 +68,7 @@ def _ended(study: StudyView) -> str:
 
 
 def _trials(n: int) -> str:
-    return f"{n:,} trial{'' if n == 1 else 's'}".replace(",", "\u202f")
+    return f"{n:,} trial{'' if n == 1 else 's'}"
 
 
 def verdict(study: StudyView) -> str | None:

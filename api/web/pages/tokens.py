@@ -26,8 +26,8 @@ _WRONG: Final = 422
 _MEANINGS: Final = {
     "read": "look at everything",
     "submit": "also create and steer studies",
-    "worker": "claim and train trials, for machines",
-    "admin": "everything, tokens too",
+    "worker": "claim and train trials (for workers)",
+    "admin": "everything, including tokens",
 }
 
 routes = PageRoutes("page")
@@ -52,7 +52,7 @@ async def create_token_part(request: Request, edge: Shared) -> Response:
     asked["scopes"] = [scope for scope in SCOPES if f"scope.{scope}" in fields]
     days = fields.get("days", "").strip()
     if not asked["scopes"]:
-        return _refused(request, "choose at least one thing it may do")
+        return _refused(request, "choose at least one scope")
     if days:
         if not _DAYS.fullmatch(days) or int(days) > _MAX_DAYS:
             return _refused(request, f"the days must be a whole number from 1 to {_MAX_DAYS:,}, received {days[:20]!r}")

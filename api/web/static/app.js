@@ -30,6 +30,12 @@
   };
   const showTimes = (root) => root.querySelectorAll("time[data-time]").forEach(showTime);
 
+  // What a server told as a clause, as a sentence.
+  const sentence = (text) => {
+    const said = String(text ?? "").trim();
+    return said && `${said[0].toUpperCase()}${said.slice(1)}${/[.?!…]$/.test(said) ? "" : "."}`;
+  };
+
   const say = (text, kind) => {
     const box = document.createElement("div");
     box.className = `notice ${kind}`;
@@ -53,8 +59,9 @@
     event.preventDefault();
     const dialog = document.getElementById("confirm");
     document.getElementById("confirm-text").textContent = ctx.confirm;
-    const verb = ctx.sourceElement.dataset.verb || ctx.request.submitter?.textContent.trim() || "Go ahead";
-    document.getElementById("confirm-yes").textContent = verb;
+    const { verb, keep } = ctx.sourceElement.dataset;
+    document.getElementById("confirm-yes").textContent = verb || ctx.request.submitter?.textContent.trim() || "Continue";
+    document.getElementById("confirm-no").textContent = keep || "Cancel";
     dialog.returnValue = "no";
     dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest()), { once: true });
     dialog.showModal();
@@ -82,6 +89,25 @@
     event.target.closest?.("[data-dismiss]")?.parentElement.remove();
   });
 
+  // Good news go by themselves, and earlier when things have changed since; complaints stay until somebody has read them.
+  const GOOD_NEWS_MS = 6_000, READ_MS = 2_000;
+  const isLooked = (notice) => notice.matches(":hover, :focus-within");
+  document.addEventListener("DOMContentLoaded", () => {
+    const box = document.getElementById("notices");
+    const came = new WeakMap();
+    new MutationObserver(() => {
+      for (const notice of box.querySelectorAll(".notice.good")) {
+        if (came.has(notice)) continue;
+        came.set(notice, performance.now());
+        const leave = () => (isLooked(notice) ? setTimeout(leave, READ_MS) : notice.remove());
+        setTimeout(leave, GOOD_NEWS_MS);
+      }
+    }).observe(box, { childList: true });
+    document.addEventListener("state-changed", () => {
+      for (const notice of box.querySelectorAll(".notice.good")) if (performance.now() - came.get(notice) > READ_MS) notice.remove();
+    });
+  });
+
   document.addEventListener("htmx:config:request", (event) => {
     // Pages send no referrer; so that changes still carry their origin, these requests name it to this server alone.
     event.detail.ctx.request.referrerPolicy = "same-origin";
@@ -103,5 +129,5 @@
     if (event.detail.reason === "ended") connection("Live updates have ended; load the page again.", "lost");
   });
 
-  window.hpsearch = { say, showTimes };
+  window.hpsearch = { say, sentence, showTimes };
 })();

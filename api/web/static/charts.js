@@ -1,7 +1,7 @@
 // How the page draws: one function for each kind of chart, from data of the server to options of the chart library.
 // Text in charts is drawn on a canvas, never put into the page, so names of users stay text.
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export const palette = () => ({
   text: css("--text"),
@@ -16,17 +16,27 @@ export const palette = () => ({
   },
 });
 
-// From poor to good, told apart by lightness alone as well (viridis-like, ends lighter in the dark).
-const SCALE = ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"];
+const grouped = (text) => text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ","));
 
 export const number = (value) => {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e6) return String(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  if (Number.isInteger(value) && size < 1e6) return grouped(String(value));
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replace(/\.?0+e/, "e");
+  return grouped(String(Number(value.toPrecision(4))));
 };
 
-const axis = (colors, more) => ({
+// Fills a list of metrics that begins with the study's own, once; what was chosen stays chosen.
+export const offer = (select, metrics, first) => {
+  const listed = [...select.options].map((option) => option.value);
+  if (metrics.some((name) => !listed.includes(name))) {
+    const current = select.value || first;
+    select.replaceChildren(...metrics.map((name) => new Option(name.replaceAll("_", " "), name, false, name === current)));
+  }
+  return select;
+};
+
+export const axis = (colors, more) => ({
   axisLine: { lineStyle: { color: colors.line } },
   axisTick: { lineStyle: { color: colors.line } },
   axisLabel: { color: colors.muted, hideOverlap: true, formatter: more?.type === "time" || more?.data ? undefined : number },
@@ -37,7 +47,7 @@ const axis = (colors, more) => ({
   ...more,
 });
 
-const frame = (colors, more) => ({
+export const frame = (colors, more) => ({
   animation: false,
   textStyle: { color: colors.text, fontFamily: getComputedStyle(document.body).fontFamily },
   grid: { left: 12, right: 18, top: 14, bottom: 14, containLabel: true },
@@ -129,64 +139,6 @@ export const metricPair = (data, metric, bestEpoch) => {
   });
 };
 
-// A value that is none has no place on an axis and no colour.
-const ranked = (data) => data.rows.filter((row) => Number.isFinite(row.value));
-
-// Values as the scale of colours wants them: 0 the poorest shown, 1 the best; the worst tenth shares one colour.
-const goodness = (data) => {
-  const sorted = data.rows.map((row) => row.value).filter(Number.isFinite).sort((a, b) => a - b);
-  if (!sorted.length) return () => 0.5;
-  const maximize = data.direction === "maximize";
-  const low = sorted[Math.floor(sorted.length * (maximize ? 0.1 : 0))];
-  const high = sorted[Math.max(0, Math.ceil(sorted.length * (maximize ? 1 : 0.9)) - 1)];
-  const span = high - low || 1;
-  return (value) => {
-    const share = Math.min(1, Math.max(0, (value - low) / span));
-    return maximize ? share : 1 - share;
-  };
-};
-
-const blend = (share) => {
-  const place = Math.min(0.9999, Math.max(0, share)) * (SCALE.length - 1);
-  const i = Math.floor(place), t = place - i;
-  const part = (color, from) => parseInt(color.slice(from, from + 2), 16);
-  const mixed = [1, 3, 5].map((from) => Math.round(part(SCALE[i], from) * (1 - t) + part(SCALE[i + 1], from) * t));
-  return `rgb(${mixed.join(",")})`;
-};
-const dark = () => {
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(css("--surface").slice(i, i + 2), 16));
-  return r + g + b < 384;
-};
-// The darkest end of the scale would vanish on a dark page, the lightest on a light one.
-const visible = (share) => blend(dark() ? 0.25 + 0.75 * share : 0.88 * share);
-
-export const parallel = (data) => {
-  const colors = palette();
-  const columns = [...data.columns, { name: data.metric, kind: "number", log: false }];
-  const good = goodness(data);
-  const rows = ranked(data).reverse();  // the best are drawn last, on top
-  return frame(colors, {
-    parallel: { left: 46, right: 62, top: 44, bottom: 20, axisExpandable: false, parallelAxisDefault: { nameLocation: "end", nameGap: 16 } },
-    parallelAxis: columns.map((column, dim) => ({
-      dim, name: column.name, nameTextStyle: { color: colors.text, fontSize: 12, width: 110, overflow: "truncate" },
-      ...(column.kind === "choice"
-        ? { type: "category", data: column.choices.map(String) }
-        : { type: column.log ? "log" : "value", minInterval: column.integer ? 1 : undefined, min: column.low ?? "dataMin", max: column.high ?? "dataMax", scale: true }),
-      axisLine: { lineStyle: { color: colors.muted } }, axisTick: { lineStyle: { color: colors.muted } },
-      axisLabel: { color: colors.muted, formatter: column.kind === "choice" ? undefined : number, hideOverlap: true, textBorderColor: colors.surface, textBorderWidth: 3 },
-      areaSelectStyle: { width: 16, color: colors.series[0], opacity: 0.3, borderColor: colors.series[0] },
-    })),
-    series: [{
-      type: "parallel", progressive: 500, lineStyle: { width: 1.2, opacity: rows.length > 300 ? 0.3 : 0.55 },
-      inactiveOpacity: 0.03, activeOpacity: 0.8, tooltip: { show: false },
-      data: rows.map((row) => ({
-        value: [...row.values.map((value, i) => (value === null ? "-" : columns[i].kind === "choice" ? String(value) : value)), row.value],
-        lineStyle: { color: visible(good(row.value)), ...(row.rank === 1 ? { width: 3, opacity: 1 } : {}) },
-      })),
-    }],
-  });
-};
-
 export const importances = (data) => {
   const colors = palette();
   const items = [...data.items].reverse();
@@ -203,98 +155,23 @@ export const importances = (data) => {
   });
 };
 
-const space = (colors, column, name) => column.kind === "choice"
-  ? axis(colors, { type: "category", data: column.choices.map(String), name, axisLabel: { color: colors.muted, hideOverlap: true } })
-  : axis(colors, { type: column.log ? "log" : "value", name, min: column.low, max: column.high, minInterval: column.integer ? 1 : undefined, splitLine: { show: false } });
-
-export const slice = (data, { x }) => {
+// The empirical distribution of the values: which share of the results has at most a value.
+export const edf = (page, { metric }) => {
   const colors = palette();
-  const place = data.columns.findIndex((column) => column.name === x);
-  const column = data.columns[place];
-  const shown = ranked(data).filter((row) => row.values[place] !== null).reverse();  // the best is drawn last, on top
-  const most = shown.reduce((most, row) => Math.max(most, row.number), 1);
+  const of = (kind) => page.items.filter((point) => (point.kind === "baseline") === (kind === "baseline") && Number.isFinite(point.value)).map((point) => point.value).sort((a, b) => a - b);
+  const values = of("search"), baselines = of("baseline");
+  const steps = values.map((value, i) => [value, (i + 1) / values.length]);
   return frame(colors, {
-    grid: { left: 12, right: 18, top: 14, bottom: 26, containLabel: true },
-    xAxis: space(colors, column, x),
-    yAxis: axis(colors, { type: "value", scale: true }),
+    grid: { left: 12, right: 24, top: 14, bottom: 26, containLabel: true },
+    xAxis: axis(colors, { type: "value", scale: true, name: metric, splitLine: { show: false } }),
+    yAxis: axis(colors, { type: "value", min: 0, max: 1, axisLabel: { color: colors.muted, formatter: (share) => `${Math.round(100 * share)} %` } }),
     series: [{
-      type: "scatter", symbolSize: 7,
-      data: shown.map((row) => ({
-        value: [column.kind === "choice" ? String(row.values[place]) : row.values[place], row.value], trial: row.trial_id,
-        symbolSize: row.rank === 1 ? 13 : 7, symbol: row.rank === 1 ? "diamond" : "circle",
-        text: trialText(row, data.columns), itemStyle: { color: colors.series[row.rank === 1 ? 1 : 0], opacity: row.rank === 1 ? 1 : 0.25 + 0.5 * (row.number / most) },
-      })),
-      tooltip: { formatter: (one) => one.data.text },
+      type: "line", step: "end", data: values.length ? [[values[0], 0], ...steps] : [], showSymbol: false, lineStyle: { width: 2.5, color: colors.series[0] }, itemStyle: { color: colors.series[0] },
+      triggerLineEvent: true, tooltip: { formatter: (one) => (Array.isArray(one.value) ? `${Math.round(100 * one.value[1])} % have at most ${number(one.value[0])}` : "") },
+    }, {
+      type: "scatter", symbol: "diamond", symbolSize: 11, data: baselines.map((value) => [value, values.filter((one) => one <= value).length / Math.max(1, values.length)]),
+      itemStyle: { color: colors.series[6], borderColor: colors.surface, borderWidth: 1 }, tooltip: { formatter: (one) => `baseline ${number(one.value[0])}: ${Math.round(100 * one.value[1])} % of the search trials have at most that` },
     }],
-  });
-};
-
-const CELLS = 24;
-// Parameters with few whole values get a cell for each, like choices.
-const asChoice = (column) => column.integer && column.high - column.low < 12
-  ? { ...column, kind: "choice", choices: Array.from({ length: column.high - column.low + 1 }, (_, i) => column.low + i) }
-  : column;
-
-// A smooth surface of the mean value over two parameters (a weighted mean of near results), under the results themselves.
-export const contour = (data, { x, y }) => {
-  const colors = palette();
-  const [i, j] = [x, y].map((name) => data.columns.findIndex((column) => column.name === name));
-  const both = [asChoice(data.columns[i]), asChoice(data.columns[j])];
-  const rows = ranked(data).filter((row) => row.values[i] !== null && row.values[j] !== null);
-  const unit = (column, value) => {
-    if (column.kind === "choice") return (column.choices.map(String).indexOf(String(value)) + 0.5) / column.choices.length;
-    const scale = column.log ? Math.log : (v) => v;
-    return (scale(value) - scale(column.low)) / (scale(column.high) - scale(column.low) || 1);
-  };
-  const points = rows.map((row) => ({ row, u: unit(both[0], row.values[i]), v: unit(both[1], row.values[j]) }));
-  const good = goodness(data);
-  const nx = both[0].kind === "choice" ? both[0].choices.length : CELLS;
-  const ny = both[1].kind === "choice" ? both[1].choices.length : CELLS;
-  const width = 0.12;
-  const cells = [];
-  for (let a = 0; a < nx && points.length > 2; a++) {
-    for (let b = 0; b < ny; b++) {
-      const [cu, cv] = [(a + 0.5) / nx, (b + 0.5) / ny];
-      let total = 0, sum = 0;
-      for (const { row, u, v } of points) {
-        const weight = Math.exp(-((u - cu) ** 2 + (v - cv) ** 2) / (2 * width * width));
-        total += weight;
-        sum += weight * good(row.value);
-      }
-      if (total > 0.05) cells.push([a, b, sum / total]);
-    }
-  }
-  const middle = (column, share) => {
-    if (column.kind === "choice") return String(column.choices[Math.min(column.choices.length - 1, Math.floor(share * column.choices.length))]);
-    const value = column.log
-      ? Math.exp(Math.log(column.low) + share * (Math.log(column.high) - Math.log(column.low)))
-      : column.low + share * (column.high - column.low);
-    return column.integer ? String(Math.round(value)) : number(Number(value.toPrecision(2)));
-  };
-  const labels = (column, n) => Array.from({ length: n }, (_, k) => middle(column, (k + 0.5) / n));
-  const cellAxis = (column, name, n, gap) => axis(colors, {
-    nameGap: gap,
-    type: "category", name, data: labels(column, n), splitLine: { show: false }, axisLabel: { color: colors.muted, hideOverlap: true, interval: column.kind === "choice" ? 0 : Math.floor(n / 5) },
-    axisTick: { show: false },
-  });
-  // Named like the cells' axes, but continuous: where a result lies, whichever cell it falls into.
-  const free = { type: "value", min: 0, max: 1, show: false };
-  return frame(colors, {
-    grid: { left: 36, right: 18, top: 14, bottom: 26, containLabel: true },
-    xAxis: [cellAxis(both[0], x, nx, 28), free],
-    yAxis: [cellAxis(both[1], y, ny, 46), free],
-    series: [
-      { type: "heatmap", silent: true, data: cells.map(([a, b, share]) => ({ value: [a, b, share], itemStyle: { color: visible(share), opacity: 0.85 } })) },
-      {
-        type: "scatter", xAxisIndex: 1, yAxisIndex: 1, symbolSize: 6,
-        data: points.map(({ row, u, v }) => ({
-          value: [u, v], trial: row.trial_id, text: trialText(row, data.columns),
-          symbolSize: row.rank === 1 ? 13 : 6, symbol: row.rank === 1 ? "diamond" : "circle",
-          itemStyle: { color: row.rank === 1 ? colors.series[1] : colors.surface, borderColor: colors.text, borderWidth: 1 },
-        })),
-        tooltip: { formatter: (one) => one.data.text },
-      },
-    ],
   });
 };
 

@@ -5,7 +5,9 @@ let library = null;
 const loaded = (address) => (library ??= import(address));
 
 export class Card {
-  // `make` returns {option, label, note, height, width}, the last two in pixels and `width` the least one, or {note} alone when there is nothing to draw.
+  // `make` returns {option, label, note, height, width, selection}, height and width in pixels and `width` the least one,
+  // or {note} alone when there is nothing to draw. `selection` holds the intervals of each parallel axis; what somebody
+  // selects there is told to `onSelect` as intervals by the axis's name.
   constructor(element, addresses, make) {
     this.element = element;
     this.addresses = addresses;
@@ -22,7 +24,10 @@ export class Card {
     }, { rootMargin: "200px" }).observe(element);
     new ResizeObserver(() => this.chart?.resize()).observe(this.place);
     for (const select of element.querySelectorAll("select[data-option]")) {
-      select.addEventListener("change", () => this.changed({ whole: true }));
+      select.addEventListener("change", () => {
+        this.isChosen = true;
+        this.changed({ whole: true });
+      });
     }
   }
 
@@ -52,7 +57,7 @@ export class Card {
     }
   }
 
-  show(init, { option, note, height, width, label }) {
+  show(init, { option, note, height, width, label, selection }) {
     this.note.textContent = note ?? "";
     this.place.hidden = !option;
     this.element.dataset.drawn = option ? "yes" : "empty";
@@ -66,16 +71,44 @@ export class Card {
       this.chart.on("click", ({ data }) => {
         if (data?.trial) location.assign(`/ui/trials/${data.trial}`);
       });
-      this.chart.on("axisareaselected", () => {
-        // A selection would be lost with the next drawing: the chart waits until it is taken back.
-        const axes = this.chart.getModel().getComponent("parallel")?.parallelAxisIndex ?? [];
-        this.isHeld = axes.some((i) => this.chart.getModel().getComponent("parallelAxis", i).activeIntervals.length > 0);
-        if (!this.isHeld && this.isStale) this.draw();
-      });
+      if (this.onSelect) this.watchSelection();
     }
     this.chart.setOption(option, this.isFresh ? { notMerge: true } : { replaceMerge: ["series", "xAxis", "yAxis"] });
     this.chart.resize();
     this.isFresh = false;
+    if (selection) this.select(selection);
+  }
+
+  axes() {
+    const model = this.chart.getModel();
+    return (model.getComponent("parallel")?.parallelAxisIndex ?? []).map((i) => model.getComponent("parallelAxis", i));
+  }
+
+  watchSelection() {
+    let timer = null;
+    this.chart.on("axisareaselected", () => {
+      if (this.isSelecting) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => this.onSelect(Object.fromEntries(this.axes().map((axis) => [axis.option.name, axis.activeIntervals]))), 250);
+    });
+    // Drawing anew would take the selection out of the hand that draws it.
+    const release = () => {
+      this.isHeld = false;
+      if (this.isStale && this.isVisible) this.draw();
+    };
+    this.chart.getZr().on("mousedown", () => {
+      this.isHeld = true;
+      addEventListener("pointerup", () => setTimeout(release, 300), { once: true });
+    });
+  }
+
+  select(selection) {
+    this.isSelecting = true;
+    this.axes().forEach((axis, i) => {
+      const same = JSON.stringify(axis.activeIntervals) === JSON.stringify(selection[i]);
+      if (!same) this.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: axis.id, intervals: selection[i] });
+    });
+    this.isSelecting = false;
   }
 }
 
@@ -84,7 +117,7 @@ export const data = async (address) => {
   const answer = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
   if (answer.status === 401) location.reload();
   const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(found.detail ? `${found.detail[0].toUpperCase()}${found.detail.slice(1)}.` : `The server answered ${answer.status}.`);
+  if (!answer.ok) throw new Error(found.detail ? window.hpsearch.sentence(found.detail) : `The server answered ${answer.status}.`);
   return found;
 };
 

@@ -16,26 +16,51 @@
     complaint.hidden = !text;
   };
 
-  // Offers the names in the first line of a CSV file for the column to predict; other files are read by the server alone.
-  const offerColumns = async () => {
-    const list = document.getElementById("columns");
-    list.replaceChildren();
-    const file = input.files[0];
-    if (!file || !/\.(csv|tsv|txt)$/i.test(file.name)) return;
-    const [line] = (await file.slice(0, HEAD_BYTES).text()).split(/\r?\n/, 1);
-    const separator = [",", ";", "\t", "|"].reduce((best, one) => (line.split(one).length > line.split(best).length ? one : best));
-    for (const name of line.split(separator).slice(0, MOST_COLUMNS)) {
-      const option = document.createElement("option");
-      option.value = name.replace(/^\ufeff/, "").replace(/^"(.*)"$/, "$1").trim();
-      list.append(option);
+  // The cells of a line of a CSV file; null when a quoted one does not end in it.
+  const cells = (line, separator) => {
+    const found = [""];
+    let isQuoted = false;
+    for (let i = 0; i < line.length; i++) {
+      if (line[i] === '"' && isQuoted && line[i + 1] === '"') found[found.length - 1] += line[++i];
+      else if (line[i] === '"') isQuoted = !isQuoted;
+      else if (line[i] === separator && !isQuoted) found.push("");
+      else found[found.length - 1] += line[i];
     }
+    return isQuoted ? null : found.map((name) => name.trim());
+  };
+
+  // The names in the first line of a CSV file; null for files that the server alone can read.
+  const header = async (file) => {
+    if (!file || !/\.(csv|tsv|txt)$/i.test(file.name)) return null;
+    const [line] = (await file.slice(0, HEAD_BYTES).text()).replace(/^\ufeff/, "").split(/\r?\n/, 1);
+    if (!line || line.length >= HEAD_BYTES || /[\0\ufffd]/.test(line)) return null;
+    const rows = [",", ";", "\t", "|"].map((separator) => cells(line, separator)).filter(Boolean);
+    const names = rows.reduce((best, row) => (row.length > best.length ? row : best), []);
+    return names.length > 1 && names.length <= MOST_COLUMNS && names.every(Boolean) && new Set(names).size === names.length ? names : null;
+  };
+
+  // The target is chosen from the columns where they are known, and written by hand where they are not.
+  const written = document.getElementById("target");
+  const offerColumns = async () => {
+    const names = await header(input.files[0]);
+    const present = document.getElementById("target");
+    if (!names) {
+      if (present !== written) present.replaceWith(written);
+      return;
+    }
+    const list = document.createElement("select");
+    list.id = "target";
+    list.name = "target";
+    list.append(new Option(`${names.at(-1)} (last column)`, names.at(-1)), ...names.slice(0, -1).map((name) => new Option(name, name)));
+    const isFocused = document.activeElement === present;
+    present.replaceWith(list);
+    if (isFocused) list.focus();
   };
 
   const words = (text) => {
     try {
       const problem = JSON.parse(text);
-      const detail = String(problem.detail || "");
-      return detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : "";
+      return window.hpsearch.sentence(problem.detail);
     } catch {
       return "";
     }

@@ -1,8 +1,9 @@
 // Draws every kind of chart from `n` points, of whose values every third is one of `odd`; returns what failed.
 // The server sends null for what is not finite, but a chart must not rely on it.
 async ([n, odd]) => {
-  const {charts: chartsAt, echarts: echartsAt} = document.getElementById("study").dataset;
-  const [charts, {init}] = await Promise.all([import(chartsAt), import(echartsAt)]);
+  const {charts: chartsAt, space: spaceAt, echarts: echartsAt} = document.getElementById("study").dataset;
+  const [basics, {spaceCharts}, {init}] = await Promise.all([import(chartsAt), import(spaceAt), import(echartsAt)]);
+  const charts = {...basics, ...spaceCharts(basics)};
   const value = (i) => (odd && i % 3 === 0 ? odd[i % odd.length] : Math.sin(i) + 2);
   const each = (make) => Array.from({length: n}, (_, i) => make(i));
   const at = (i) => new Date(1.7e12 + 1000 * i).toISOString();
@@ -18,6 +19,7 @@ async ([n, odd]) => {
   const found = {metrics: ["loss"], items: [{trial_id: "t0", metric: "loss", epochs, values}, {trial_id: "t0", metric: "train_loss", epochs, values}]};
   const options = {
     history: () => charts.history({items: each((i) => ({n_results: i + 1, number: i, trial_id: `t${i}`, kind: "search", value: value(i), best: value(i), at: at(i), device_seconds: i}))}, {metric: "accuracy", x: "n"}),
+    edf: () => charts.edf({items: each((i) => ({kind: i % 5 ? "search" : "baseline", value: value(i)}))}, {metric: "accuracy"}),
     curves: () => charts.curves(found, {metric: "loss", names: {t0: "trial 0"}}),
     pair: () => charts.metricPair(found, "loss", 3),
     parallel: () => charts.parallel(points),

@@ -10,6 +10,10 @@ from playwright.sync_api import Page, expect
 from tests.web.browser.scene import N_TRIALS, Scene
 from tests.web.browser.visitor import Visitor
 
+_AXES = (
+    """async () => (await (await fetch(`${location.pathname}/data/parallel`)).json()).columns.map((one) => one.name)"""
+)
+
 
 def _numbers(page: Page) -> list[str]:
     return page.locator("#board td[data-column=number] a").all_inner_texts()
@@ -78,10 +82,54 @@ def test_it_is_filtered(visitor: Visitor, scene: Scene) -> None:
     expect(page.locator(f"#row-{scene.failed_trial}")).to_be_visible()
     expect(page.locator("#board tbody tr")).to_have_count(1)
     page.select_option("#board-kind", "baseline")
-    expect(page.locator("#board")).to_contain_text("No trial matches")
+    expect(page.locator("#board")).to_contain_text("No trials match")
     page.select_option("#board-kind", "")
     page.select_option("#board-state", "")
     expect(page.locator("#board tbody tr")).to_have_count(3)
+
+
+def test_it_is_filtered_by_what_is_written_and_by_what_is_selected(visitor: Visitor, scene: Scene) -> None:
+    page = visitor.go(f"/ui/studies/{scene.finished}")
+    field, shown = page.get_by_role("searchbox", name="Filter"), page.locator("#board-shown")
+    ranks = _column(page, "rank")[:3]
+    field.fill("activation = relu")
+    expect(shown).to_have_text(re.compile(rf"^\d+ of {N_TRIALS} trials shown"))
+    assert set(_column(page, "param.activation")) == {"relu"}
+    found = _column(page, "rank")
+    assert found == sorted(found, key=int)
+    assert found != ranks[:1] + found[1:] or found[:3] != ["1", "2", "3"], "ranks are those among all results"
+    page.reload()
+    expect(field).to_have_value("activation = relu")
+    expect(shown).to_be_visible()
+    field.fill("colour = red")
+    expect(page.locator("#board")).to_contain_text("'colour' is not a column of this board")
+    field.fill("activation = relu")
+    expect(shown).to_be_visible()
+
+    # A drag along the first axis, from its top to its middle.
+    chart = page.locator("[data-chart=parallel]")
+    chart.scroll_into_view_if_needed()
+    expect(chart).to_have_attribute("data-drawn", "yes")
+    name = page.evaluate(_AXES)[0]
+    box = chart.locator("canvas").bounding_box()
+    assert box is not None
+    x, top = box["x"] + 46, box["y"] + 44
+    page.mouse.move(x, top + 2)
+    page.mouse.down()
+    page.mouse.move(x, top + 60)
+    page.mouse.move(x, top + 150)
+    page.mouse.up()
+    expect(field).to_have_value(re.compile(rf"^activation = relu, {name} = [\d.]+\.\.[\d.]+$"))
+    low, high = map(float, field.input_value().rpartition("= ")[2].split(".."))
+    expect(shown).to_contain_text("of 130 trials shown")
+    expect(page).to_have_url(re.compile(r"where=activation"))
+    page.wait_for_timeout(100)
+    assert all(low <= float(text) <= high for text in _column(page, f"param.{name}"))
+    expect(chart.locator(".chart-note")).to_contain_text("The board shows the trials that match")
+    page.click("#clear-selection")
+    expect(shown).to_have_count(0)
+    expect(field).to_have_value("")
+    assert _column(page, "rank")[:3] == ranks
 
 
 def test_chosen_columns_are_remembered(visitor: Visitor, scene: Scene) -> None:

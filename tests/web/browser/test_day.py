@@ -46,19 +46,19 @@ def test_from_a_table_to_a_model(browser: Browser, tmp_path: Path) -> None:
 
             page.goto(f"{url}/ui/studies/new")
             page.set_input_files("#file", table)
-            page.fill("#target", "kind")
+            page.select_option("#target", "kind")
             page.click("#upload button[type=submit]")
             expect(page.locator("h1")).to_contain_text("New study of", timeout=60_000)
 
             page.fill("#fields [name=name]", "flowers")
             page.fill("#fields [name=max_trials]", "3")
-            page.get_by_text("Rows, training and afterwards").click()
+            page.get_by_text("Split, training and final model").click()
             page.fill("#fields [name=max_epochs]", "6")
             page.fill("#fields [name=top_k]", "0")
             for box in ("refit", "baselines"):
                 page.uncheck(f"#fields [name={box}]")
             expect(page.locator("#yaml")).to_have_value(_with("max_trials: 3", "max_epochs: 6"))
-            page.get_by_role("button", name="Start the study").click()
+            page.get_by_role("button", name="Start study").click()
 
             expect(page.locator("h1")).to_have_text("flowers")
             expect(page.locator("#connection")).to_have_text("Live")

@@ -14,7 +14,7 @@ def test_reports_are_seen_within_a_second(visitor: Visitor, scene: Scene) -> Non
     study_id = scene.new_study("seen at once")
     page = visitor.go(f"/ui/studies/{study_id}")
     expect(page.locator("#connection")).to_have_text("Live")
-    expect(page.locator("#board")).to_contain_text("No result yet")
+    expect(page.locator("#board")).to_contain_text("No results yet")
 
     (trial,) = scene.claim(1)
     waits = []

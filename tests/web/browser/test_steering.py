@@ -15,7 +15,7 @@ def test_a_study_is_paused_resumed_and_cancelled(visitor: Visitor, scene: Scene)
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Keep as it is").click()
+    page.get_by_role("button", name="Keep running").click()
     assert scene.client.get(f"/v1/studies/{study_id}").json()["state"] == "RUNNING"
     page.get_by_role("button", name="Cancel").click()
     page.locator("#confirm-yes").click()

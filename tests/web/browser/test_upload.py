@@ -29,9 +29,10 @@ def _drop(page: Page, name: str, text: str) -> None:
 def test_a_dropped_table_becomes_a_study(visitor: Visitor, scene: Scene) -> None:
     page = visitor.go("/ui/studies/new")
     _drop(page, "flowers.csv", _TABLE)
-    expect(page.locator("#columns option")).to_have_count(3)
-    expect(page.locator("#target")).to_be_focused()
-    page.fill("#target", "kind")
+    target = page.get_by_label("Target column")
+    expect(target.locator("option")).to_have_text(["kind (last column)", "height", "colour"])
+    expect(target).to_be_focused()
+    target.select_option("kind")
     page.click("#upload button[type=submit]")
     expect(page.locator("h1")).to_have_text("New study of flowers", timeout=60_000)
 
@@ -45,7 +46,7 @@ def test_a_dropped_table_becomes_a_study(visitor: Visitor, scene: Scene) -> None
 
     expect(page.locator("#yaml")).to_have_value(re.compile("space:\n  layers:"))
     expect(page.locator("#preview")).to_contain_text("on one core")
-    start = page.get_by_role("button", name="Start the study")
+    start = page.get_by_role("button", name="Start study")
     low, high = page.locator("[name='units.low']"), page.locator("[name='units.high']")
     low.fill("900")
     expect(page.locator("#preview")).to_contain_text("low must not exceed high")
@@ -66,9 +67,9 @@ def test_a_dropped_table_becomes_a_study(visitor: Visitor, scene: Scene) -> None
 def test_a_fault_in_a_folded_part_unfolds_it(visitor: Visitor) -> None:
     page = visitor.go("/ui/studies/new?builtin=iris")
     patience = page.locator("[name=patience]")
-    page.get_by_text("Rows, training and afterwards").click()
+    page.get_by_text("Split, training and final model").click()
     patience.fill("many")
-    page.get_by_text("Rows, training and afterwards").click()
+    page.get_by_text("Split, training and final model").click()
     expect(patience).to_be_hidden()
     page.fill("[name=name]", "folded")
     expect(patience).to_be_visible()
