@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hpsearch.domain.dataset import ColumnKind
 from hpsearch.domain.metrics import Direction, Task
 from hpsearch.domain.selection import Selection
-from hpsearch.domain.strict import Lenient
+from hpsearch.domain.strict import Count, Float, Lenient
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidInputError
 
@@ -39,6 +39,29 @@ class CardColumn(Lenient):
     categories: tuple[str, ...] = ()
 
 
+MAX_CLASSES: Final = 64
+MAX_PAIRS: Final = 1000
+_Pairs = Annotated[tuple[Float, ...], Field(max_length=MAX_PAIRS)]
+_Counts = Annotated[tuple[Count, ...], Field(max_length=MAX_CLASSES)]
+
+
+class Evaluation(Lenient):
+    """What a model gets right and wrong on the rows it is judged by (the card's `judged_on`).
+
+    Attributes:
+        n_rows: How many rows.
+        confusion: For classifiers: rows by true class, in each the rows by predicted class, in the order of the card's
+            classes; the larger probability decides. Empty for regression.
+        truth: For regression: true values in the target's unit, at most 1,000, rising, drawn evenly over all rows.
+        errors: Prediction minus true value, for the same rows.
+    """
+
+    n_rows: Count
+    confusion: Annotated[tuple[_Counts, ...], Field(max_length=MAX_CLASSES)] = ()
+    truth: _Pairs = ()
+    errors: _Pairs = ()
+
+
 class ModelCard(Lenient):
     """What a model file says about itself.
 
@@ -61,6 +84,8 @@ class ModelCard(Lenient):
         trained_on: The rows behind the weights.
         selection: Of a refitted model: what the search knew of its configuration, on validation rows. None for others,
             whose `value` is what they were chosen for.
+        evaluation: What it gets right and wrong on the rows behind `value`; None where these are several folds', with
+            more than 64 classes, and in older files.
         usage: A sentence for people who hold only the file.
     """
 
@@ -90,6 +115,7 @@ class ModelCard(Lenient):
     n_judged_rows: int | None = None
     trained_on: str
     selection: Selection | None = None
+    evaluation: Evaluation | None = None
     usage: str
 
 
@@ -104,11 +130,12 @@ def write_card(path: Path, card: ModelCard) -> None:
         archive.writestr(CARD_MEMBER, card.model_dump_json(indent=1))
 
 
-def read_card(path: Path) -> ModelCard:
+def read_card(path: Path, *, max_bytes: int = _MAX_CARD_BYTES) -> ModelCard:
     """Return the card of a model file.
 
     Args:
         path: A `.keras` file that hpsearch wrote.
+        max_bytes: A larger card is not read.
 
     Raises:
         InvalidInputError: The file can not be opened, is no model file, or holds no card that can be understood.
@@ -116,7 +143,7 @@ def read_card(path: Path) -> ModelCard:
     try:
         with zipfile.ZipFile(path) as archive:
             member = archive.getinfo(CARD_MEMBER)
-            if member.file_size > _MAX_CARD_BYTES:
+            if member.file_size > max_bytes:
                 raise _complaint(path, f"its card claims {member.file_size} bytes")
             raw = archive.read(member)
     except FileNotFoundError as error:

@@ -6,7 +6,7 @@ from typing import Final
 
 from api.routing import Routes
 from api.web import assets
-from api.web.pages import datasets, fleet, new_study, signing, studies, study, study_actions, tokens, trial
+from api.web.pages import comparing, datasets, fleet, new_study, signing, studies, study, study_actions, tokens, trial
 from hpsearch.settings import Settings
 
 _FIXED: Final[tuple[Routes, ...]] = (
@@ -16,6 +16,7 @@ _FIXED: Final[tuple[Routes, ...]] = (
     new_study.routes,
     study.routes,
     study_actions.routes,
+    comparing.routes,
     trial.routes,
     fleet.routes,
     datasets.routes,

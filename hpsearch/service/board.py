@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -120,6 +121,17 @@ def board(ctx: Context, study_id: str, view: BoardView, *, limit: int, page_toke
             return BoardPage(items, token)
         n_shown, n_all = (tx.board.count(study.id, one) for one in (wanted, everything))
     return BoardPage(items, token, n_shown, n_all)
+
+
+def standings(ctx: Context, study_id: str, numbers: Sequence[int]) -> tuple[Standing, ...]:
+    """Return trials of a study by their numbers, in the order given; numbers there are not are left out.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with ctx.store.read() as tx:
+        study = tx.studies.get(study_id)
+        return tuple(map(_standing, tx.board.placed(study.id, tx.trials.by_numbers(study.id, numbers))))
 
 
 def _standing(placed: Placed) -> Standing:

@@ -153,7 +153,7 @@ class TrialRepository:
         # A page over instants is a page over numbers: both rise together, and numbers survive JSON exactly.
         column = trial.c["number" if sort == "created_at" else sort] if parameter is None else _of_params(*parameter)
         # The keys alone are sorted; whole rows are fetched for one page of them.
-        keys = select(trial.c.id, column.label("position")).where(trial.c.study_id == study_id)
+        keys: Select[Any] = select(trial.c.id, column.label("position")).where(trial.c.study_id == study_id)
         keys = wanted.narrow(keys)
         scope = f"trials:{sort}:{descending:d}"
         position = None if page_token is None else decode_token(scope, page_token, length=2)
@@ -200,6 +200,12 @@ class TrialRepository:
         """Return trials by their internal ids, which must exist, in the same order."""
         rows = {row.id: row for row in self._connection.execute(_select_trials().where(trial.c.id.in_(ids)))}
         return [to_trial(rows[one]) for one in ids]
+
+    def by_numbers(self, study_id: int, numbers: Sequence[int]) -> list[Trial]:
+        """Return a study's trials of some numbers, in the order given; numbers there are not are left out."""
+        statement = _select_trials().where(trial.c.study_id == study_id, trial.c.number.in_(numbers))
+        rows = {row.number: row for row in self._connection.execute(statement)}
+        return [to_trial(rows[number]) for number in numbers if number in rows]
 
     def ranked(self, study_id: int, *, limit: int, page_token: str | None) -> tuple[list[Ranked], str | None]:
         """Return search and baseline results, best first, with their ranks, and the token of the next page.

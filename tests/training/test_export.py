@@ -91,6 +91,9 @@ def test_a_model_of_a_matrix_scores_the_reported_value_in_a_clean_process(run: R
     assert reference.accuracy_score(table.target[rows], said) == pytest.approx(
         memory.outcome.metrics["accuracy"], abs=1e-5
     )
+    evaluation = read_card(memory.models[0]).evaluation
+    assert evaluation.n_rows == len(rows)
+    assert np.array_equal(evaluation.confusion, reference.confusion_matrix(table.target[rows], said))
 
 
 def test_a_model_of_mixed_columns_scores_the_reported_value_in_a_clean_process(run: Run, mixed: Stored, tmp_path: Path):
@@ -104,6 +107,8 @@ def test_a_model_of_mixed_columns_scores_the_reported_value_in_a_clean_process(r
     p = by_a_stranger(memory.models[0], mixed, rows, tmp_path)
     assert p.shape == (len(rows), 1)
     assert reference.log_loss(table.target[rows], p[:, 0]) == pytest.approx(memory.outcome.value, abs=1e-5)
+    confusion = reference.confusion_matrix(table.target[rows], p[:, 0] > 0.5)
+    assert np.array_equal(read_card(memory.models[0]).evaluation.confusion, confusion)
 
 
 def scored_here(memory: Memory, data: Stored, split: Split | None = None):
@@ -149,6 +154,9 @@ def test_a_large_target_keeps_its_decimals(run: Run, store: Store):
     predicted, truth = scored_here(memory, data)
     assert reference.mean_squared_error(truth, predicted[:, 0]) == pytest.approx(memory.outcome.value, rel=1e-5)
     assert memory.outcome.value < 0.5
+    evaluation = read_card(memory.models[0]).evaluation
+    assert evaluation.truth == pytest.approx(sorted(truth), rel=1e-6)
+    assert np.mean(np.square(evaluation.errors)) == pytest.approx(memory.outcome.value, rel=1e-4)
 
 
 def test_columns_that_float32_hardly_holds_are_trained_on_as_they_will_be_read(run: Run, store: Store):

@@ -16,13 +16,14 @@ from hpsearch.data.table import Table
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig, count_weights
 from hpsearch.domain.trial import Outcome
-from hpsearch.model_card import CardColumn, ModelCard, write_card
+from hpsearch.model_card import CardColumn, Evaluation, ModelCard, write_card
 from workers.training.engine.failures import UntrainableError
 from workers.training.engine.rows import Part, StudyRows
 from workers.training.engine.scores import predictions_of, score
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trials import Source, rows_of
 from workers.training.keras_networks.network import build_network
+from workers.training.model_files.evaluation import evaluation_of
 from workers.training.model_files.outputs import predict_raw
 from workers.training.model_files.raw_inputs import RawForm
 
@@ -92,8 +93,8 @@ def export(task: TrialTask, study: StudyRows, source: Source, outcome: Outcome, 
         made = _made(task, study, source)
         form = RawForm.of(made.preparation.columns, [layer.name for layer in made.network.layers])
         raw_model(made.network, made.preparation, task.study.task, form).save(draft)
-        outcome = _proven(made, outcome, form, draft)
-        write_card(draft, _card(made, outcome, form))
+        outcome, evaluation = _proven(made, outcome, form, draft)
+        write_card(draft, _card(made, outcome, form, evaluation))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -148,8 +149,11 @@ def raw_model(network: Any, preparation: Preparation, task: Task, form: RawForm)
     return keras.Model(inputs, outputs, name="hpsearch_mlp")
 
 
-def _proven(made: _Made, outcome: Outcome, form: RawForm, draft: Path) -> Outcome:
-    """Return the outcome with the file's score, having compared the file's predictions with the trained network's."""
+def _proven(made: _Made, outcome: Outcome, form: RawForm, draft: Path) -> tuple[Outcome, Evaluation | None]:
+    """Return the outcome with the file's score, and its evaluation where its score is the trial's value.
+
+    Before that, the file's predictions are compared with the trained network's.
+    """
     kind, part, preparation = made.task.study.task, made.part, made.preparation
     expected = predictions_of(kind, made.source.outputs.astype(np.float64), preparation)
     loaded = keras.models.load_model(draft, compile=False)
@@ -162,10 +166,10 @@ def _proven(made: _Made, outcome: Outcome, form: RawForm, draft: Path) -> Outcom
         msg = f"the exported model predicts otherwise than the trained network: the largest difference is {difference}"
         raise UntrainableError(msg)
     if not made.source.is_judged:
-        return outcome
+        return outcome, None
     metric = made.task.study.metric
     scores = score(kind, predictions, part.truth, target_scale=preparation.target_scale, objective=metric)
-    return _with_scores(outcome, scores, metric, made.source.prefix)
+    return _with_scores(outcome, scores, metric, made.source.prefix), evaluation_of(kind, predictions, part.truth)
 
 
 def _with_scores(outcome: Outcome, scores: Mapping[str, float | None], metric: str, prefix: str) -> Outcome:
@@ -181,7 +185,7 @@ def _with_scores(outcome: Outcome, scores: Mapping[str, float | None], metric: s
     return outcome.model_copy(update={"value": value, "metrics": {**outcome.metrics, **named}})
 
 
-def _card(made: _Made, outcome: Outcome, form: RawForm) -> ModelCard:
+def _card(made: _Made, outcome: Outcome, form: RawForm, evaluation: Evaluation | None) -> ModelCard:
     task, source, preparation = made.task, made.source, made.preparation
     config = MlpConfig.from_params(task.trial.params)
     names = form.names or (None,) * len(form.columns)
@@ -220,5 +224,6 @@ def _card(made: _Made, outcome: Outcome, form: RawForm) -> ModelCard:
         n_judged_rows=len(made.part.rows) if source.is_judged else None,
         trained_on=source.trained_on,
         selection=task.trial.selection,
+        evaluation=evaluation,
         usage=_USAGE["matrix" if form.names is None else "columns"],
     )
