@@ -6,7 +6,20 @@ from typing import Final
 
 from api.routing import Routes
 from api.web import assets
-from api.web.pages import comparing, datasets, fleet, new_study, signing, studies, study, study_actions, tokens, trial
+from api.web.pages import (
+    comparing,
+    datasets,
+    fleet,
+    new_study,
+    report,
+    signing,
+    studies,
+    study,
+    study_actions,
+    study_final,
+    tokens,
+    trial,
+)
 from hpsearch.settings import Settings
 
 _FIXED: Final[tuple[Routes, ...]] = (
@@ -17,6 +30,8 @@ _FIXED: Final[tuple[Routes, ...]] = (
     study.routes,
     study_actions.routes,
     comparing.routes,
+    study_final.routes,
+    report.routes,
     trial.routes,
     fleet.routes,
     datasets.routes,

@@ -4,6 +4,8 @@
 let library = null;
 const loaded = (address) => (library ??= import(address));
 
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 export class Card {
   // `make` returns {option, label, note, height, width, selection}, height and width in pixels and `width` the least one,
   // or {note} alone when there is nothing to draw. `selection` holds the intervals of each parallel axis; what somebody
@@ -89,7 +91,10 @@ export class Card {
     this.chart.on("axisareaselected", () => {
       if (this.isSelecting) return;
       clearTimeout(timer);
-      timer = setTimeout(() => this.onSelect(Object.fromEntries(this.axes().map((axis) => [axis.option.name, axis.activeIntervals]))), 250);
+      timer = setTimeout(() => {
+        const changed = this.axes().filter((axis, i) => !isSame(axis.activeIntervals, this.selection?.[i] ?? []));
+        if (changed.length) this.onSelect(Object.fromEntries(changed.map((axis) => [axis.option.name, axis.activeIntervals])));
+      }, 250);
     });
     // Drawing anew would take the selection out of the hand that draws it.
     const release = () => {
@@ -104,9 +109,9 @@ export class Card {
 
   select(selection) {
     this.isSelecting = true;
+    this.selection = selection;
     this.axes().forEach((axis, i) => {
-      const same = JSON.stringify(axis.activeIntervals) === JSON.stringify(selection[i]);
-      if (!same) this.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: axis.id, intervals: selection[i] });
+      if (!isSame(axis.activeIntervals, selection[i])) this.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: axis.id, intervals: selection[i] });
     });
     this.isSelecting = false;
   }

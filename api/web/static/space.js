@@ -95,7 +95,7 @@ export const spaceCharts = ({ palette, css, number, axis, frame, trialText }) =>
       return chosen.length ? [`${column.name} = ${chosen.join("|")}`] : [];
     }
     const rounded = (value, way) => {
-      if (column.integer) return Math[way === "floor" ? "ceil" : "floor"](value);
+      if (column.integer) return Math.round(value);
       const digits = value === 0 ? 1 : 10 ** (3 - Math.floor(Math.log10(Math.abs(value))));
       return Number((Math[way](value * digits) / digits).toPrecision(4));
     };

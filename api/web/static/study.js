@@ -144,7 +144,7 @@ const results = paced(() => Object.entries(cards).forEach(([name, card]) => { if
 const epochs = paced(() => cards.curves.changed(), 1_000);
 const look = () => {
   const now = { ...query("#now").dataset };
-  if (now.state !== seen.state) window.htmx.trigger("#actions", "state-changed");
+  if (now.state !== seen.state) ["#actions", "#evaluation"].forEach((place) => window.htmx.trigger(place, "state-changed"));
   if (now.version !== seen.version || now.running !== seen.running) {
     loadBoard();
     results();

@@ -97,7 +97,7 @@ def test_it_is_filtered_by_what_is_written_and_by_what_is_selected(visitor: Visi
     assert set(_column(page, "param.activation")) == {"relu"}
     found = _column(page, "rank")
     assert found == sorted(found, key=int)
-    assert found != ranks[:1] + found[1:] or found[:3] != ["1", "2", "3"], "ranks are those among all results"
+    assert int(found[-1]) > len(found), "ranks are those among all results"
     page.reload()
     expect(field).to_have_value("activation = relu")
     expect(shown).to_be_visible()
@@ -119,12 +119,10 @@ def test_it_is_filtered_by_what_is_written_and_by_what_is_selected(visitor: Visi
     page.mouse.move(x, top + 60)
     page.mouse.move(x, top + 150)
     page.mouse.up()
-    expect(field).to_have_value(re.compile(rf"^activation = relu, {name} = [\d.]+\.\.[\d.]+$"))
-    low, high = map(float, field.input_value().rpartition("= ")[2].split(".."))
-    expect(shown).to_contain_text("of 130 trials shown")
+    expect(field).to_have_value(f"activation = relu, {name} = 2..3")
     expect(page).to_have_url(re.compile(r"where=activation"))
-    page.wait_for_timeout(100)
-    assert all(low <= float(text) <= high for text in _column(page, f"param.{name}"))
+    expect(page.locator(f'#board td[data-column="param.{name}"]', has_text="1")).to_have_count(0)
+    assert set(_column(page, f"param.{name}")) == {"2", "3"}
     expect(chart.locator(".chart-note")).to_contain_text("The board shows the trials that match")
     page.click("#clear-selection")
     expect(shown).to_have_count(0)
