@@ -12,7 +12,8 @@ from typing import Final, Literal
 
 from markupsafe import Markup
 
-from api.web.formatting import figure, scalar
+from api.web.formatting import scalar
+from hpsearch.wording.figures import figure
 
 Point = tuple[float, float]
 

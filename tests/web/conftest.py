@@ -16,10 +16,12 @@ from hpsearch.service import tokens
 from hpsearch.service.context import Context
 from hpsearch.settings import Settings
 from hpsearch.wire.tokens import TokenRequest
+from tests.api.conftest import Worker, create_study, ending
 
 COOKIE = "hpsearch_session"
 # What a browser says of a request that a page of the same server sends.
 OWN = {"Sec-Fetch-Site": "same-origin"}
+HARM = "<script>alert(1)</script>{{7*7}}"
 
 
 @dataclass
@@ -133,3 +135,23 @@ def fresh(tmp_path: Path, sqlite_url: str) -> Iterator[Site]:
 def either(settings: Settings) -> Iterator[Site]:
     """An application over an empty database, once of each kind."""
     yield from opened(settings)
+
+
+@pytest.fixture
+def study_id(either: Site) -> str:
+    """A study under way: three results, one failed trial, one that runs."""
+    headers = either.headers
+    found = create_study(either.client, headers, name=HARM, budget={"max_trials": 9}, parallelism=6)
+    worker = Worker.register(either.client, headers)
+    worker.finish(3)
+    (failed,) = worker.claim(1, wait_s=5.0)
+    worker.report(ending(failed, state="FAILED", value=None, cause="training_error", detail=HARM))
+    (running,) = worker.claim(1, wait_s=5.0)
+    worker.report(
+        {
+            "trial_id": running["trial_id"],
+            "attempt": 1,
+            "measurements": [{"epoch": 1, "metrics": {"accuracy": 0.25}}],
+        }
+    )
+    return found

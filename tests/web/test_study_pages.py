@@ -10,28 +10,7 @@ from markupsafe import Markup
 from api.web.formatting import coded
 from tests.api.conftest import Worker, create_study, ending
 from tests.web.conftest import Site
-
-HARM = "<script>alert(1)</script>{{7*7}}"
-
-
-@pytest.fixture
-def study_id(either: Site) -> str:
-    """A study under way: three results, one failed trial, one that runs."""
-    headers = either.headers
-    found = create_study(either.client, headers, name=HARM, budget={"max_trials": 9}, parallelism=6)
-    worker = Worker.register(either.client, headers)
-    worker.finish(3)
-    (failed,) = worker.claim(1, wait_s=5.0)
-    worker.report(ending(failed, state="FAILED", value=None, cause="training_error", detail=HARM))
-    (running,) = worker.claim(1, wait_s=5.0)
-    worker.report(
-        {
-            "trial_id": running["trial_id"],
-            "attempt": 1,
-            "measurements": [{"epoch": 1, "metrics": {"accuracy": 0.25}}],
-        }
-    )
-    return found
+from tests.web.tags import Tags
 
 
 def _trials(site: Site, study_id: str, state: str) -> list[str]:
@@ -66,6 +45,25 @@ def test_the_board_is_asked_for_in_parts(either: Site, study_id: str) -> None:
         assert len(re.findall(r'<tr id="row-', part.text)) == n_rows, query
     for query in ("?sort=nothing", "?order=up", "?state=ODD", "?page_token=***", "?sort=param.nothing", "?unknown=1"):
         assert either.reader.part(path + query).status_code == 422, query
+
+
+def test_ranks_stand_in_every_order_and_under_every_filter(either: Site, study_id: str) -> None:
+    path = f"/ui/studies/{study_id}/board"
+
+    def ranks(query: str) -> dict[str, str]:
+        text = either.reader.part(path + query).text
+        return dict(re.findall(r'id="row-([^"]+)".*?data-column="rank">([^<]*)</td>', text, re.DOTALL))
+
+    ranked = ranks("")
+    assert sorted(ranked.values()) == ["1", "2", "3"]
+    for query in ("?sort=param.units", "?sort=value&order=desc", "?where=units+%3E%3D+1"):
+        assert ranks(query) == ranked, query
+    assert {place for trial, place in ranks("?state=ANY&kind=ANY").items() if trial not in ranked} == {"\u2013"}
+    some = either.reader.part(path + "?where=accuracy+%3E+0.505").text
+    assert "2 of 3 trials shown" in some
+    page = either.reader.get(f"/ui/studies/{study_id}?where=height+%3E+2")
+    assert page.status_code == 200
+    assert "The filter can not be used: &#39;height&#39; is not a column of this board" in page.text
 
 
 @pytest.mark.parametrize("name", ["history", "importances", "parallel", "timeline"])
@@ -130,6 +128,67 @@ def test_a_point_is_tried(either: Site, study_id: str) -> None:
         assert words in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_the_point_that_is_offered_can_be_tried(site: Site, *, is_begun: bool) -> None:
+    """Also where the linear baseline, which lies outside the space, leads the board."""
+    space = {
+        "layers": {"type": "int", "low": 2, "high": 3},
+        "units": {"type": "int", "low": 80, "high": 160, "per_layer": True},
+        "activation": {"type": "categorical", "choices": ["tanh", "silu"]},
+        "dropout": {"type": "float", "low": 0.1, "high": 0.4, "steps": 4},
+        "learning_rate": {"type": "float", "low": 0.01, "high": 0.1, "log": True},
+    }
+    study_id = create_study(site.client, site.headers, space=space, baselines=True)
+    worker = Worker.register(site.client, site.headers)
+    if is_begun:
+        done = worker.claim(3)
+        for trial, value in zip(done, (0.9, 0.8, 0.3), strict=True):
+            worker.report(ending(trial, value=value))
+    tags = Tags(site.author.get(f"/ui/studies/{study_id}").text)
+    point = {one["name"]: one["value"] for one in tags.of("input") if (one.get("id") or "").startswith("point-")}
+    assert {"layers", "units_1", "units_2"} < set(point)
+    offered = {name: value for name, value in point.items() if name and value}
+    offered["activation"] = "tanh"  # the first of a list
+    told = site.author.post(f"/ui/studies/{study_id}/enqueue", offered, headers={"Accept": "application/json"})
+    assert told.status_code == 200, told.text
+    if is_begun:
+        assert offered["units_1"] == str(done[2]["params"]["units_1"])
+    site.client.post(f"/v1/studies/{study_id}/cancel", headers=site.headers)
+
+
+def test_a_study_is_renamed_labelled_and_deleted(either: Site, study_id: str) -> None:
+    path, author, json = f"/ui/studies/{study_id}", either.author, {"Accept": "application/json"}
+    fields = {"name": "<i>new</i>", "labels": "team=<b>vision, goal = base line", "notes": "One.\r\n<u>Two</u>"}
+    assert author.post(f"{path}/edit", fields, headers=json).json()["address"] == path
+    page = author.get(path).text
+    for text in (
+        "&lt;i&gt;new&lt;/i&gt;",
+        "team=&lt;b&gt;vision</a>",
+        "goal=base line</a>",
+        "One.\n&lt;u&gt;Two&lt;/u&gt;",
+    ):
+        assert text in page, text
+    assert "team=&lt;b&gt;vision" in author.get("/ui/studies?label=goal").text
+    for wrong, words in (
+        ({"name": " "}, "name"),
+        ({"name": "x", "labels": "team"}, "labels are key=value pairs"),
+        ({"name": "x", "labels": "a=1,a=2"}, "each key once"),
+        ({"name": "x", "labels": f"{'k' * 65}=1"}, "at most 64"),
+        ({"name": "x", "notes": "n" * 10_001}, "at most 10000"),
+    ):
+        refused = author.post(f"{path}/edit", wrong, headers=json)
+        assert refused.status_code == 422, wrong
+        assert words in refused.json()["detail"], refused.json()["detail"]
+    assert author.post(f"{path}/edit", {"name": "plain"}, headers=json).status_code == 200
+    assert "team=&lt;b&gt;vision" not in author.get(path).text
+    assert author.post(f"{path}/delete").status_code == 409
+    author.post(f"{path}/cancel")
+    assert f"{path}/delete" in author.get(path).text
+    assert f"{path}/delete" not in either.reader.get(path).text
+    assert author.post(f"{path}/delete").headers["HX-Redirect"] == "/ui/studies"
+    assert author.get(path).status_code == 404
+
+
 def test_a_trial_is_shown_and_trained_again(either: Site, study_id: str) -> None:
     (failed,), (done, *_) = _trials(either, study_id, "FAILED"), _trials(either, study_id, "COMPLETE")
     page = either.author.get(f"/ui/trials/{failed}")
@@ -187,7 +246,7 @@ def test_what_a_study_does_is_said(either: Site) -> None:
     (baseline,) = worker.claim(1)
     worker.report(ending(baseline, value=0.99))
     worker.finish(3)
-    assert "Finished: all its trials are done." in said()
+    assert "Finished: all trials done." in said()
     assert "No search trial beats the baseline" in either.reader.get(f"/ui/studies/{study_id}").text
 
     study_id = create_study(client, headers, name="sad", budget={"max_trials": 1})

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.edge import Service
 from api.parameters import StudyId
-from api.web.formatting import count, duration, figure, scalar
+from api.web.formatting import count, duration, scalar
 from api.web.page_routes import PageRoutes
 from api.web.rendering import page
 from hpsearch.domain.lifecycle import TrialKind
@@ -21,6 +21,7 @@ from hpsearch.service import board as boards
 from hpsearch.service import studies
 from hpsearch.service.board import Standing
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.figures import figure
 from hpsearch.wording.trials import kind_of_trial
 
 MAX_COMPARED: Final = 12

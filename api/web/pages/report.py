@@ -18,7 +18,7 @@ from api.web import svg
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words
 from api.web.pages.study_curves import curves_of
-from api.web.pages.study_final import evaluation_of
+from api.web.pages.study_final import evaluation_of, told_of
 from api.web.rendering import page
 from api.web.study_yaml import as_yaml, shortest
 from hpsearch import __version__
@@ -52,6 +52,7 @@ def study_report(study_id: StudyId, request: Request, ctx: Service) -> Response:
         "report.html",
         headers={"Content-Disposition": f'attachment; filename="{safe}-report.html"'},
         study=study,
+        told=told_of(study),
         doing=study_words.doing(seen),
         made_at=datetime.now(UTC),
         definition=as_yaml(shortest(study.definition)),
@@ -99,7 +100,8 @@ def _drawings(ctx: Context, study: StudyView) -> list[tuple[str, Markup]]:
         shares = [(one.name, one.share) for one in importances.items]
         made.append(("Importance of the parameters", svg.bars(shares, title="Importance of the parameters")))
     points = charts.parallel(ctx, study.study_id, limit=_POINTS)
-    names = [one.name for one in importances.items] or [column.name for column in points.columns]
+    frequent = [one.name for one in importances.items if 2 * one.n_results >= importances.n_used]
+    names = frequent or [column.name for column in points.columns]
     made += [(f"{metric} by {name}", _slice(points, name, metric)) for name in names[:_SLICES]]
     top = [one.trial for one in boards.board(ctx, study.study_id, BoardView(), limit=5).items]
     curves = _curves(ctx, {one.trial_id: one.number for one in top}, study.resolved.metric)

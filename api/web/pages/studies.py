@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api.edge import Service, Shared
 from api.web.live import live_stream
 from api.web.page_routes import PageRoutes
+from api.web.pages.study_words import ended_for
 from api.web.rendering import page, rights_of, text_of, wants_part
 from api.web.sparkline import sparkline
 from hpsearch.domain.lifecycle import StudyState
@@ -75,6 +76,7 @@ def _values(ctx: Context, wanted: Wanted) -> dict[str, Any]:
     )
     return {
         "overview": found,
+        "ended_for": ended_for,
         "wanted": wanted,
         "sparklines": {one.study_id: sparkline(one.improvements, one.n_results) for one in found.studies},
     }

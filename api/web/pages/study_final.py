@@ -19,6 +19,8 @@ from api.web.rendering import page
 from hpsearch.model_card import ModelCard
 from hpsearch.service import evaluation
 from hpsearch.service.context import Context
+from hpsearch.wire.pages import StudyView
+from hpsearch.wording.final_model import Fact, against, baseline_warning, facts, flattery
 
 # A larger matrix says less than its largest mistakes.
 _MAX_CLASSES: Final = 16
@@ -26,6 +28,31 @@ _MAX_MISTAKES: Final = 12
 _SHADES: Final = 9
 
 routes = PageRoutes("page")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of a final model, in the words of all surfaces.
+
+    Attributes:
+        facts: The card's lines.
+        flattery: How far the value it was chosen at can be trusted.
+        warning: That a baseline is as good; None when none is.
+        against: The baselines with their values; may be empty.
+    """
+
+    facts: tuple[Fact, ...]
+    flattery: str
+    warning: str | None
+    against: str
+
+
+def told_of(study: StudyView) -> Told | None:
+    """Return what is told of a study's final model; None while there is none."""
+    final = study.final
+    if final is None:
+        return None
+    return Told(tuple(facts(final)), flattery(final), baseline_warning(final), against(final))
 
 
 @dataclass(frozen=True)

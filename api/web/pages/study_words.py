@@ -9,15 +9,15 @@ from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import baseline_name
 
 _END_REASONS: Final = {
-    "max_trials": "all its trials are done",
-    "wall_time": "its time was up",
-    "device_seconds": "its device time was used up",
-    "target_reached": "the target was reached",
-    "space_exhausted": "every point of the space was tried",
+    "max_trials": "all trials done",
+    "wall_time": "time limit reached",
+    "device_seconds": "device time used up",
+    "target_reached": "target reached",
+    "space_exhausted": "every point of the space tried",
     "max_failed": "too many trials failed",
     "user": "stopped by a user",
     "no_result": "no search trial came to a result",
-    "no_gain": "no more gain was to be expected",
+    "no_gain": "no more gain expected",
 }
 _ALGORITHMS: Final = {
     "grid": "every combination of the grid in a shuffled order",
@@ -27,6 +27,11 @@ _ALGORITHMS: Final = {
 
 # Results a model of them needs before it is worth much.
 _FEW: Final = 10
+
+
+def ended_for(reason: str | None) -> str:
+    """Return why a search is over, as a clause; empty while it is not."""
+    return _END_REASONS.get(reason or "", (reason or "").replace("_", " "))
 
 
 def doing(glimpse: Glimpse) -> str:
@@ -62,7 +67,7 @@ def _searching(study: StudyView, waits: int, runs: int) -> str:
 
 
 def _ended(study: StudyView) -> str:
-    reason = _END_REASONS.get(study.end_reason or "", study.end_reason or "")
+    reason = ended_for(study.end_reason)
     word = {"COMPLETED": "Finished", "CANCELLED": "Cancelled", "FAILED": "Failed"}[study.state]
     return f"{word}: {reason}." if reason else f"{word}."
 

@@ -75,9 +75,14 @@ export const boardOf = (root, base, running) => {
       "board-first": () => turn(() => { trail = [""]; }),
       "clear-filter": () => choose({ where: "" }),
       "clear-selection": () => choose({ where: "" }, { stay: true }),
-      "show-failed": () => { query("#board-state").value = "FAILED"; choose({ state: "FAILED" }); },
     }[target.id];
     act?.();
+    const state = target.dataset?.show;
+    if (state) {
+      query("#board-state").value = state;
+      choose({ state });
+      query(".board").scrollIntoView();
+    }
   });
   query("#board-state").addEventListener("change", (event) => choose({ state: event.target.value }));
   query("#board-kind").addEventListener("change", (event) => choose({ kind: event.target.value }));

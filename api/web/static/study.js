@@ -38,7 +38,10 @@ const byImportance = async (card) => {
   const selects = [...card.element.querySelectorAll("select[data-option]")];
   if (card.isChosen || found.items.length < selects.length) return;
   const before = selects.map((select) => select.value).join();
-  selects.forEach((select, i) => { select.value = found.items[i].name; });
+  // What only few results have shows little, however important.
+  const isFrequent = (item) => 2 * item.n_results >= found.n_used;
+  const items = [...found.items.filter(isFrequent), ...found.items.filter((item) => !isFrequent(item))];
+  selects.forEach((select, i) => { select.value = items[i].name; });
   if (selects.map((select) => select.value).join() !== before) card.changed({ whole: true });
 };
 
