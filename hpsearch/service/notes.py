@@ -8,6 +8,7 @@ from typing import Final
 
 from hpsearch.domain.lifecycle import FAILURES, STUDY_FINAL, EndReason, StudyState, TrialKind, TrialState
 from hpsearch.domain.trial import Trial
+from hpsearch.storage.conditions import Wanted
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
@@ -57,7 +58,8 @@ def _of_failed(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> s
 
 
 def _first(tx: Transaction, study: StudyRecord, state: TrialState) -> Trial | None:
-    found, _ = tx.trials.page(study.id, limit=1, page_token=None, states=(state,), kinds=(TrialKind.SEARCH,))
+    wanted = Wanted((state,), (TrialKind.SEARCH,))
+    found, _ = tx.trials.page(study.id, limit=1, page_token=None, wanted=wanted)
     return found[0] if found else None
 
 
