@@ -37,6 +37,10 @@ class DataCache:
                 if time.time() - path.stat().st_mtime > _KEEP_S:
                     path.unlink()
 
+    def has(self, study: StudyBrief) -> bool:
+        """Return whether the content of a study's data set is here, as far as can be seen without reading it."""
+        return (self._folder / f"{study.dataset_digest}.parquet").exists()
+
     def fetch(self, client: Client, study: StudyBrief) -> tuple[Path, DatasetProfile]:
         """Return the verified content and the profile of a study's data set.
 

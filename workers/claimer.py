@@ -142,12 +142,18 @@ class Claimer(Loop):
 
     def _fetch(self, study: StudyBrief) -> tuple[Path, DatasetProfile] | Outcome:
         """Return a study's data, or what becomes of its trials if it can not be had."""
+        is_new = not self._cache.has(study)
+        if is_new:
+            self._supervisor.note_fetching(is_fetching=True)
         try:
             return self._link.patiently(lambda _worker_id: self._cache.fetch(self._link.client, study))
         except HpsearchError as error:
             outcome = _outcome_of(error)
             self._log.error(f"trials of {study.name} can not be started: {error.message}", outcome=outcome.state)
             return outcome
+        finally:
+            if is_new:
+                self._supervisor.note_fetching(is_fetching=False)
 
 
 def _listed(assignments: Sequence[Assignment]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -174,6 +175,13 @@ class Ledger:
         """Wait until there is an outcome to report, or the time is up."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_urgent, timeout_s)
+
+    def speak(self) -> None:
+        """Have what the worker does reported promptly, with a sign of life of the trial not spoken of for longest."""
+        with self._changed:
+            if self._held:
+                min(self._held.values(), key=lambda assignment: assignment.heard_s).heard_s = -math.inf
+                self._tell()
 
     def wake(self) -> None:
         """End all waiting, because the worker stops."""

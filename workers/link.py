@@ -44,6 +44,7 @@ class Link:
         heartbeat_s: Seconds between reports while trials run.
         lease_s: Seconds until an unreported trial may go to another worker.
         hears_slots: Whether the server understands how many slots a worker has.
+        hears_stage: Whether it understands what a worker does with its trials.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Link:
         self.heartbeat_s = 10.0
         self.lease_s = 60.0
         self.hears_slots = False
+        self.hears_stage = False
         self._introduction = introduction
         self._give_up_s = give_up_s
         self._log = log
@@ -124,7 +126,7 @@ class Link:
     def _register(self) -> None:
         reply = self.client.workers.register(self._introduction)
         self.worker_id, self.heartbeat_s, self.lease_s = reply.worker_id, reply.heartbeat_s, reply.lease_s
-        self.hears_slots = reply.hears_slots
+        self.hears_slots, self.hears_stage = reply.hears_slots, reply.hears_stage
         self._log.info(f"registered at {self.client.url}", worker_id=reply.worker_id, lease_s=reply.lease_s)
 
     def _patiently(self, call: Callable[[], Result], *, is_first: bool) -> Result:

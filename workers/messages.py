@@ -135,6 +135,13 @@ class Slots(Lenient):
     appetite: Annotated[int, Field(ge=1)]
 
 
+class Compiling(Lenient):
+    """How many programs the engine is compiling, while trials wait for them, has changed."""
+
+    event: Literal["compiling"] = "compiling"
+    n_programs: Annotated[int, Field(ge=0)]
+
+
 class Trained(Lenient):
     """An attempt has left its slot; its outcome follows when its model file is written."""
 
@@ -149,7 +156,7 @@ class Idle(Lenient):
 
 
 Command = Train | Drop | Threshold | Leave
-Event = Ready | Said | Broken | Epoch | Slots | Trained | Finished | Gone | Idle
+Event = Ready | Said | Broken | Epoch | Slots | Compiling | Trained | Finished | Gone | Idle
 
 COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

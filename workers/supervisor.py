@@ -19,7 +19,7 @@ from workers.courier import Courier
 from workers.devices import Seat
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
-from workers.messages import Broken, Epoch, Event, Finished, Gone, Idle, Ready, Said, Slots, Threshold, Trained
+from workers.messages import Broken, Compiling, Epoch, Event, Finished, Gone, Idle, Ready, Said, Slots, Threshold, Trained
 from workers.options import WorkerOptions
 from workers.pulse import Pulse
 from workers.supply import Prepared, Supply
@@ -83,7 +83,7 @@ class Supervisor:
         numbers = itertools.count()
         self._supply = Supply(thresholds, lambda: self._folder / f"{next(numbers)}.keras")
         self._wish = 0
-        self._pulse = Pulse(self._engine, ledger, self._n_slots)
+        self._pulse = Pulse(self._engine, ledger, self._n_slots, self._n_compiling)
         self._overruled: set[str] = set()
         self._n_start_failures = 0
         self._has_spoken = False
@@ -105,6 +105,14 @@ class Supervisor:
 
     def _n_slots(self) -> int | None:
         return sum(trainer.n_slots for trainer in self._living) if self._link.hears_slots else None
+
+    def _n_compiling(self) -> int | None:
+        return sum(trainer.n_compiling for trainer in self._living) if self._link.hears_stage else None
+
+    def note_fetching(self, *, is_fetching: bool) -> None:
+        """Take note that data begin or end to be fetched, and have it reported."""
+        self._pulse.is_fetching = is_fetching
+        self._ledger.speak()
 
     def start_trials(self, prepared: Sequence[Prepared]) -> None:
         """Take trials whose data is here; those given together can be planned together."""
@@ -214,6 +222,9 @@ class Supervisor:
             case Slots() | Trained():
                 trainer.take_note(event)
                 self._hand_out()
+            case Compiling(n_programs=n):
+                trainer.n_compiling = n
+                self._ledger.speak()
             case Finished():
                 self._on_finished(trainer, event)
             case Gone(ticket=ticket):

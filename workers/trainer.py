@@ -56,6 +56,7 @@ class Trainer:
         thresholds: By study: what a trial must beat for its model to be kept, as the process was last told.
         base_memory_bytes: Memory after its first trials; None before.
         n_finished: Trials it has brought to an end.
+        n_compiling: Programs its engine is compiling.
         progress_s: Monotonic time of the last sign of progress of any of its trials.
         shared_s: Monotonic time up to which its time was shared among them.
     """
@@ -73,6 +74,7 @@ class Trainer:
         self.thresholds: dict[str, float | None] = {}
         self.base_memory_bytes: int | None = None
         self.n_finished = 0
+        self.n_compiling = 0
         self.started_s = self.progress_s = self.shared_s = time.monotonic()
         self._hear = hear
         self._writing = threading.Lock()

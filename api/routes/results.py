@@ -17,7 +17,7 @@ from api.parameters import Page, StudyId, TrialId
 from api.replies import file_reply, is_current, json_reply, not_modified, tagged
 from api.routing import Routes
 from api.streams import EventStream, Frames, event_frames, leaderboard_frames, look
-from hpsearch.service import charts, events, models, results
+from hpsearch.service import charts, events, models, results, watching
 from hpsearch.service.context import Caller
 from hpsearch.wire import pages
 from hpsearch.wire.charts import Importances, Parallel, Timeline
@@ -58,6 +58,14 @@ def _leaderboard(request: Request, edge: Edge, study_id: str, page: Page) -> Res
         return not_modified(etag)
     found = results.leaderboard(edge.context, study_id, limit=page.limit, page_token=page.page_token)
     return json_reply(found, headers=tagged(etag))
+
+
+@routes.get("/v1/studies/{study_id}/running", scope="read", reply=pages.RunningTrials, errors=(404,))
+def get_running(
+    study_id: StudyId, ctx: Service, limit: Annotated[int, Query(ge=1, le=200, description="Trials at most.")] = 50
+) -> Response:
+    """Return the trials under way, the earliest first, with the metrics of the last epoch each has reported."""
+    return json_reply(watching.running(ctx, study_id, limit=limit))
 
 
 @routes.get("/v1/studies/{study_id}/leaderboard/stream", scope="read", errors=(404, 429), responses=_STREAM)

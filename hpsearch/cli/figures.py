@@ -81,8 +81,8 @@ def varying(rows: Iterable[Params]) -> set[str]:
     return {name for name in names if any(row.get(name) != listed[0].get(name) for row in listed[1:])}
 
 
-def parameters(params: Mapping[str, Scalar], names: set[str] | None = None) -> str:
-    """Return parameters on one line: `layers=2 units=128-64 activation=relu`.
+def parameter_cells(params: Mapping[str, Scalar], names: set[str] | None = None) -> dict[str, str]:
+    """Return parameters by name, in the order they are read in: `{"layers": "2", "units": "128-64"}`.
 
     Args:
         params: Values by name; the widths of the layers are drawn together.
@@ -93,7 +93,12 @@ def parameters(params: Mapping[str, Scalar], names: set[str] | None = None) -> s
     if widths:
         shown["units"] = "-".join(widths)
     order = {"layers": 0, "units": 1, "activation": 2, "learning_rate": 3, "optimizer": 4}
-    return " ".join(f"{name}={shown[name]}" for name in sorted(shown, key=lambda n: (order.get(n, 9), n)))
+    return {name: shown[name] for name in sorted(shown, key=lambda n: (order.get(n, 9), n))}
+
+
+def parameters(params: Mapping[str, Scalar], names: set[str] | None = None) -> str:
+    """Return parameters on one line, as `parameter_cells` has them: `layers=2 units=128-64 activation=relu`."""
+    return " ".join(f"{name}={value}" for name, value in parameter_cells(params, names).items())
 
 
 def sparkline(values: Sequence[float], width: int = 30, *, blocks: bool = True) -> str:

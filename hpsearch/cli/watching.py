@@ -14,14 +14,17 @@ from hpsearch.cli.progress import Snapshot
 from hpsearch.cli.stopping import stop_if_asked
 from hpsearch.client import Client
 from hpsearch.client.wakeups import Wakeups
-from hpsearch.errors import ForbiddenError, UnavailableError
+from hpsearch.errors import ForbiddenError, NotFoundError, UnavailableError
+from hpsearch.wire.pages import RunningTrial
 from hpsearch.wire.workers import WorkerView
 
 # Without a word from the server, look this often.
 POLL_S: Final = 2.0
 # With many, not more often than this.
 _GAP_S: Final = 0.3
-_WORKERS_EVERY_S: Final = 3.0
+_WORKERS_EVERY_S: Final = 1.0
+# Trials under way that are asked for: a line shows some of them.
+_RUNNING: Final = 12
 _TOP: Final = 10
 # A server that stays away this long is given up; the study on it goes on.
 GIVE_UP_AFTER_S: Final = 600.0
@@ -111,6 +114,7 @@ class Watcher:
     study_id: str
     top: int = _TOP
     _workers: tuple[WorkerView, ...] = ()
+    _running: tuple[RunningTrial, ...] = ()
     _workers_at_s: float = field(default=float("-inf"))
 
     def take(self) -> Snapshot:
@@ -126,8 +130,10 @@ class Watcher:
         if now - self._workers_at_s >= _WORKERS_EVERY_S:
             with contextlib.suppress(ForbiddenError):
                 self._workers = client.workers.list(limit=50).items
+            with contextlib.suppress(NotFoundError):  # an older server
+                self._running = client.studies.running(self.study_id, limit=_RUNNING)
             self._workers_at_s = now
-        return Snapshot(study, board, self._workers, now)
+        return Snapshot(study, board, self._workers, now, self._running if study.counts.get("RUNNING") else ())
 
     def follow(self, view: View, *, tend: Callable[[], None] = lambda: None) -> Snapshot:
         """Show the study until it has ended, and return its last state.

@@ -10,6 +10,11 @@ from hpsearch.wire.pages import StudyView
 from hpsearch.wire.workers import WorkerView
 
 _MAX_WORKERS: Final = 6
+_STAGES: Final = {
+    "starting": "the workers are starting",
+    "fetching": "the workers are fetching the data",
+    "compiling": "compiling",
+}
 _END_REASONS: Final = {
     "max_trials": "all trials done",
     "wall_time": "the time was up",
@@ -52,11 +57,31 @@ def best_so_far(snapshot: Snapshot) -> str:
 
 
 def time_left(story: Story, snapshot: Snapshot) -> str:
-    """Return the estimate of the time left; empty before one can be made."""
-    if snapshot.ended or snapshot.study.phase != "search":
+    """Return the estimate of the time left, and what keeps the workers from training; empty before one can be made."""
+    if snapshot.ended or snapshot.study.state != "RUNNING":
         return ""
-    left_s = story.left_s(snapshot)
-    return "" if left_s is None else f"about {duration(left_s)} left"
+    stage = _STAGES.get(snapshot.stage, "")
+    left_s = story.left_s(snapshot) if snapshot.study.phase == "search" else None
+    if left_s is None:
+        return stage
+    return f"{stage}, then about {duration(left_s)}" if stage else f"about {duration(left_s)} left"
+
+
+def running(snapshot: Snapshot, width: int) -> str:
+    """Return the trials under way with the last epoch of each, as many as are told whole in ``width`` characters."""
+    metric = snapshot.board.metric
+    shown = ""
+    for n, trial in enumerate(snapshot.running):
+        value = trial.metrics.get(metric)
+        at = f"epoch {trial.epoch}" + (f" {metric} {number(value)}" if value is not None else "")
+        longer = f"{shown} · " if shown else ""
+        longer += f"trial {trial.number} {at if trial.epoch else 'before its first epoch'}"
+        n_more = snapshot.count("RUNNING") - n - 1
+        if shown and len(longer) + (len(f" · {n_more} more") if n_more > 0 else 0) > width:
+            return f"{shown} · {n_more + 1} more"
+        shown = longer
+    n_more = snapshot.count("RUNNING") - len(snapshot.running)
+    return f"{shown} · {n_more} more" if shown and n_more > 0 else shown
 
 
 def standing(snapshot: Snapshot) -> str:
@@ -67,6 +92,14 @@ def standing(snapshot: Snapshot) -> str:
     return {"confirmation": "confirming the best with other seeds", "refit": "training the final model"}.get(
         study.phase, study.phase
     )
+
+
+def doing_of(worker: WorkerView) -> str:
+    """Return what a worker does: `7 running`, `7 running, compiling`, `starting`, `idle`."""
+    if not worker.n_running:
+        return "starting" if worker.stage == "starting" else "idle"
+    stage = {"fetching": ", fetching data", "compiling": ", compiling"}.get(worker.stage or "", "")
+    return f"{worker.n_running} running{stage}"
 
 
 def fleet(snapshot: Snapshot) -> str:
@@ -82,7 +115,7 @@ def fleet(snapshot: Snapshot) -> str:
         return "no worker yet"
     shown = []
     for worker in active[:_MAX_WORKERS]:
-        doing = f"{worker.n_running} running" if worker.n_running else "idle"
+        doing = doing_of(worker)
         state = "" if worker.state == "ACTIVE" else f", {worker.state.lower()}"
         shown.append(f"{worker.name}: {doing}{state}")
     more = f" and {len(active) - _MAX_WORKERS} more" if len(active) > _MAX_WORKERS else ""

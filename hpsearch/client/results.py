@@ -17,7 +17,7 @@ from hpsearch.client.finding import StudyRef, study_id_of
 from hpsearch.client.paging import walk
 from hpsearch.domain.trial import Trial
 from hpsearch.wire.charts import Importances, Parallel, Timeline
-from hpsearch.wire.pages import Event, HistoryPoint, LeaderboardPage, LeaderboardRow, Page
+from hpsearch.wire.pages import Event, HistoryPoint, LeaderboardPage, LeaderboardRow, Page, RunningTrial, RunningTrials
 
 # Leaderboard pages remembered with their ETag, so that polling an unchanged one costs next to nothing.
 _MAX_REMEMBERED: Final = 32
@@ -63,6 +63,11 @@ class Results:
     def all_trials(self, study: StudyRef, **filters: Any) -> Iterator[Trial]:
         """Iterate over a study's trials, page by page; the filters are those of `trials`."""
         return walk(lambda token: self.trials(study, page_token=token, **filters))
+
+    def running(self, study: StudyRef, *, limit: int | None = None) -> tuple[RunningTrial, ...]:
+        """Return at most `limit` trials under way, the earliest first, each with its last epoch."""
+        path = self._path(study, "running")
+        return self._connection.call(RunningTrials, "GET", path, params={"limit": limit}).items
 
     def leaderboard(
         self, study: StudyRef, *, limit: int | None = None, page_token: str | None = None

@@ -37,7 +37,7 @@ def register(ctx: Context, caller: Caller, request: RegisterRequest) -> Register
             }
         )
     return RegisterReply(
-        worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s, hears_slots=True
+        worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s, hears_slots=True, hears_stage=True
     )
 
 
@@ -96,6 +96,7 @@ def _view(record: WorkerRecord, quarantined: bool, n_running: int, silent_since:
         state = "GONE"
     elif quarantined and state == ACTIVE:
         state = "QUARANTINED"
+    progress = None if record.progress is None else WorkerProgress.model_validate(record.progress)
     return WorkerView(
         worker_id=record.uid,
         name=record.name,
@@ -110,8 +111,16 @@ def _view(record: WorkerRecord, quarantined: bool, n_running: int, silent_since:
         n_running=n_running,
         n_finished=record.n_finished,
         # A worker without trials reports nothing: what it said last is no longer so.
-        progress=None if record.progress is None or n_running == 0 else WorkerProgress.model_validate(record.progress),
+        progress=None if n_running == 0 else progress,
+        stage=_stage(progress, n_running),
     )
+
+
+def _stage(progress: WorkerProgress | None, n_running: int) -> str:
+    if n_running > 0:
+        return (progress and progress.stage) or "training"
+    # A worker says of itself what it can when it first asks for trials.
+    return "starting" if progress is None else "idle"
 
 
 def get(ctx: Context, worker_id: str) -> WorkerView:

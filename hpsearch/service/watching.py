@@ -11,7 +11,7 @@ from hpsearch.service.definitions import definition_of
 from hpsearch.service.remaining import left_s
 from hpsearch.service.views import view
 from hpsearch.storage.charts import RunningRow
-from hpsearch.wire.pages import StudyView
+from hpsearch.wire.pages import RunningTrial, RunningTrials, StudyView
 
 _MAX_EPOCHS_SHOWN = 300
 
@@ -50,6 +50,17 @@ def glimpse(ctx: Context, study_id: str, *, max_running: int = 12) -> Glimpse:
             open_counts=tx.trials.open_counts(study.id),
             left_s=left_s(tx, study, definition_of(study)),
         )
+
+
+def running(ctx: Context, study_id: str, *, limit: int) -> RunningTrials:
+    """Return the trials of a study under way, the earliest first, with the metrics of their last epochs.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with ctx.store.read() as tx:
+        rows = tx.charts.running(tx.studies.get(study_id).id, limit=limit)
+    return RunningTrials(items=tuple(RunningTrial.model_construct(**row._asdict()) for row in rows))
 
 
 def curves(ctx: Context, trial_ids: Sequence[str]) -> Mapping[str, list[tuple[int, Mapping[str, float | None]]]]:

@@ -38,6 +38,14 @@ _SEEN_EVERY = timedelta(seconds=2)
 _LATELY = timedelta(minutes=10)
 
 
+def is_news(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
+    """Return whether a worker says what is to be known at once: other slots, or that it begins or ends to prepare."""
+    if progress is None:
+        return False
+    stages = {progress.get("stage"), (record.progress or {}).get("stage")}
+    return has_other_slots(record, progress) or (len(stages) > 1 and not stages <= {None, "training"})
+
+
 def has_other_slots(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
     """Return whether a worker says another number of slots than is known."""
     return progress is not None and progress.get("n_slots") != (record.progress or {}).get("n_slots")
@@ -101,9 +109,9 @@ class WorkerRepository:
         """Note that the worker was heard of, and what it said it was doing if it did, at most every two seconds.
 
         Returns:
-            Whether it has another number of slots than was known, which is noted at once.
+            Whether it says something that is noted at once, see `is_news`.
         """
-        is_new = has_other_slots(record, progress)
+        is_new = is_news(record, progress)
         if is_new or self.is_silent(record):
             told = {} if progress is None else {"progress": dict(progress)}
             self.change(record.id, {"last_seen_at": self._at, **told})

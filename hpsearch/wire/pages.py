@@ -126,6 +126,29 @@ class MeasurementView(Lenient):
     metrics: dict[str, float | None]
 
 
+class RunningTrial(Lenient):
+    """A trial under way.
+
+    Attributes:
+        epoch: The last it has reported; 0 before the first.
+        metrics: Of that epoch.
+    """
+
+    trial_id: str
+    number: int
+    kind: str
+    attempt: int
+    epoch: int
+    worker_name: str | None = None
+    metrics: dict[str, float | None] = {}
+
+
+class RunningTrials(Lenient):
+    """The trials of a study under way, the earliest first."""
+
+    items: tuple[RunningTrial, ...] = ()
+
+
 class HistoryPoint(Lenient):
     """One result on the way of a study.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name
+
+# What a worker does with the trials it holds.
+Stage = Literal["fetching", "compiling", "training"]
 
 
 class Device(Frozen):
@@ -37,6 +40,8 @@ class WorkerProgress(Frozen):
         n_waiting: Trials it holds that have not, waiting for a slot or for a program to be compiled.
         trials_per_hour: Trials ended per hour, over the last five minutes.
         epochs_per_second: Epochs of single trials, over the last five minutes.
+        stage: `fetching` data for its first trials, `compiling` a program that trials wait for, or `training`; None
+            while it holds no trial, and from a worker that does not say.
     """
 
     engine: Name
@@ -45,6 +50,7 @@ class WorkerProgress(Frozen):
     n_waiting: Count = 0
     trials_per_hour: Annotated[Float, Field(ge=0, le=1e9)] = 0.0
     epochs_per_second: Annotated[Float, Field(ge=0, le=1e9)] = 0.0
+    stage: Stage | None = None
 
 
 class RegisterRequest(Frozen):
@@ -68,12 +74,14 @@ class RegisterReply(Lenient):
         heartbeat_s: Seconds between reports while trials run.
         lease_s: Seconds until an unreported trial may go to another worker.
         hears_slots: Whether `n_slots` may be told, and progress with a claim: older servers refuse unknown fields.
+        hears_stage: Whether `stage` may be told, likewise.
     """
 
     worker_id: str
     heartbeat_s: float
     lease_s: float
     hears_slots: bool = False
+    hears_stage: bool = False
 
 
 class WorkerView(Lenient):
@@ -84,6 +92,8 @@ class WorkerView(Lenient):
         n_running: Trials it holds.
         n_finished: Results accepted from it.
         progress: What it said it was doing when it was last heard of; None from one that says nothing.
+        stage: `starting` until it first asks for trials (its trainers load their engine, and compile kernels where there
+            are none yet), `idle` while it holds none, otherwise that of its progress.
     """
 
     worker_id: str
@@ -97,3 +107,4 @@ class WorkerView(Lenient):
     n_running: int = 0
     n_finished: int = 0
     progress: WorkerProgress | None = None
+    stage: Literal["starting", "idle"] | Stage | None = None

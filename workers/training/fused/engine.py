@@ -37,6 +37,7 @@ class FusedEngine:
         n_slots: Of every pack; None leaves it to the choice of programs.
         machine: The device; None finds it.
         explain: Takes a sentence for the log; None sends it to the logger `hpsearch.fused`.
+        compiling: Takes how many programs are being compiled, whenever that changes; None tells nobody.
         programs: Folder in which compiled programs outlive the process; None keeps none. Needs an engine made before
             TensorFlow has computed anything in the process.
 
@@ -53,9 +54,12 @@ class FusedEngine:
         n_slots: int | None = None,
         machine: Machine | None = None,
         explain: Callable[[str], None] | None = None,
+        compiling: Callable[[int], None] | None = None,
         programs: Path | None = None,
     ) -> None:
         self.explain = explain or _LOG.info
+        self._tell_compiling = compiling or (lambda _n: None)
+        self._n_compiling = 0
         self.dtype: DType = dtype
         compile_exactly()
         kept = None if programs is None else self._keep(programs)
@@ -77,6 +81,12 @@ class FusedEngine:
         if folder is None:
             self.explain("compiled programs are not kept for the next start: TensorFlow can not, or was in use before")
         return folder
+
+    def compiling(self, n_programs: int) -> None:
+        """Take note of how many programs are being compiled now."""
+        if n_programs != self._n_compiling:
+            self._n_compiling = n_programs
+            self._tell_compiling(n_programs)
 
     @property
     def n_slots(self) -> int:

@@ -71,6 +71,7 @@ class Session:
                 for pack in self._packs:
                     if pack not in self._running.values():
                         self._running[pool.submit(pack.run)] = pack
+                self._engine.compiling(sum(not pack.program.has_run for pack in self._running.values()))
                 if not self._running and not self._keras.futures:
                     break
                 self._wait()

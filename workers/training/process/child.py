@@ -17,7 +17,7 @@ from typing import Final
 
 from workers.devices import CORES_VARIABLE, cpu_cores
 from workers.lifeline import die_with
-from workers.messages import Broken, Ready, Said
+from workers.messages import Broken, Compiling, Ready, Said
 from workers.training.engine.contract import Engine
 from workers.training.keras_networks.quick_start import quick_start
 from workers.training.process.channel import Channel
@@ -28,13 +28,16 @@ _LEAST_SILENCE_S: Final = 60.0
 _COMPILES: Final = 30.0
 
 
-def build_engine(name: str, cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+def build_engine(
+    name: str, cache: Path, say: Callable[[str], None], compiling: Callable[[int], None] = lambda _n: None
+) -> tuple[Engine, Ready]:
     """Return the engine of a name, imported, and what to say about it.
 
     Args:
         name: `native`, `fused`, `reference` or `stub`.
         cache: Folder in which what is compiled outlives the process.
         say: Takes sentences for the log.
+        compiling: Takes how many programs are being compiled.
     """
     if name == "stub":
         from workers.testing.stub_engine import StubEngine
@@ -53,7 +56,7 @@ def build_engine(name: str, cache: Path, say: Callable[[str], None]) -> tuple[En
             )
             name = "reference"
     with quick_start():
-        return _reference() if name == "reference" else _fused(cache, say)
+        return _reference() if name == "reference" else _fused(cache, say, compiling)
 
 
 def _native(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
@@ -84,7 +87,7 @@ def _reference() -> tuple[Engine, Ready]:
     return ReferenceEngine(), Ready(n_gpus=n_gpus, engine=f"reference, {numbers_of_versions('keras', 'tensorflow')}")
 
 
-def _fused(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
+def _fused(cache: Path, say: Callable[[str], None], compiling: Callable[[int], None]) -> tuple[Engine, Ready]:
     from workers.training.fused.kept_programs import keep_programs
     from workers.training.fused.xla_flags import compile_exactly
 
@@ -96,7 +99,7 @@ def _fused(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
 
     from workers.training.fused.engine import FusedEngine
 
-    engine = FusedEngine(explain=say, programs=cache)
+    engine = FusedEngine(explain=say, compiling=compiling, programs=cache)
     machine = engine.machine
     return engine, Ready(
         n_gpus=len(tf.config.list_physical_devices("GPU")),
@@ -128,7 +131,12 @@ def main() -> None:
     channel = Channel(os.fdopen(commands, "rb", buffering=0), os.fdopen(events, "wb", buffering=0))
     channel.listen()
     try:
-        engine, ready = build_engine(sys.argv[4], Path(sys.argv[5]), lambda text: channel.say(Said(text=text)))
+        engine, ready = build_engine(
+            sys.argv[4],
+            Path(sys.argv[5]),
+            lambda text: channel.say(Said(text=text)),
+            lambda n: channel.say(Compiling(n_programs=n)),
+        )
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
         channel.say(Broken(message=_complaint(error)))

@@ -1,0 +1,122 @@
+"""Tables as wide as the terminal: one line a row where that fits, otherwise without some columns or with folded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch.cli.console import safe
+
+_GAP: Final = 2
+# A column that folds is not made narrower than this for the sake of columns that may be left out.
+_ROOMY: Final = 44
+_LEAST: Final = 12
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: Above it.
+        cells: One for each row.
+        is_number: Whether it is aligned to the right.
+        folds: Whether its words may go on in further lines where the terminal is narrow; of one column at most.
+        gives_way: Where the terminal is narrow the highest number is left out first; None stays.
+    """
+
+    title: str
+    cells: Sequence[str]
+    is_number: bool = False
+    folds: bool = False
+    gives_way: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Characters of its widest line."""
+        return max(cell_len(line) for cell in (self.title, *self.cells) for line in cell.split("\n"))
+
+
+def fits(columns: Sequence[Column], width: int) -> bool:
+    """Return whether the columns stand side by side in so many characters, nothing folded."""
+    return _total(columns) <= width
+
+
+def fitted(columns: Sequence[Column], width: int) -> list[Column]:
+    """Return the columns for a terminal of so many characters.
+
+    At first long titles are set over two lines, then the columns that give way are left out one by one, then the one
+    that folds is folded. A column is left out, too, to give the one that folds room to be read.
+    """
+    chosen = list(columns) if fits(columns, width) else [_with_short_title(column) for column in columns]
+    while not fits(chosen, width):
+        folding = next((column for column in chosen if column.folds), None)
+        ranks = [column.gives_way for column in chosen if column.gives_way is not None]
+        room = width - _total(chosen) + (folding.width if folding else 0)
+        if folding is not None and (not ranks or room >= _ROOMY):
+            narrow = replace(folding, cells=[wrapped(cell, max(room, _LEAST)) for cell in folding.cells])
+            return [narrow if column is folding else column for column in chosen]
+        if not ranks:
+            break
+        chosen = [column for column in chosen if column.gives_way != max(ranks)]
+    return chosen
+
+
+def _total(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + _GAP * (len(columns) - 1)
+
+
+def _with_short_title(column: Column) -> Column:
+    """Return the column with its title over several lines, where it is wider than what stands below it."""
+    if len(column.title) <= max(map(cell_len, column.cells), default=0):
+        return column
+    return replace(column, title=column.title.replace("_", "_\n").replace(" ", "\n"))
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return a text over several lines, broken between words, and inside of one too long for a line after a hyphen."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines += _pieces(word, width)
+    return "\n".join(lines)
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """Yield a word whole if it fits into a line, otherwise in lines that end with a hyphen of its own where they can."""
+    while cell_len(word) > width:
+        at = word.rfind("-", 0, width) + 1 or width
+        yield word[:at]
+        word = word[at:]
+    yield word
+
+
+def table(columns: Sequence[Column], console: Console) -> Table:
+    """Return the columns, fitted to the console, as a table; for anything but a terminal without a rule."""
+    # Between columns of a box stands one more character, that of its rule.
+    is_ruled = console.is_terminal
+    grid = Table(
+        box=box.SIMPLE_HEAD if is_ruled else None,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0) if is_ruled else (0, _GAP, 0, 0),
+    )
+    shown = fitted([_safe(column) for column in columns], console.width)
+    for column in shown:
+        grid.add_column(column.title, justify="right" if column.is_number else "left", no_wrap=True)
+    for cells in zip(*(column.cells for column in shown), strict=True):
+        grid.add_row(*map(Text, cells))
+    return grid
+
+
+def _safe(column: Column) -> Column:
+    return replace(column, title=safe(column.title), cells=[safe(cell).replace("\n", " ") for cell in column.cells])
