@@ -19,7 +19,20 @@ from workers.courier import Courier
 from workers.devices import Seat
 from workers.ledger import Assignment, Ledger
 from workers.link import Link
-from workers.messages import Broken, Compiling, Epoch, Event, Finished, Gone, Idle, Ready, Said, Slots, Threshold, Trained
+from workers.messages import (
+    Broken,
+    Compiling,
+    Epoch,
+    Event,
+    Finished,
+    Gone,
+    Idle,
+    Ready,
+    Said,
+    Slots,
+    Threshold,
+    Trained,
+)
 from workers.options import WorkerOptions
 from workers.pulse import Pulse
 from workers.supply import Prepared, Supply
@@ -219,12 +232,8 @@ class Supervisor:
                 self._link.fail(HpsearchError(message, code="worker.can_not_train"))
             case Epoch():
                 self._on_epoch(trainer, event)
-            case Slots() | Trained():
-                trainer.take_note(event)
-                self._hand_out()
-            case Compiling(n_programs=n):
-                trainer.n_compiling = n
-                self._ledger.speak()
+            case Slots() | Trained() | Compiling():
+                self._on_note(trainer, event)
             case Finished():
                 self._on_finished(trainer, event)
             case Gone(ticket=ticket):
@@ -234,6 +243,12 @@ class Supervisor:
                 if not trainer.held:
                     self._replace_if_overgrown(trainer, is_idle=True)
                     self._hand_out()
+
+    def _on_note(self, trainer: Trainer, event: Slots | Trained | Compiling) -> None:
+        trainer.take_note(event)
+        if isinstance(event, Compiling):
+            self._ledger.speak()
+        self._hand_out()
 
     def _which(self, trainer: Trainer) -> dict[str, int]:
         return {} if len(self._seats) == 1 else {"trainer": self._trainers.index(trainer)}

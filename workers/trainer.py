@@ -17,7 +17,7 @@ from hpsearch.interpreter import python_command
 from workers.devices import Seat
 from workers.frames import read_frame, write_frame
 from workers.ledger import Assignment
-from workers.messages import EVENTS, Command, Drop, Event, Leave, Ready, Slots, Trained
+from workers.messages import EVENTS, Command, Compiling, Drop, Event, Leave, Ready, Slots, Trained
 
 # -P: the folder the worker was started in is not searched for modules.
 _PROGRAM: Final = (
@@ -144,9 +144,11 @@ class Trainer:
             assignment.is_started = True
         self.progress_s = time.monotonic()
 
-    def take_note(self, event: Slots | Trained) -> None:
-        """Take note of how many trials its engine takes now, or that one has left its slot."""
-        if isinstance(event, Trained):
+    def take_note(self, event: Slots | Trained | Compiling) -> None:
+        """Take note of how many trials its engine takes now, that one has left its slot, or of what is compiled."""
+        if isinstance(event, Compiling):
+            self.n_compiling = event.n_programs
+        elif isinstance(event, Trained):
             self.writing.add(event.ticket)
         elif self.ready is not None:
             self.ready = self.ready.model_copy(update={"n_slots": event.n_slots, "appetite": event.appetite})

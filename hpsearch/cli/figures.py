@@ -65,6 +65,11 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def whole(value: int | None) -> str:
+    """Return a whole number with separators; a dash for None."""
+    return "-" if value is None else f"{value:,}"
+
+
 def scalar(value: Scalar) -> str:
     """Return one hyperparameter's value, floats with three significant digits."""
     if isinstance(value, bool):
@@ -73,12 +78,16 @@ def scalar(value: Scalar) -> str:
 
 
 def varying(rows: Iterable[Params]) -> set[str]:
-    """Return the names of parameters that are not the same in all rows; all of them when there is one row."""
+    """Return the names of parameters that are not the same in all rows; all of them when there is one row.
+
+    The widths of the layers are one parameter: where one of them differs all do, for they are drawn together.
+    """
     listed = list(rows)
     names = {name for row in listed for name in row}
     if len(listed) <= 1:
         return names
-    return {name for name in names if any(row.get(name) != listed[0].get(name) for row in listed[1:])}
+    found = {name for name in names if any(row.get(name) != listed[0].get(name) for row in listed[1:])}
+    return found | set(filter(_LAYER.fullmatch, names)) if any(map(_LAYER.fullmatch, found)) else found
 
 
 def parameter_cells(params: Mapping[str, Scalar], names: set[str] | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tables as wide as the terminal: one line a row where that fits, otherwise without some columns or with folded ones."""
+"""Tables as wide as the terminal: one line a row where that fits, otherwise fewer columns or a folded one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rich.text import Text
 from hpsearch.cli.console import safe
 
 _GAP: Final = 2
-# A column that folds is not made narrower than this for the sake of columns that may be left out.
-_ROOMY: Final = 44
+# Of a narrow terminal a column that folds gets this part before columns that may be left out get theirs.
+_ROOMY: Final = 0.75
 _LEAST: Final = 12
 
 
@@ -60,7 +60,7 @@ def fitted(columns: Sequence[Column], width: int) -> list[Column]:
         folding = next((column for column in chosen if column.folds), None)
         ranks = [column.gives_way for column in chosen if column.gives_way is not None]
         room = width - _total(chosen) + (folding.width if folding else 0)
-        if folding is not None and (not ranks or room >= _ROOMY):
+        if folding is not None and (not ranks or room >= _ROOMY * width):
             narrow = replace(folding, cells=[wrapped(cell, max(room, _LEAST)) for cell in folding.cells])
             return [narrow if column is folding else column for column in chosen]
         if not ranks:
@@ -92,7 +92,7 @@ def wrapped(text: str, width: int) -> str:
 
 
 def _pieces(word: str, width: int) -> Iterator[str]:
-    """Yield a word whole if it fits into a line, otherwise in lines that end with a hyphen of its own where they can."""
+    """Yield a word whole if it fits into a line, otherwise in pieces that end with a hyphen where they can."""
     while cell_len(word) > width:
         at = word.rfind("-", 0, width) + 1 or width
         yield word[:at]
@@ -100,10 +100,14 @@ def _pieces(word: str, width: int) -> Iterator[str]:
     yield word
 
 
-def table(columns: Sequence[Column], console: Console) -> Table:
-    """Return the columns, fitted to the console, as a table; for anything but a terminal without a rule."""
-    # Between columns of a box stands one more character, that of its rule.
-    is_ruled = console.is_terminal
+def table(columns: Sequence[Column], console: Console, *, is_ruled: bool) -> Table:
+    """Return the columns, fitted to the console, as a table.
+
+    Args:
+        columns: At least one.
+        console: Which will print it.
+        is_ruled: Whether a rule stands below the titles, for people; the character between two columns is then its.
+    """
     grid = Table(
         box=box.SIMPLE_HEAD if is_ruled else None,
         pad_edge=False,

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.cli import board, words
 from hpsearch.cli import console as consoles
-from hpsearch.cli import words
 from hpsearch.cli.console import safe
-from hpsearch.cli.figures import number, parameters, sparkline, varying
+from hpsearch.cli.figures import sparkline
+from hpsearch.cli.grid import table
 from hpsearch.cli.progress import Snapshot, Story
-from hpsearch.wire.pages import LeaderboardRow
-from hpsearch.wording.trials import kind_of_trial
 
 _MAX_ROWS: Final = 10
-# Lines of the picture that are not rows of the leaderboard.
-_FRAME_LINES: Final = 9
+# Lines of the picture beside the leaderboard, and of its heading.
+_FRAME_LINES: Final = 8
+_HEADING_LINES: Final = 2
+# What a board that moves need not show.
+_LEFT_OUT: Final = ("weights", "ranks")
+_RUNNING: Final = "running  "
 _WIDE: Final = 70
 
 
@@ -67,15 +70,17 @@ class LiveView:
 
 def picture(snapshot: Snapshot, story: Story, console: Console, *, blocks: bool) -> RenderableType:
     """Return all lines about a study, cut to the console's width and height."""
-    n_rows = max(1, min(_MAX_ROWS, console.height - _FRAME_LINES))
     lines: list[RenderableType] = [
         _head(snapshot),
         _progress(snapshot, story, console),
         _best(snapshot, story, blocks=blocks),
     ]
     if snapshot.board.items:
-        lines += [Text(), _board(snapshot, n_rows, console.width)]
-    lines += [Text(), Text(f"workers  {safe(words.fleet(snapshot))}", style="dim", no_wrap=True, overflow="ellipsis")]
+        lines += [Text(), _Board(snapshot)]
+    lines.append(Text())
+    if running := words.running(snapshot, console.width - len(_RUNNING)):
+        lines.append(Text(_RUNNING + safe(running), style="dim", no_wrap=True, overflow="ellipsis"))
+    lines.append(Text(f"workers  {safe(words.fleet(snapshot))}", style="dim", no_wrap=True, overflow="ellipsis"))
     if snapshot.study.note_to_user:
         lines.append(Text(safe(snapshot.study.note_to_user), style="yellow"))
     return Group(*lines)
@@ -110,29 +115,18 @@ def _best(snapshot: Snapshot, story: Story, *, blocks: bool) -> Text:
     return line
 
 
-def _board(snapshot: Snapshot, n_rows: int, width: int) -> Table:
-    rows = snapshot.board.items[:n_rows]
-    names = varying(row.params for row in rows)
-    figures = {
-        "rank": [str(row.rank) for row in rows],
-        "trial": [str(row.number) for row in rows],
-        snapshot.board.metric: [number(row.value) for row in rows],
-        "epochs": ["-" if row.epochs is None else str(row.epochs) for row in rows],
-    }
-    if width < _WIDE:
-        del figures["rank"], figures["epochs"]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
-    for title, cells in figures.items():
-        # Figures are never cut: the parameters, last in the line, give way.
-        table.add_column(title, justify="right", no_wrap=True, min_width=max(map(len, [title, *cells])))
-    table.add_column("parameters")
-    for index, row in enumerate(rows):
-        table.add_row(*(cells[index] for cells in figures.values()), _parameters(row, names))
-    return table
+class _Board:
+    """The top of the leaderboard, as many rows as the terminal is high."""
 
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._page = snapshot.board
 
-def _parameters(row: LeaderboardRow, names: set[str]) -> Text:
-    which = kind_of_trial(row.kind, row.params)
-    # The text, not the column, may not be folded: rich narrows only columns that may.
-    text = Text(f"{which}  " if which else "", style="magenta", no_wrap=True, overflow="ellipsis")
-    return text.append(safe(parameters(row.params, names)), style="default")
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        n_lines = max(_HEADING_LINES + 1, console.height - _FRAME_LINES)
+        for n_rows in range(min(_MAX_ROWS, len(self._page.items)), 0, -1):
+            page = self._page.model_copy(update={"items": self._page.items[:n_rows]})
+            columns = board.laid_out(board.of_leaderboard(page), options.max_width)
+            grid = table([column for column in columns if column.title not in _LEFT_OUT], console, is_ruled=True)
+            if n_rows == 1 or len(console.render_lines(grid, options, pad=False)) <= n_lines:
+                yield grid
+                return

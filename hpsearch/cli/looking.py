@@ -14,6 +14,7 @@ from hpsearch.cli.figures import parameters, size
 from hpsearch.cli.final_model import final_lines
 from hpsearch.cli.outcome import check_out, save_model
 from hpsearch.cli.pages import first
+from hpsearch.cli.shell import shell
 from hpsearch.cli.stopping import stop_signals
 from hpsearch.cli.submission import create, uploaded_definition
 from hpsearch.cli.tables import print_leaderboard
@@ -61,6 +62,7 @@ def leaderboard(
     *,
     limit: int | None,
     watch: bool,
+    columns: str | None = None,
     as_json: bool,
 ) -> int:
     """Print the leaderboard, following the study before if asked to, and return the exit code."""
@@ -77,9 +79,9 @@ def leaderboard(
         f"{study.name} ({study.study_id}): {study.state.lower()}, {study.n_trials} of {study.budget.max_trials} trials"
     )
     if page.items:
-        print_leaderboard(page)
+        print_leaderboard(page, columns)
     else:
-        note("No trial has come to a result yet.")
+        note(f"No trial has come to a result yet: hpsearch trials {shell(study.name)}  lists what there is.")
     if page.next_page_token is not None:
         note("There are more: --limit N shows them.")
     return code

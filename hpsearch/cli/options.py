@@ -78,5 +78,14 @@ Engine = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="A,B,C",
+        help="Show these columns: figures such as trial, epochs, weights, took; metrics; parameters.",
+        show_default=False,
+    ),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="Id, start of an id, or name (the latest of that name).")]
 StudyYaml = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study definition, YAML or JSON.")]

@@ -13,6 +13,7 @@ from hpsearch.cli.progress import Snapshot, Story
 _EVERY_S: Final = 10.0
 # A better value is worth a line of its own, but not twenty a second.
 _AT_MOST_EVERY_S: Final = 1.0
+_RUNNING_WIDTH: Final = 80
 
 
 class PlainView:
@@ -40,6 +41,8 @@ class PlainView:
             self._noted = snapshot.study.note_to_user
         if self._is_news(snapshot):
             parts = [words.tally(snapshot), words.best_so_far(snapshot), words.time_left(self._story, snapshot)]
+            if self._shown is not None and self._shown.study.n_trials == snapshot.study.n_trials:
+                parts.append(words.running(snapshot, _RUNNING_WIDTH))
             standing = words.standing(snapshot)
             if standing != "running":
                 parts.append(standing)
@@ -59,9 +62,11 @@ class PlainView:
         before = self._shown
         if before is None or words.standing(before) != words.standing(snapshot):
             return True
+        if before.stage != snapshot.stage and snapshot.stage:
+            return True
         quiet_s = snapshot.at_s - before.at_s
         better = before.best != snapshot.best
         if better and before.best is None:
             return True
-        moved = before.study.counts != snapshot.study.counts
+        moved = (before.study.counts, before.running) != (snapshot.study.counts, snapshot.running)
         return (better and quiet_s >= _AT_MOST_EVERY_S) or (moved and quiet_s >= _EVERY_S) or quiet_s >= 6 * _EVERY_S

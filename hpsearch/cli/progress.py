@@ -96,7 +96,7 @@ class Story:
 
     def _trained_s(self, snapshot: Snapshot) -> float:
         """Return the seconds until then in which something trained: what is compiled now says nothing of the pace."""
-        if self._last is None or self._last.stage:
+        if self._last is None or self._last.stage or snapshot.stage:
             return self._training_s
         return self._training_s + snapshot.at_s - self._last.at_s
 

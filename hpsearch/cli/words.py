@@ -6,10 +6,11 @@ from typing import Final
 
 from hpsearch.cli.figures import duration, number, plural
 from hpsearch.cli.progress import Snapshot, Story
-from hpsearch.wire.pages import StudyView
+from hpsearch.wire.pages import RunningTrial, StudyView
 from hpsearch.wire.workers import WorkerView
 
 _MAX_WORKERS: Final = 6
+_MINUTE_S: Final = 59.5
 _STAGES: Final = {
     "starting": "the workers are starting",
     "fetching": "the workers are fetching the data",
@@ -64,24 +65,30 @@ def time_left(story: Story, snapshot: Snapshot) -> str:
     left_s = story.left_s(snapshot) if snapshot.study.phase == "search" else None
     if left_s is None:
         return stage
-    return f"{stage}, then about {duration(left_s)}" if stage else f"about {duration(left_s)} left"
+    # An estimate has no tenths.
+    left = f"{round(left_s)} s" if left_s < _MINUTE_S else duration(left_s)
+    return f"{stage}, then about {left}" if stage else f"about {left} left"
 
 
 def running(snapshot: Snapshot, width: int) -> str:
     """Return the trials under way with the last epoch of each, as many as are told whole in ``width`` characters."""
-    metric = snapshot.board.metric
+    n_running = max(snapshot.count("RUNNING"), len(snapshot.running)) if snapshot.running else 0
     shown = ""
-    for n, trial in enumerate(snapshot.running):
-        value = trial.metrics.get(metric)
-        at = f"epoch {trial.epoch}" + (f" {metric} {number(value)}" if value is not None else "")
-        longer = f"{shown} · " if shown else ""
-        longer += f"trial {trial.number} {at if trial.epoch else 'before its first epoch'}"
-        n_more = snapshot.count("RUNNING") - n - 1
-        if shown and len(longer) + (len(f" · {n_more} more") if n_more > 0 else 0) > width:
-            return f"{shown} · {n_more + 1} more"
+    for n_shown, trial in enumerate(snapshot.running, start=1):
+        parts = [shown] if shown else []
+        longer = " · ".join([*parts, _under_way(trial, snapshot.board.metric)])
+        tail = f" · {n_running - n_shown:,} more" if n_shown < n_running else ""
+        if shown and len(longer + tail) > width:
+            return f"{shown} · {n_running - n_shown + 1:,} more"
         shown = longer
-    n_more = snapshot.count("RUNNING") - len(snapshot.running)
-    return f"{shown} · {n_more} more" if shown and n_more > 0 else shown
+    return f"{shown} · {n_running - len(snapshot.running):,} more" if len(snapshot.running) < n_running else shown
+
+
+def _under_way(trial: RunningTrial, metric: str) -> str:
+    if not trial.epoch:
+        return f"trial {trial.number} starting"
+    value = trial.metrics.get(metric)
+    return f"trial {trial.number} epoch {trial.epoch}" + ("" if value is None else f" {metric} {number(value)}")
 
 
 def standing(snapshot: Snapshot) -> str:
@@ -120,3 +127,12 @@ def fleet(snapshot: Snapshot) -> str:
         shown.append(f"{worker.name}: {doing}{state}")
     more = f" and {len(active) - _MAX_WORKERS} more" if len(active) > _MAX_WORKERS else ""
     return " · ".join(shown) + more
+
+
+def no_trials(study: StudyView, state: str | None, kind: str | None) -> str:
+    """Return that a study has none of the trials asked for, and which it has."""
+    there = ", ".join(f"{n:,} {name}" for name, n in study.counts.items() if n)
+    asked = " ".join(filter(None, (state and state.upper(), kind)))
+    if not there:
+        return f"Study {study.name!r} has no trials yet: they are made when a worker asks (hpsearch workers list)."
+    return f"Study {study.name!r} has no {f'{asked} ' if asked else ''}trials; it has {there}."

@@ -37,7 +37,11 @@ def register(ctx: Context, caller: Caller, request: RegisterRequest) -> Register
             }
         )
     return RegisterReply(
-        worker_id=uid, heartbeat_s=ctx.settings.heartbeat_s, lease_s=ctx.settings.lease_s, hears_slots=True, hears_stage=True
+        worker_id=uid,
+        heartbeat_s=ctx.settings.heartbeat_s,
+        lease_s=ctx.settings.lease_s,
+        hears_slots=True,
+        hears_stage=True,
     )
 
 

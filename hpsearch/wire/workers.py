@@ -92,8 +92,8 @@ class WorkerView(Lenient):
         n_running: Trials it holds.
         n_finished: Results accepted from it.
         progress: What it said it was doing when it was last heard of; None from one that says nothing.
-        stage: `starting` until it first asks for trials (its trainers load their engine, and compile kernels where there
-            are none yet), `idle` while it holds none, otherwise that of its progress.
+        stage: `starting` until it first asks for trials (its trainers load their engine, and compile kernels where
+            there are none yet), `idle` while it holds none, otherwise that of its progress.
     """
 
     worker_id: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import STUDY, Edge, Worker, create_study
+from tests.api.conftest import STUDY, Edge, Worker, create_study, ending
 
 CONDITIONAL: dict[str, Any] = {
     **STUDY,
@@ -98,6 +98,24 @@ def test_the_timeline_has_every_attempt(service: Edge, study_id: str) -> None:
     assert sum(item["state"] == "COMPLETE" for item in found["items"]) == 12
     newest = _get(service, f"/v1/studies/{study_id}/timeline?limit=3")
     assert [item["number"] for item in newest["items"]] == [found["n_trials"] - 3 + i for i in range(3)]
+
+
+def test_trials_under_way_come_with_their_last_epoch(service: Edge) -> None:
+    study = create_study(service.client, service.headers["submit"])
+    worker = Worker.register(service.client, service.headers["worker"])
+    first, second = worker.claim(2)
+    told = [{"epoch": epoch, "metrics": {"accuracy": epoch / 10}} for epoch in (1, 2)]
+    worker.report({"trial_id": first["trial_id"], "attempt": 1, "measurements": told})
+    found = _get(service, f"/v1/studies/{study}/running")["items"]
+    assert [(item["number"], item["epoch"], item["metrics"]) for item in found] == [
+        (first["number"], 2, {"accuracy": 0.2}),
+        (second["number"], 0, {}),
+    ]
+    assert {item["worker_name"] for item in found} == {"w"}
+    assert len(_get(service, f"/v1/studies/{study}/running?limit=1")["items"]) == 1
+    worker.report(ending(first) | {"measurements": []})
+    assert [item["number"] for item in _get(service, f"/v1/studies/{study}/running")["items"]] == [second["number"]]
+    _get(service, "/v1/studies/0193a1b2-c3d4-7000-8000-000000000001/running", 404)
 
 
 @pytest.mark.parametrize("path", ["history", "importances", "parallel"])

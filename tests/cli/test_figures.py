@@ -70,6 +70,9 @@ def test_varying_names_only_what_differs():
     assert figures.varying(rows) == {"units", "dropout"}
     assert figures.varying(rows[:1]) == {"layers", "units", "dropout"}
     assert figures.varying([]) == set()
+    widths = [{"units_1": 8, "units_2": 64}, {"units_1": 9, "units_2": 64}, {"units_1": 8}]
+    assert figures.varying(widths) == {"units_1", "units_2"}, "8-64 is not 8"
+    assert figures.varying(widths[:1] * 2) == set()
 
 
 def test_sparkline_rises_with_the_values_and_fits():

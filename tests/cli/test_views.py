@@ -10,10 +10,12 @@ import pytest
 from rich.console import Console
 
 from hpsearch.cli import words
+from hpsearch.cli.figures import parameters
+from hpsearch.cli.grid import wrapped
 from hpsearch.cli.live_view import LiveView, picture
 from hpsearch.cli.plain_view import PlainView
 from hpsearch.cli.progress import Snapshot, Story
-from hpsearch.wire.pages import LeaderboardPage, StudyView
+from hpsearch.wire.pages import LeaderboardPage, RunningTrial, StudyView
 from hpsearch.wire.workers import WorkerView
 from tests.cli.conftest import NOW, board, row, study
 
@@ -43,29 +45,79 @@ def drawn(shot: Snapshot, story: Story, width: int, height: int = 40, *, blocks:
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
-def test_no_line_is_wider_than_the_terminal_and_none_is_folded(width: int):
+SPACE: list[dict[str, Any]] = [
+    {"layers": 2, "units_1": 128, "units_2": 64, "activation": "relu", "optimizer": "nesterov", "momentum": 0.91,
+     "learning_rate": 0.00123, "weight_decay": 1.2e-6, "dropout": 0.31, "batch_size": 32},
+    {"layers": 3, "units_1": 256, "units_2": 64, "units_3": 99, "activation": "silu", "optimizer": "adam",
+     "learning_rate": 0.0123, "weight_decay": 1.2e-5, "dropout": 0.01, "batch_size": 64},
+]  # fmt: skip
+
+
+def of_space() -> Snapshot:
+    """The widest space of the examples."""
+    items = [row(rank, params=params) for rank, params in enumerate(SPACE, start=1)]
+    return replace(snapshot(), board=LeaderboardPage.model_validate(board(*items)))
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 120, 140, 200])
+def test_no_line_is_wider_than_the_terminal(width: int):
     story = Story()
-    shot = snapshot(rows=10, workers=tuple(worker(f"gpu{i}", 3) for i in range(12)))
+    shot = replace(snapshot(rows=10, workers=tuple(worker(f"gpu{i}", 3) for i in range(12))), running=under_way(7))
     story.add(shot)
-    lines = drawn(shot, story, width)
-    assert all(len(line) <= width for line in lines)
-    assert len(lines) == 3 + 1 + 12 + 1 + 1  # head, progress, best; board with heading and rule; workers
+    assert all(len(line.rstrip()) <= width for line in drawn(shot, story, width))
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
-def test_figures_are_never_cut_only_parameters(width: int):
-    story = Story()
-    wide = [
-        row(i, params={f"units_{layer}": 100 + i + layer for layer in range(1, 16)} | {"layers": i})
-        for i in range(1, 11)
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_narrow_board_is_broken_only_between_words(width: int):
+    shot = of_space()
+    lines = drawn(shot, Story(), width)
+    said = " ".join(" ".join(lines).split())
+    for params in SPACE:
+        assert parameters(params) in " ".join(word for word in said.split() if "=" in word)
+    figures = [line.split("  layers")[0].split() for line in lines if "layers=" in line]
+    assert [(cells[0] if width < 100 else cells[1], "0.99" in cells or "0.98" in cells) for cells in figures] == [
+        ("3", True),
+        ("4", True),
     ]
-    shot = replace(snapshot(), board=LeaderboardPage.model_validate(board(*wide)))
-    story.add(shot)
-    rows = [line for line in drawn(shot, story, width) if "layers=" in line]
-    figures = [["3", "0.99"], ["4", "0.98"]] if width < 70 else [["1", "3", "0.99", "12"], ["2", "4", "0.98", "12"]]
-    assert [line.split()[: len(figures[0])] for line in rows[:2]] == figures
-    assert all(line.rstrip().endswith("…") for line in rows) == (width < 120)
+
+
+@pytest.mark.parametrize("width", [120, 140, 160])
+def test_a_wide_board_has_a_column_for_each_parameter_and_one_line_a_row(width: int):
+    lines = drawn(of_space(), Story(), width)
+    first = next(line for line in lines if "nesterov" in line)
+    assert first.split() == [
+        "1", "3", "0.99", "12", "2", "128-64", "relu", "0.00123", "nesterov", "32", "0.31", "0.91", "1.2e-06",
+    ]  # fmt: skip
+    assert lines[lines.index(first) + 1].split()[-2:] == ["-", "1.2e-05"], "adam has no momentum"
+
+
+def test_a_word_longer_than_the_line_goes_on_after_a_hyphen():
+    assert wrapped("units=100-101-102 a", 10) == "units=100-\n101-102 a"
+    assert wrapped("abcdef", 4) == "abcd\nef"
+
+
+def under_way(n: int) -> tuple[RunningTrial, ...]:
+    """Trials that run, the first of them with no epoch yet."""
+    return tuple(
+        RunningTrial(
+            trial_id=str(i), number=i, kind="search", attempt=1, epoch=i, metrics={"accuracy": i / 9} if i else {}
+        )
+        for i in range(n)
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (30, "trial 0 starting · 4 more"),
+        (60, "trial 0 starting · trial 1 epoch 1 accuracy 0.11111 · 3 more"),
+        (200, "trial 0 starting · trial 1 epoch 1 accuracy 0.11111 · trial 2 epoch 2 accuracy 0.22222 · 2 more"),
+    ],
+)
+def test_running_trials_are_told_whole_with_their_last_epochs(width: int, said: str):
+    shot = replace(snapshot(counts={"RUNNING": 5}), running=under_way(3))
+    assert words.running(shot, width) == said
+    assert words.running(snapshot(counts={"RUNNING": 5}), width) == "", "an older server tells of none"
 
 
 def test_a_low_terminal_gets_fewer_rows():
@@ -86,8 +138,8 @@ def test_the_picture_says_how_it_stands():
     assert lines[0].startswith("digits  bayesian search, maximize accuracy  running")
     assert "3 of 4 trials, 1 running · about 10 s left" in text
     assert "best accuracy 0.99 (trial 3)  ▁▅█" in text
-    assert "layers=1" in text
-    assert "dropout=0.1" in text
+    assert text.split("rank ")[1].splitlines()[0].split() == ["trial", "accuracy", "epochs", "layers", "dropout"]
+    assert ["1", "3", "0.99", "12", "1", "0.1"] in [line.split() for line in lines]
     assert "activation" not in text, "what is the same in all rows tells nothing"
     assert "workers  local-1: 2 running" in text
     assert "▁" not in "\n".join(drawn(shot, story, 120, blocks=False))
@@ -112,6 +164,48 @@ def test_a_study_limited_by_time_shows_no_total_but_the_time_left():
     story.add(shot)
     assert words.tally(shot) == "3 trials, 1 running"
     assert words.time_left(story, shot) == "about 45 s left"
+
+
+def test_the_time_left_rests_while_a_program_is_compiled():
+    """A scripted search: 2 s a trial, and a program compiled for 60 s after the third."""
+    story = Story()
+    shown: list[str] = []
+    at_s, n = 0.0, 0
+    script = [("starting", 10, 0), ("compiling", 20, 0), ("training", 6, 3), ("compiling", 60, 0), ("training", 4, 2)]
+    for stage, duration_s, n_trials in script:
+        for second in range(1, duration_s + 1):
+            at_s += 1.0
+            n += n_trials * second // duration_s - n_trials * (second - 1) // duration_s
+            counts = {"COMPLETE": n, "WAITING": 5} | ({} if stage == "starting" else {"RUNNING": 1})
+            one = worker("local-1", counts.get("RUNNING", 0)) | {"stage": stage}
+            budget = study()["budget"] | {"max_trials": 10, "n_trials": n}
+            shot = snapshot(at_s=at_s, n_trials=n, counts=counts, workers=(one,), budget=budget)
+            story.add(shot)
+            shown.append(words.time_left(story, shot))
+    assert set(shown[:10]) == {"the workers are starting"}
+    assert set(shown[10:30]) == {"compiling"}
+    assert shown[35] == "about 14 s left"
+    assert set(shown[36:96]) == {"compiling, then about 14 s"}
+    assert shown[96:] == ["about 14 s left", "about 10 s left", "about 12 s left", "about 9 s left"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "stage"),
+    [
+        ([], ""),
+        ([("a", 0, "starting")], "starting"),
+        ([("a", 0, "starting"), ("b", 0, "idle")], "starting"),
+        ([("a", 0, "starting"), ("b", 2, "training")], ""),
+        ([("a", 2, "compiling"), ("b", 2, "training")], ""),
+        ([("a", 2, "compiling"), ("b", 0, "idle")], "compiling"),
+        ([("a", 2, "compiling"), ("b", 1, "fetching")], "compiling"),
+        ([("a", 1, "fetching")], "fetching"),
+        ([("a", 1, None)], ""),
+    ],
+)
+def test_what_keeps_all_workers_from_training(workers: list[tuple[str, int, str | None]], stage: str):
+    shown = tuple(worker(name, n) | {"stage": doing} for name, n, doing in workers)
+    assert snapshot(workers=shown, counts={"WAITING": 3}).stage == stage
 
 
 def test_time_left_follows_the_pace_and_not_the_start_up():
@@ -179,7 +273,33 @@ def test_plain_lines_come_only_with_news(capsys: pytest.CaptureFixture[str]):
         "Starting …",
         "[0.0 s] digits: 0 of 4 trials, 1 running; no result yet",
         "[2.0 s] digits: 1 of 4 trials, 1 running; best accuracy 0.97 (trial 5)",
-        "[9.0 s] digits: 3 of 4 trials, 1 running; best accuracy 0.98 (trial 4); about 3.5 s left",
+        "[9.0 s] digits: 3 of 4 trials, 1 running; best accuracy 0.98 (trial 4); about 4 s left",
         "note: no worker",
         "[14 s] digits: 3 of 4 trials, 1 running; best accuracy 0.98 (trial 4); completed",
+    ]
+
+
+def test_plain_lines_say_what_happens_before_the_first_result(capsys: pytest.CaptureFixture[str]):
+    view = PlainView()
+
+    def show(at_s: float, stage: str, epoch: int = 0, n_running: int = 1) -> None:
+        shot = snapshot(
+            at_s=at_s,
+            n_trials=0,
+            best=None,
+            counts={"WAITING": 3, "RUNNING": n_running},
+            workers=(worker("a", n_running) | {"stage": stage},),
+        )
+        running = under_way(2)[1].model_copy(update={"number": 7, "epoch": epoch})
+        view.show(replace(shot, running=(running,) if n_running else ()))
+
+    show(0.0, "starting", n_running=0)
+    show(2.0, "starting", n_running=0)
+    show(3.0, "compiling")
+    show(9.0, "training", epoch=1)
+    show(14.0, "training", epoch=12)
+    assert capsys.readouterr().err.splitlines() == [
+        "[0.0 s] digits: 0 of 4 trials, 3 waiting; no result yet; the workers are starting",
+        "[3.0 s] digits: 0 of 4 trials, 1 running, 3 waiting; no result yet; compiling; trial 7 starting",
+        "[14 s] digits: 0 of 4 trials, 1 running, 3 waiting; no result yet; trial 7 epoch 12 accuracy 0.11111",
     ]

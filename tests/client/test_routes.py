@@ -66,6 +66,7 @@ ROUTES: list[tuple[str, str, Any, Callable[[Client], Any]]] = [
         page(TRIAL),
         lambda c: c.studies.trials(S1, state="COMPLETE", sort="value", order="desc", limit=3),
     ),
+    ("GET", f"/v1/studies/{S1}/running?limit=3", {"items": []}, lambda c: c.studies.running(S1, limit=3)),
     ("GET", f"/v1/studies/{S1}/leaderboard?limit=3", leaderboard(ROW), lambda c: c.studies.leaderboard(S1, limit=3)),
     ("GET", f"/v1/studies/{S1}/history?limit=1000", page(POINT), lambda c: c.studies.history(S1)),
     (

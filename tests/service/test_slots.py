@@ -146,6 +146,27 @@ def test_a_report_tells_of_slots_too(manual_context: Context) -> None:
             assert manual_context.slots.of_fleet(tx).n_slots == n_slots
 
 
+def test_what_a_worker_does_is_known_at_once(manual_context: Context) -> None:
+    studies.create(manual_context, ADMIN, bayesian(40))
+    worker = StubWorker(manual_context)
+
+    def seen() -> tuple[str | None, bool]:
+        (view,) = fleet.listing(manual_context, limit=5, page_token=None).items
+        return view.stage, view.progress is not None
+
+    assert seen() == ("starting", False)
+    trial = ask(worker, 1, 1)[0]
+    assert seen() == ("training", True)
+    entry = TrialReport(trial_id=trial.trial_id, attempt=trial.attempt)
+    for stage in ("fetching", "compiling", "training", "compiling"):
+        progress = WorkerProgress(engine="fused", n_slots=1, stage=stage)
+        reports.report(manual_context, ADMIN, worker.worker_id, ReportRequest(reports=(entry,), progress=progress))
+        assert seen() == (stage, True)
+    release = entry.model_copy(update={"outcome": Outcome(state="RELEASED", cause="shutdown")})
+    reports.report(manual_context, ADMIN, worker.worker_id, ReportRequest(reports=(release,)))
+    assert seen() == ("idle", False)
+
+
 def test_a_trial_is_suggested_after_each_result_knowing_it(
     manual_context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,8 @@ class FakeServer:
         report_bodies: Every report request's body, in order.
         claim_bodies: Every claim request's body, in order.
         hears_slots: What it says when a worker registers.
+        hears_stage: Likewise.
+        content_takes_s: Seconds until it sends the data.
     """
 
     def __init__(self, *, heartbeat_s: float = 0.5, direction: str = "maximize") -> None:
@@ -93,6 +95,8 @@ class FakeServer:
         self.heartbeat_s = heartbeat_s
         self.paused = False
         self.hears_slots = True
+        self.hears_stage = True
+        self.content_takes_s = 0.0
         self.claim_bodies: list[bytes] = []
         self.interrupt: Callable[[str, str], None] = lambda _verb, _path: None
         self.study = StudyBrief(
@@ -216,6 +220,7 @@ class FakeServer:
             case ("GET", "datasets", "data-1", "profile"):
                 raise Answer(200, PROFILE.model_dump_json().encode())
             case ("GET", "datasets", "data-1", "content"):
+                time.sleep(self.content_takes_s)
                 raise Answer(200, self.content, _digest(self.content))
 
     def _register(self, body: bytes) -> Answer:
@@ -223,7 +228,11 @@ class FakeServer:
             worker_id = f"worker-{len(self.workers)}"
             self.workers[worker_id] = RegisterRequest.model_validate_json(body)
             reply = RegisterReply(
-                worker_id=worker_id, heartbeat_s=self.heartbeat_s, lease_s=6.0, hears_slots=self.hears_slots
+                worker_id=worker_id,
+                heartbeat_s=self.heartbeat_s,
+                lease_s=6.0,
+                hears_slots=self.hears_slots,
+                hears_stage=self.hears_stage,
             )
         return Answer(201, reply.model_dump_json().encode())
 

@@ -184,9 +184,22 @@ def test_the_server_hears_how_many_slots_there_are_before_the_first_claim(server
 
 
 def test_an_older_server_is_told_nothing_it_would_refuse(server: FakeServer, start_worker: Start):
-    server.hears_slots = False
+    server.hears_slots = server.hears_stage = False
     server.add(2)
     start_worker(max_idle_s=0.5)
     wait_until(server.is_done)
     assert all("progress" not in json.loads(body) for body in server.claim_bodies)
-    assert all("n_slots" not in json.loads(body)["progress"] for body in server.report_bodies)
+    told = [json.loads(body)["progress"] for body in server.report_bodies]
+    assert all("n_slots" not in progress and "stage" not in progress for progress in told)
+
+
+def test_the_server_hears_at_once_what_keeps_trials_from_training(server: FakeServer, start_worker: Start):
+    server.heartbeat_s = 30.0  # without news of its own the worker would say nothing for so long
+    server.content_takes_s = 0.3
+    server.add(1)
+    start_worker(max_idle_s=0.5, stub={"compile_s": "0.3"})
+    wait_until(server.is_done)
+    told = [json.loads(body) for body in server.report_bodies]
+    assert list(dict.fromkeys(one["progress"]["stage"] for one in told)) == ["fetching", "compiling", "training"]
+    first = next(one for one in told if one["reports"][0].get("measurements"))
+    assert first["progress"]["stage"] == "training"

@@ -4,6 +4,7 @@ Everything is set by environment variables, because the engine lives in a proces
 
 - `HPSEARCH_STUB_EPOCHS` (3): epochs of each trial.
 - `HPSEARCH_STUB_EPOCH_S` (0.01): seconds each epoch takes, of one trial or of a whole pack.
+- `HPSEARCH_STUB_COMPILE_S` (0): seconds for which it says that it compiles, before the first epoch of a call.
 - `HPSEARCH_STUB_PACK` (1): trials in training at once; the slot of one that has ended is refilled at the next epoch.
 - `HPSEARCH_STUB_FAULTS`: comma-separated `fault:parameter=value`; a trial with that value of that parameter
   - `kill`s its own process (SIGKILL) after the first epoch,
@@ -70,15 +71,21 @@ class StubEngine:
         epoch_s: Seconds each takes.
         faults: Parameter and value, as text, of each kind of fault.
         n_slots: Trials in training at once.
+        compile_s: Seconds it pretends to compile with each call.
+        compiling: Takes how many programs are being compiled; None tells nobody.
     """
 
     n_epochs: int = 3
     epoch_s: float = 0.01
     faults: tuple[tuple[str, str, str], ...] = ()
     n_slots: int = 1
+    compile_s: float = 0.0
+    compiling: Callable[[int], None] | None = None
 
     @classmethod
-    def of_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+    def of_environment(
+        cls, environment: Mapping[str, str] | None = None, compiling: Callable[[int], None] | None = None
+    ) -> Self:
         """Return the engine that the environment variables describe."""
         environment = os.environ if environment is None else environment
         faults = []
@@ -91,6 +98,8 @@ class StubEngine:
             epoch_s=float(environment.get("HPSEARCH_STUB_EPOCH_S", "0.01")),
             faults=tuple(faults),
             n_slots=int(environment.get("HPSEARCH_STUB_PACK", "1")),
+            compile_s=float(environment.get("HPSEARCH_STUB_COMPILE_S", "0")),
+            compiling=compiling,
         )
 
     @property
@@ -103,6 +112,10 @@ class StubEngine:
         more: Callable[[int], Sequence[TrialTask]] = getattr(sink, "more", lambda _n: ())
         waiting = [self._begin(task) for task in tasks]
         pack: list[_Run] = []
+        if self.compile_s and self.compiling is not None:
+            self.compiling(1)
+            time.sleep(self.compile_s)
+            self.compiling(0)
         while True:
             room = self.n_slots - len(pack)
             waiting += [self._begin(task) for task in more(room - len(waiting))] if room > len(waiting) else []

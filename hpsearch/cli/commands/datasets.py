@@ -68,13 +68,20 @@ def listing(
 ) -> None:
     """List data sets, newest first."""
     from hpsearch.cli.connecting import connected
-    from hpsearch.cli.console import emit
+    from hpsearch.cli.console import emit, note
     from hpsearch.cli.pages import first
     from hpsearch.cli.tables import print_datasets
 
     with connected(server, token, data_dir) as client:
         page = first(limit, lambda n, after: client.datasets.list(limit=n, page_token=after))
-    emit(page) if as_json else print_datasets(page.items)
+    if as_json:
+        emit(page)
+    elif page.items:
+        print_datasets(page.items)
+    else:
+        note(
+            "There is no data set yet: hpsearch datasets add FILE  uploads one, and so does a study that names a file."
+        )
 
 
 def show(

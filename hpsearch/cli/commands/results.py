@@ -33,6 +33,7 @@ def leaderboard(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the study until it ends.")] = False,
+    columns: options.Columns = None,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,
@@ -41,7 +42,7 @@ def leaderboard(
     """Show the ranked trials of a study."""
     from hpsearch.cli.looking import leaderboard as go
 
-    raise typer.Exit(go(study, server, token, data_dir, limit=limit, watch=watch, as_json=as_json))
+    raise typer.Exit(go(study, server, token, data_dir, limit=limit, watch=watch, columns=columns, as_json=as_json))
 
 
 def best(
@@ -77,6 +78,7 @@ def trials(
         typer.Option("--sort", metavar="FIELD", help="number, value, epochs, device_seconds, n_weights or created_at."),
     ] = "number",
     descending: Annotated[bool, typer.Option("--desc", help="Largest first.")] = False,
+    columns: options.Columns = None,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,
@@ -84,9 +86,10 @@ def trials(
 ) -> None:
     """List the trials of a study, finished or not."""
     from hpsearch.cli.connecting import connected
-    from hpsearch.cli.console import emit
+    from hpsearch.cli.console import emit, note
     from hpsearch.cli.pages import first
     from hpsearch.cli.tables import print_trials
+    from hpsearch.cli.words import no_trials
 
     with connected(server, token, data_dir) as client:
         found = client.studies.get(study)
@@ -102,7 +105,12 @@ def trials(
                 page_token=after,
             ),
         )
-    emit(page) if as_json else print_trials(page.items, found.resolved.metric)
+    if as_json:
+        emit(page)
+    elif page.items:
+        print_trials(page.items, found.resolved.metric, columns)
+    else:
+        note(no_trials(found, state, kind))
 
 
 def trial(

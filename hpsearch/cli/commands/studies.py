@@ -71,7 +71,7 @@ def studies(
 ) -> None:
     """List studies, newest first."""
     from hpsearch.cli.connecting import connected
-    from hpsearch.cli.console import emit
+    from hpsearch.cli.console import emit, note
     from hpsearch.cli.pages import first
     from hpsearch.cli.tables import print_studies
 
@@ -79,4 +79,11 @@ def studies(
         page = first(
             limit, lambda n, after: client.studies.list(limit=n, page_token=after, state=state and state.upper())
         )
-    emit(page) if as_json else print_studies(page.items)
+    if as_json:
+        emit(page)
+    elif page.items:
+        print_studies(page.items)
+    elif state:
+        note(f"No study is {state.upper()}: hpsearch studies  lists all.")
+    else:
+        note("There is no study yet: hpsearch run STUDY.yaml  or  hpsearch submit STUDY.yaml  starts one.")

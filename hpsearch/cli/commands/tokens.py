@@ -68,12 +68,17 @@ def listing(
 ) -> None:
     """List tokens, without their secrets."""
     from hpsearch.cli.connecting import connected
-    from hpsearch.cli.console import emit
+    from hpsearch.cli.console import emit, note
     from hpsearch.cli.tables import print_tokens
 
     with connected(server, token, data_dir) as client:
         found = client.tokens.list()
-    emit({"items": [view.model_dump(mode="json") for view in found]}) if as_json else print_tokens(found)
+    if as_json:
+        emit({"items": [view.model_dump(mode="json") for view in found]})
+    elif found:
+        print_tokens(found)
+    else:
+        note("There is no token yet: hpsearch tokens create --scope worker --name NAME  makes one for a worker.")
 
 
 def revoke(

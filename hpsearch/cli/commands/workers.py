@@ -33,13 +33,20 @@ def listing(
 ) -> None:
     """List the workers the server has heard of, newest first."""
     from hpsearch.cli.connecting import connected
-    from hpsearch.cli.console import emit
+    from hpsearch.cli.console import emit, note
     from hpsearch.cli.pages import first
     from hpsearch.cli.tables import print_workers
 
     with connected(server, token, data_dir) as client:
         page = first(limit, lambda n, after: client.workers.list(limit=n, page_token=after))
-    emit(page) if as_json else print_workers(w for w in page.items if everyone or w.state != "GONE")
+    shown = [worker for worker in page.items if everyone or worker.state != "GONE"]
+    if as_json:
+        emit(page)
+    elif shown:
+        print_workers(shown)
+    else:
+        gone = f" ({len(page.items):,} gone: --all lists them)" if page.items else ""
+        note(f"No worker is connected{gone}: hpsearch worker --server {client.url}  starts one on this machine.")
 
 
 def drain(

@@ -42,7 +42,7 @@ def build_engine(
     if name == "stub":
         from workers.testing.stub_engine import StubEngine
 
-        stub = StubEngine.of_environment()
+        stub = StubEngine.of_environment(compiling=compiling)
         return stub, Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, appetite=stub.appetite)
     if name == "native":
         try:
