@@ -21,7 +21,8 @@ from hpsearch import _layout
 from hpsearch.cli import failure
 from hpsearch.cli.console import emit, note
 from hpsearch.cli.figures import size
-from hpsearch.cli.tables import Heading, print_table
+from hpsearch.cli.grid import Column
+from hpsearch.cli.tables import print_table
 from hpsearch.client import Client
 from hpsearch.errors import ForbiddenError, HpsearchError, UnauthenticatedError
 from hpsearch.interpreter import python_command
@@ -103,13 +104,14 @@ def doctor(
     if as_json:
         emit({"ok": not failed, "checks": [asdict(check) for check in checks]})
     else:
-        headings = [
-            Heading("check"),
-            Heading("status"),
-            Heading("found", folds=True),
-            Heading("what to do", folds=True),
-        ]
-        print_table(headings, ([check.name, check.status, check.found, check.advice] for check in checks))
+        print_table(
+            [
+                Column("check", [check.name for check in checks]),
+                Column("status", [check.status for check in checks]),
+                Column("found", [check.found for check in checks], folds=True),
+                Column("what to do", [check.advice for check in checks], folds=True),
+            ]
+        )
         note(f"{len(failed)} of {len(checks)} checks failed." if failed else "Nothing failed.")
     return failure.FAILED if failed else failure.OK
 

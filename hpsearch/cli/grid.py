@@ -28,7 +28,7 @@ class Column:
         title: Above it.
         cells: One for each row.
         is_number: Whether it is aligned to the right.
-        folds: Whether its words may go on in further lines where the terminal is narrow; of one column at most.
+        folds: Whether its words may go on in further lines where the terminal is narrow.
         gives_way: Where the terminal is narrow the highest number is left out first; None stays.
     """
 
@@ -52,21 +52,34 @@ def fits(columns: Sequence[Column], width: int) -> bool:
 def fitted(columns: Sequence[Column], width: int) -> list[Column]:
     """Return the columns for a terminal of so many characters.
 
-    At first long titles are set over two lines, then the columns that give way are left out one by one, then the one
-    that folds is folded. A column is left out, too, to give the one that folds room to be read.
+    At first long titles are set over several lines, then the columns that give way are left out one by one, then those
+    that fold are folded. Columns are left out, too, to give those that fold room to be read.
     """
     chosen = list(columns) if fits(columns, width) else [_with_short_title(column) for column in columns]
     while not fits(chosen, width):
-        folding = next((column for column in chosen if column.folds), None)
+        folding = [column for column in chosen if column.folds]
         ranks = [column.gives_way for column in chosen if column.gives_way is not None]
-        room = width - _total(chosen) + (folding.width if folding else 0)
-        if folding is not None and (not ranks or room >= _ROOMY * width):
-            narrow = replace(folding, cells=[wrapped(cell, max(room, _LEAST)) for cell in folding.cells])
-            return [narrow if column is folding else column for column in chosen]
+        room = width - _total(chosen) + sum(column.width for column in folding)
+        if folding and (not ranks or room >= _ROOMY * width):
+            return _folded(chosen, room)
         if not ranks:
             break
         chosen = [column for column in chosen if column.gives_way != max(ranks)]
     return chosen
+
+
+def _folded(columns: Sequence[Column], room: int) -> list[Column]:
+    """Return the columns, those that fold in so many characters together: the narrow ones get what they need."""
+    shares: dict[str, int] = {}
+    folding = sorted((column for column in columns if column.folds), key=lambda column: column.width)
+    for n_left, column in zip(range(len(folding), 0, -1), folding, strict=True):
+        shares[column.title] = max(_LEAST, min(column.width, (room - sum(shares.values())) // n_left))
+    return [
+        replace(column, cells=[wrapped(cell, shares[column.title]) for cell in column.cells])
+        if column.folds
+        else column
+        for column in columns
+    ]
 
 
 def _total(columns: Sequence[Column]) -> int:

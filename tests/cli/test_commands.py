@@ -112,7 +112,56 @@ def test_an_empty_leaderboard_says_so(one_study: FakeServer, remote: Run):
     one_study.routes["GET", S + "/leaderboard"] = board()
     said = remote("leaderboard", "digits")
     assert (said.code, said.out) == (0, "")
-    assert "No trial has come to a result yet." in said.err
+    assert "No trial has come to a result yet: hpsearch trials digits" in said.err
+
+
+def test_columns_are_those_asked_for(one_study: FakeServer, remote: Run):
+    one_study.routes["GET", S + "/leaderboard"] = board(row(1), row(2))
+    said = remote("leaderboard", "digits", "--columns", "trial, loss,units,learning_rate,took")
+    assert said.out.splitlines()[0].split() == ["trial", "loss", "units", "learning_rate", "took"]
+    assert said.out.splitlines()[1].split() == ["3", "0.1", "64", "0.001", "1.6", "s"]
+    one_study.routes["GET", S + "/trials"] = page(trial(0), trial(1, params={"layers": 2}))
+    said = remote("trials", "digits", "--columns", "state,layers,learning_rate")
+    assert [line.split() for line in said.out.splitlines()[1:]] == [["complete", "1", "0.01"], ["complete", "2", "-"]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("trial,acuracy", "there is no column 'acuracy'; did you mean 'accuracy'? known here are"),
+        (",", "no column ','"),
+    ],
+)
+def test_an_unknown_column_is_refused(one_study: FakeServer, remote: Run, columns: str, said: str):
+    one_study.routes["GET", S + "/leaderboard"] = board(row(1))
+    refused = remote("leaderboard", "digits", "--columns", columns)
+    assert (refused.code, refused.out) == (1, "")
+    assert said in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "said"),
+    [
+        (["studies"], "/v1/studies", "There is no study yet: hpsearch run STUDY.yaml"),
+        (["studies", "--state", "paused"], "/v1/studies", "No study is PAUSED: hpsearch studies  lists all."),
+        (["workers", "list"], "/v1/workers", "No worker is connected: hpsearch worker --server http://127.0.0.1:"),
+        (["datasets", "list"], "/v1/datasets", "There is no data set yet: hpsearch datasets add FILE"),
+        (["tokens", "list"], "/v1/tokens", "There is no token yet: hpsearch tokens create"),
+    ],
+)
+def test_an_empty_list_says_what_to_do(fake: FakeServer, remote: Run, arguments: list[str], path: str, said: str):
+    fake.routes["GET", path] = page()
+    result = remote(*arguments)
+    assert (result.code, result.out) == (0, "")
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert remote(*arguments, "--json").json["items"] == []
+
+
+def test_no_trials_of_a_kind_says_which_there_are(one_study: FakeServer, remote: Run):
+    one_study.routes["GET", S + "/trials"] = page()
+    said = remote("trials", "digits", "--state", "failed", "--kind", "search")
+    assert said.err == "Study 'digits' has no FAILED search trials; it has 3 COMPLETE, 1 RUNNING.\n"
 
 
 def test_names_from_the_server_can_not_steer_the_terminal(fake: FakeServer, remote: Run):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TOKEN, FakeServer, Said, page, problem
+from tests.cli.conftest import TOKEN, FakeServer, Said, page, problem, study
 
 Run = Callable[..., Said]
 
@@ -58,7 +58,7 @@ def test_a_defect_is_one_sentence_too(fake: FakeServer, remote: Run, monkeypatch
         raise KeyError(key)
 
     monkeypatch.setattr("hpsearch.cli.tables.print_studies", broken)
-    fake.routes["GET", "/v1/studies"] = page()
+    fake.routes["GET", "/v1/studies"] = page(study())
     said = remote("studies")
     assert said.code == 1
     assert said.err == "Error: KeyError: 'oops' (this is a defect of hpsearch; HPSEARCH_DEBUG=1 shows where)\n"
