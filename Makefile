@@ -111,6 +111,14 @@ conformance: $(STAMP)  ## Check an engine against plain Keras, all points of the
 verify-fused: $(STAMP)  ## Check what is particular to stacked programs: padding, slots, members apart (ARGS="--all --points 1,3").
 	$(BIN)/python -m workers.training.fused.verify $(ARGS)
 
+.PHONY: docs
+docs: $(STAMP)  ## Build the pages into site/, from docs/ and from the code; they need no other host.
+	$(BIN)/python -m docs.build site
+
+.PHONY: docs-serve
+docs-serve: docs  ## Build the pages and show them at http://127.0.0.1:8008.
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8008
+
 .PHONY: wheel
 wheel: $(STAMP)  ## Build the wheel and the source distribution into dist/.
 	$(BIN)/python -m uv build --no-build-isolation --python $(BIN)/python --out-dir dist
@@ -125,4 +133,4 @@ ci:  ## All that must pass before a change lands.
 
 .PHONY: clean
 clean:  ## Delete what the targets made, .venv included.
-	rm -rf $(VENV) dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

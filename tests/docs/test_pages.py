@@ -22,7 +22,7 @@ from tests.architecture.checkout import ROOT, python_sources, relative
 from tests.deploy.rules import command_problem
 
 _PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-_DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+_DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 _README = (ROOT / "README.md").read_text(encoding="utf-8")
 _DEFINITION = (ROOT / "docs" / "study-definition.md").read_text(encoding="utf-8")
 _MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -1,0 +1,87 @@
+"""The reference of a study definition: every object and field of its JSON schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from docs.generator.tables import code, fields_of, table
+from hpsearch.domain.study import StudyDefinition
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a definition as REST takes it."""
+    return StudyDefinition.model_json_schema(mode="validation")
+
+
+def schema_page() -> str:
+    """Return the page."""
+    whole = schema()
+    definitions = whole.get("$defs", {})
+    parts = [
+        "# Definition: objects and fields\n\nMade from the code. What the fields mean, with examples: "
+        "[Study definition](../study-definition.md). The same as a file for editors and programs: "
+        "{download}`study.schema.json`.\n",
+        _section("StudyDefinition", whole),
+    ]
+    parts += [_section(name, definitions[name]) for name in sorted(definitions)]
+    return "\n".join(parts)
+
+
+def _section(name: str, described: dict[str, Any]) -> str:
+    if "properties" not in described:
+        text = described.get("description", "").split("\n\n")[0].replace("\n", " ")
+        return f"## {name}\n\n{text}\n\n{type_of(described)}\n"
+    required = set(described.get("required", []))
+    text = described.get("description", "").split("\n\n")[0].replace("\n", " ")
+    told = fields_of(name)
+    rows = [
+        [code(field), type_of(facts), _default(field, facts, required), facts.get("description") or told.get(field, "")]
+        for field, facts in described.get("properties", {}).items()
+    ]
+    return f"## {name}\n\n{text}\n\n{table(['field', 'type', 'default', 'means'], rows)}"
+
+
+def _default(field: str, facts: dict[str, Any], required: set[str]) -> str:
+    if field in required:
+        return "required"
+    return code(json.dumps(facts["default"])) if "default" in facts else ""
+
+
+def type_of(facts: dict[str, Any]) -> str:
+    """Return the type of a field in Markdown, with a link to the object it names and with bounds."""
+    return " ".join([" or ".join(_types(facts)), *_bounds(facts)]).strip()
+
+
+def _types(facts: dict[str, Any]) -> Iterator[str]:
+    if "$ref" in facts:
+        name = facts["$ref"].rpartition("/")[2]
+        yield f"[{name}](#{name.lower()})"
+    elif "const" in facts:
+        yield code(json.dumps(facts["const"]))
+    elif "enum" in facts:
+        yield ", ".join(code(value) for value in facts["enum"])
+    elif "anyOf" in facts or "oneOf" in facts:
+        for option in facts.get("anyOf", facts.get("oneOf", [])):
+            yield type_of(option)
+    elif "allOf" in facts:
+        for option in facts["allOf"]:
+            yield from _types(option)
+    elif facts.get("type") == "array":
+        yield f"list of {type_of(facts.get('items', {}))}"
+    elif facts.get("type") == "object" and isinstance(facts.get("additionalProperties"), dict):
+        yield f"mapping to {type_of(facts['additionalProperties'])}"
+    else:
+        yield str(facts.get("type", "any"))
+
+
+def _bounds(facts: dict[str, Any]) -> Iterator[str]:
+    words = {
+        "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
+        "minLength": "of {} characters or more", "maxLength": "of {} characters at most",
+        "minItems": "of {} or more", "maxItems": "of {} at most",
+    }  # fmt: skip
+    for key, text in words.items():
+        if key in facts:
+            yield text.format(f"{facts[key]:,}" if isinstance(facts[key], int) else f"{facts[key]:g}")

@@ -1,0 +1,46 @@
+"""The tutorial, run as it stands but for its number of trials: from a CSV file to predictions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.checkout import ROOT
+
+_MARK = "<!-- run by tests/docs/test_tutorial.py -->\n"
+_STEP = re.compile(re.escape(_MARK) + r"```(sh|yaml)\n(.*?)```", flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_tutorial_ends_with_predictions(tmp_path: Path):
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    script = ["set -euo pipefail"]
+    for language, text in _STEP.findall(page):
+        if language == "yaml":
+            assert "max_trials: 20" in text
+            script.append(f"cat > study.yaml <<'END'\n{text.replace('max_trials: 20', 'max_trials: 3')}END")
+        else:
+            script.append(text)
+    assert len(script) == page.count(_MARK) + 1 > 5
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "examples").rename(tmp_path / "checkout" / "examples")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)],
+        cwd=tmp_path / "checkout", env={**os.environ, "PATH": path, "HPSEARCH_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True, text=True, check=False, timeout=150,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    folder = tmp_path / "checkout" / "gym"
+    predicted = (folder / "predictions.txt").read_text(encoding="utf-8").splitlines()
+    assert set(predicted) <= {"yes", "no"}
+    assert len(predicted) == len((folder / "data.csv").read_text(encoding="utf-8").splitlines()) - 1
+    assert len(json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["predictions"]) == len(predicted)
