@@ -12,15 +12,18 @@ from docs.generator.tables import code, table
 from hpsearch.cli import failure
 from hpsearch.cli.main import app
 
+_HEAD = """\
+# Command line
+
+Every command has `--help`; those that print results take `--json`, which prints one JSON document. Results go to
+stdout, everything else to stderr. A flag wins over its variable.
+"""
+
 
 def cli_page() -> str:
     """Return the page."""
     root: Any = typer.main.get_command(app)
-    parts = [
-        "# Command line\n\nEvery command has `--help`; those that print results take `--json`, which prints one JSON "
-        "document. Results go to stdout, everything else to stderr. A flag wins over its variable.\n",
-        f"{failure.EXIT_CODES}\n",
-    ]
+    parts = [_HEAD, f"{failure.EXIT_CODES}\n"]
     parts += [_section(path, command) for path, command in _commands(["hpsearch"], root)]
     return "\n".join(parts)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import mermaidx
 from docutils import nodes
-from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 
-class Mermaid(Directive):
+class Mermaid(SphinxDirective):
     """A diagram; its text stays as the picture's description."""
 
     has_content = True
@@ -20,9 +20,8 @@ class Mermaid(Directive):
     def run(self) -> list[nodes.Node]:
         """Return the picture."""
         source = "\n".join(self.content)
-        environment = self.state.document.settings.env
         name = f"diagram-{hashlib.sha256(source.encode()).hexdigest()[:16]}.svg"
-        folder = Path(environment.srcdir) / "diagrams"
+        folder = Path(self.env.srcdir) / "diagrams"
         folder.mkdir(exist_ok=True)
         if not (folder / name).exists():
             mermaidx.render(source).save(str(folder / name))

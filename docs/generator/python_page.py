@@ -37,7 +37,7 @@ def python_page(*, has_guide: bool) -> str:
 
 
 def _resources() -> object:
-    from hpsearch.client import client as module  # noqa: PLC0415 - the module, not the package's function
+    from hpsearch.client import client as module
 
     named = {name: thing for name, thing in vars(module).items() if inspect.isclass(thing)}
     kept = {name: thing for name, thing in named.items() if thing.__module__.startswith(f"{client.__name__}.")}

@@ -10,6 +10,14 @@ from docs.generator.schema_page import type_of
 from docs.generator.tables import code, fields_of, table
 from hpsearch.settings import Settings
 
+_HEAD = """\
+# REST
+
+{description}
+
+A running server shows the same at `/docs`, where requests can be tried, and serves `/openapi.json`. The document of
+this version: {{download}}`openapi.json`. How to use it: [the guide](../rest.md).
+"""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -24,10 +32,7 @@ def rest_page(openapi: dict[str, Any]) -> str:
     Args:
         openapi: The document.
     """
-    parts = [
-        f"# REST\n\n{openapi['info']['description']}\n\nA running server shows the same at `/docs`, where requests can be "
-        "tried, and serves `/openapi.json`; the document of this version: {download}`openapi.json`.\n"
-    ]
+    parts = [_HEAD.format(description=openapi["info"]["description"])]
     for tag in openapi["tags"]:
         parts.append(f"## {tag['name']}\n\n{tag['description']}\n")
         parts += [_operation(*found) for found in _operations(openapi, tag["name"])]
@@ -71,9 +76,14 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     if "properties" not in schema:
         return f"### {name}\n\n{text}\n\n{type_of(schema)}\n"
     required = set(schema.get("required", []))
-    told = fields_of(name)
+    told, title = fields_of(name), name
     rows = [
-        [code(field), type_of(facts), "yes" if field in required else "", facts.get("description") or told.get(field, "")]
+        [
+            code(field),
+            type_of(facts),
+            "yes" if field in required else "",
+            facts.get("description") or told.get(field, ""),
+        ]
         for field, facts in schema["properties"].items()
     ]
-    return f"### {name}\n\n{text}\n\n{table(['field', 'type', 'required', 'means'], rows)}"
+    return f"### {title}\n\n{text}\n\n{table(['field', 'type', 'required', 'means'], rows)}"

@@ -9,6 +9,13 @@ from typing import Any
 from docs.generator.tables import code, fields_of, table
 from hpsearch.domain.study import StudyDefinition
 
+_HEAD = """\
+# Definition: objects and fields
+
+Made from the code. What the fields mean, with examples: [Study definition](../study-definition.md). The same as a file
+for editors and programs: {download}`study.schema.json`.
+"""
+
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a definition as REST takes it."""
@@ -19,12 +26,7 @@ def schema_page() -> str:
     """Return the page."""
     whole = schema()
     definitions = whole.get("$defs", {})
-    parts = [
-        "# Definition: objects and fields\n\nMade from the code. What the fields mean, with examples: "
-        "[Study definition](../study-definition.md). The same as a file for editors and programs: "
-        "{download}`study.schema.json`.\n",
-        _section("StudyDefinition", whole),
-    ]
+    parts = [_HEAD, _section("StudyDefinition", whole)]
     parts += [_section(name, definitions[name]) for name in sorted(definitions)]
     return "\n".join(parts)
 

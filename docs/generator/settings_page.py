@@ -1,4 +1,4 @@
-"""The reference of settings: from the classes that hold them, and the README's table, which tests compare with the code."""
+"""The reference of settings: from their classes, and from the README's table, which tests compare with the code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,24 @@ from workers.options import WorkerOptions
 # Handed over by code only.
 _NOT_SETTINGS = {"seek", "server", "token"}
 
+_PAGE = """\
+# Settings
+
+## Variables and flags
+
+{everything}
+
+Durations are in seconds. A value that is malformed or out of bounds is refused at the start, by name.
+
+## The server's, with their bounds
+
+{server}
+## A worker's
+
+Flags of `hpsearch worker`; those without a flag are for programs that call `workers.main.run_worker`.
+
+{worker}"""
+
 
 def settings_page(root: Path) -> str:
     """Return the page.
@@ -23,16 +41,7 @@ def settings_page(root: Path) -> str:
     """
     readme = (root / "README.md").read_text(encoding="utf-8")
     everything = readme.partition("\n## Settings\n")[2].partition("\n## ")[0].strip()
-    return "\n".join(
-        [
-            "# Settings\n",
-            f"## Variables and flags\n\n{everything}\n",
-            "Durations are in seconds. A value that is malformed or out of bounds is refused at the start, by name.\n",
-            f"## The server's, with their bounds\n\n{_server()}",
-            "## A worker's\n\nFlags of `hpsearch worker`; those without a flag are for programs that call "
-            f"`workers.main.run_worker`.\n\n{_worker()}",
-        ]
-    )
+    return _PAGE.format(everything=everything, server=_server(), worker=_worker())
 
 
 def _server() -> str:

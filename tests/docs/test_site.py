@@ -105,7 +105,7 @@ def test_pictures_and_diagrams_are_shown(site: Path):
         ("reference/settings.html", ["HPSEARCH_LEASE_S", "at most 86,400", "--trainers"]),
         ("reference/definition.html", ["early_stopping", "Budget", "max_weights", "1,000,000"]),
         ("reference/rest.html", ["/v1/studies", "Idempotency-Key", "StudyView", "/healthz"]),
-        ("reference/python.html", ["hpsearch.client.client.Client", "download_model", "StaleAttemptError"]),
+        ("reference/python.html", ["class Client(", "download_model", "StaleAttemptError"]),
     ],
 )
 def test_references_are_made_from_the_code(site: Path, page: str, words: list[str]):
