@@ -1,10 +1,12 @@
 """hpsearch: finds the best multilayer perceptron for a data set.
 
 >>> import hpsearch
+>>> fitted = hpsearch.fit(frame, target="label", max_trials=50)
+>>> fitted.predict(new_rows)
+
 >>> client = hpsearch.Client()
 >>> study = client.create(name="churn", data=frame, target="label", space=space)
 >>> study.wait().leaderboard()
->>> study.model().predict(new_rows)
 
 What is named here is imported when it is used: `import hpsearch` itself costs nothing.
 """
@@ -16,18 +18,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hpsearch.client import Client
+    from hpsearch.interactive.fitting import Fitted, fit
     from hpsearch.interactive.model import Model, load
+    from hpsearch.interactive.starting import start, stop
     from hpsearch.interactive.study import Study
 
 __version__ = "0.1.0"
 
-__all__ = ["Client", "Model", "Study", "load"]
+__all__ = ["Client", "Fitted", "Model", "Study", "fit", "load", "start", "stop"]
 
 _WHERE: Final = {
     "Client": "hpsearch.client",
+    "Fitted": "hpsearch.interactive.fitting",
     "Model": "hpsearch.interactive.model",
     "Study": "hpsearch.interactive.study",
+    "fit": "hpsearch.interactive.fitting",
     "load": "hpsearch.interactive.model",
+    "start": "hpsearch.interactive.starting",
+    "stop": "hpsearch.interactive.starting",
 }
 
 

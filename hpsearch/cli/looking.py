@@ -16,11 +16,12 @@ from hpsearch.cli.outcome import check_out, save_model
 from hpsearch.cli.pages import first
 from hpsearch.cli.shell import shell
 from hpsearch.cli.stopping import stop_signals
-from hpsearch.cli.submission import create, uploaded_definition
+from hpsearch.cli.submission import uploaded_definition
 from hpsearch.cli.tables import print_leaderboard
 from hpsearch.cli.trial_report import trial_document, trial_lines
 from hpsearch.cli.watching import Watcher, fitting_view
 from hpsearch.client import Client
+from hpsearch.client.continuing import create
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.errors import ForbiddenError
 from hpsearch.wire.pages import LeaderboardPage, StudyView

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,9 +18,8 @@ from hpsearch.errors import NotFoundError
 from hpsearch.local import server as local
 from hpsearch.local.crew import Crew
 from hpsearch.local.environment import BESIDE_VARIABLE
+from hpsearch.local.tending import Tending
 from hpsearch.settings import Settings
-
-_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,7 @@ class _Company:
     def __init__(self, settings: Settings, engine: str | None) -> None:
         self._settings = settings
         self._crew = Crew(settings, tell=note, engine=engine)
-        self._leaving = threading.Event()
-        self._tending = threading.Thread(target=self._tend, name="company", daemon=True)
+        self._tending = Tending(self._crew, note)
 
     def come(self, url: str) -> None:
         announced = local.announced(self._settings)
@@ -124,17 +121,4 @@ class _Company:
         self._tending.start()
 
     def go(self) -> None:
-        self._leaving.set()
-        if self._tending.is_alive():
-            self._tending.join()
-        self._crew.close()
-
-    def _tend(self) -> None:
-        while not self._leaving.wait(_LOOK_EVERY_S):
-            try:
-                self._crew.tend()
-            except local.StartError as error:  # every worker keeps dying; the server itself goes on
-                note(error.message)
-                return
-            except OSError as error:  # no memory or no process left for the moment
-                note(f"A local worker could not be looked after: {failure.sentence(error)}")
+        self._tending.stop()

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
 
 from hpsearch.cli.definition import StudyFile
 from hpsearch.cli.figures import ago, plural
 from hpsearch.client import Client
+from hpsearch.client.continuing import create, same_study
 from hpsearch.client.finding import SHOWN
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.wire.pages import StudyView
-
-# Studies of one name that are looked through for the same definition.
-_MAX_COMPARED: Final = 500
 
 
 @dataclass(frozen=True)
@@ -44,25 +39,6 @@ def uploaded_definition(client: Client, file: StudyFile, tell: Callable[[str], N
     tell(f"Uploading {file.upload.path.name} …")
     dataset = client.datasets.upload(file.upload.path, name=file.upload.name, target=file.upload.target)
     return file.definition(dataset.dataset_id)
-
-
-def create(client: Client, definition: StudyDefinition) -> StudyView:
-    """Return a new study; a lost answer makes no second one.
-
-    Raises:
-        InvalidStudyError: The server finds something wrong with it.
-    """
-    return client.studies.create(definition, idempotency_key=str(uuid.uuid4()))
-
-
-def same_study(client: Client, definition: StudyDefinition) -> StudyView | None:
-    """Return the newest study of exactly this definition that neither failed nor was cancelled, or None."""
-    wanted = definition.model_dump()
-    for study in islice(client.studies.all(name=definition.name), _MAX_COMPARED):
-        usable = study.state not in (StudyState.CANCELLED, StudyState.FAILED)
-        if usable and study.definition.model_dump() == wanted:
-            return study
-    return None
 
 
 def continue_or_create(

@@ -17,7 +17,9 @@ from hpsearch.interactive.model import Model, downloaded
 from hpsearch.interactive.plots import Plots
 from hpsearch.interactive.result import Result
 from hpsearch.interactive.tables import Leaderboard, Trials
+from hpsearch.wire.final_model import FinalModel
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.final_model import facts as final_facts
 
 if TYPE_CHECKING:
     from hpsearch.client.client import Client
@@ -81,6 +83,10 @@ class Study:
             waiting.until_ended(self, self._client, show=show, tend=self._tend, timeout_s=timeout)
         return self
 
+    def tend_with(self, tend: Callable[[], None]) -> None:
+        """Have something called about every second while one waits; what it raises ends the waiting."""
+        self._tend = tend
+
     def leaderboard(self, limit: int | None = None) -> Leaderboard:
         """Return the ranked trials, the best first.
 
@@ -119,6 +125,11 @@ class Study:
             msg = f"study {self.name!r} has no result yet ({waiting.line(self.view)}); wait() for it"
             raise NotFoundError(msg, code="study.no_result")
         return Result(self._client, self.name, self.view.best, self.view.resolved.metric)
+
+    @property
+    def final(self) -> FinalModel | None:
+        """The one model the study hands out and the figures to believe of it; None before the study has ended."""
+        return (self if self.has_ended else self.refresh()).view.final
 
     def model(self) -> Model:
         """Return the model the study hands out, loaded: that of `final`, else of its best trial.
@@ -192,10 +203,11 @@ class Study:
     def _repr_html_(self) -> str:
         view = self.view
         best: Any = view.best
-        facts = [
+        facts: list[tuple[str, object]] = [
             ("state", view.state.lower() + (f" ({view.end_reason})" if view.end_reason else "")),
             ("trials", waiting.line(view)),
             (f"best {view.resolved.metric}", None if best is None else best.value),
             *((name, value) for name, value in (best.params if best else {}).items()),
+            *((fact.label, fact.value) for fact in (final_facts(view.final) if view.final else ())),
         ]
         return facts_html(f"Study {view.name}", facts, done_fraction=waiting.done_fraction(view))

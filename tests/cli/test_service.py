@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hpsearch import _layout
-from hpsearch.cli import service
 from hpsearch.local import crew as crews
 from hpsearch.local import server as local
+from hpsearch.local import tending
 from tests.cli.conftest import Said
 from tests.local.test_crew import World
 
@@ -86,7 +86,7 @@ def test_serve_keeps_its_workers_alive_and_takes_them_along(
     monkeypatch.setattr(crews, "stop", world.stop)
     monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr(service, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(tending, "_LOOK_EVERY_S", 0.01)
 
     def run(_host: str, _port: int, _settings: Any, *, on_listening: Any, on_stopping: Any, log_json: bool) -> None:
         assert log_json
@@ -113,14 +113,14 @@ def test_workers_that_keep_dying_do_not_end_the_server(hpsearch: Run, monkeypatc
     monkeypatch.setattr(crews, "stop", world.stop)
     monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr(service, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(tending, "_LOOK_EVERY_S", 0.01)
     company = []
 
     def run(_host: str, _port: int, _settings: Any, *, on_listening: Any, on_stopping: Any, log_json: bool) -> None:
         on_listening("http://127.0.0.1:5000")
         company.append(on_listening.__self__)
         deadline = time.monotonic() + 30
-        while company[0]._tending.is_alive():
+        while company[0]._tending._thread.is_alive():
             world.started[-1].die()
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -30,6 +30,9 @@ def test_a_study_is_found_by_name_and_by_id(client: Client, ended: Study):
 
 def test_it_waits_for_the_end(ended: Study):
     assert (ended.state, ended.view.n_trials) == ("COMPLETED", 10)
+    assert ended.final is not None
+    assert (ended.final.kind, ended.final.believe) == ("refit", "test")
+    assert ended.model().card.trial_id == ended.final.trial_id
     assert ended.wait(progress=False) is ended
 
 
@@ -95,7 +98,7 @@ def test_a_model_file_needs_no_server(ended: Study, frame: pd.DataFrame, folder:
     model = hpsearch.load("nb.keras")
     assert model.columns == ("age", "city", "visits", "plan")
     again = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
-    assert list(again.predict(frame)) == list(_model(ended).predict(frame))
+    assert list(again.predict(frame)) == list(ended.model().predict(frame))
     assert model.save("copy.keras").read_bytes() == path.read_bytes()
 
 

@@ -21,12 +21,12 @@ from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page
 from api.web.study_fields import ALGORITHMS, METRICS_OF, PARAMETERS, from_fields, to_fields
 from api.web.study_yaml import Complaint, as_yaml, read_draft, shortest
+from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import BUILTIN_DATASETS, GENERATED_DATASETS, DatasetReference
 from hpsearch.errors import InvalidInputError
 from hpsearch.service import datasets, studies
 from hpsearch.service.context import Context
 from hpsearch.service.preview import preview
-from hpsearch.service.proposing import propose
 from hpsearch.wire.studies import PreviewReply
 
 _DATASETS_SHOWN: Final = 50

@@ -100,10 +100,8 @@ def plain_texts(series: pl.Series, *, typed: bool) -> pl.Series:
     Raises:
         InvalidDatasetError: A text holds control characters.
     """
-    import polars as pl
-
     texts = series.str.strip_chars()
-    words = pl.Series(["", *(() if typed else MISSING_WORDS)], dtype=pl.String)
+    words = ["", *(() if typed else MISSING_WORDS)]
     texts = texts.set(texts.is_in(words).fill_null(value=False), None)
     control = texts.str.contains(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]").fill_null(value=False)
     for row in control.arg_true().head(1):

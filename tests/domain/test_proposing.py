@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
+from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import BUILTIN_DATASETS, StudyDefinition
 from hpsearch.ingest.intake import ingest_named
 from hpsearch.service.context import Context
 from hpsearch.service.preview import preview
-from hpsearch.service.proposing import propose
 
 
 def _profile(n_rows: int, n_columns: int = 10, counts: tuple[int, ...] = ()) -> DatasetProfile:
