@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import docs, failures, openapi
+from api.connections import Places
 from api.edge import Edge
 from api.metrics import Metrics
 from api.middleware.envelope import Envelope
@@ -65,6 +67,8 @@ def create_app(
     if allowed_hosts is None:
         allowed_hosts = [name for name in os.environ.get("HPSEARCH_ALLOWED_HOSTS", "").split(",") if name.strip()]
     metrics = Metrics()
+    trusted = list(settings.trusted_proxies)
+    proxies = [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
     app = FastAPI(
         title="hpsearch",
         version=__version__,
@@ -77,6 +81,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan(settings, context),
         middleware=[
+            *proxies,
             Middleware(Envelope),
             Middleware(Observe, metrics=metrics, access_log=access_log),
             Middleware(ProblemPages),
@@ -85,6 +90,8 @@ def create_app(
         ],
     )
     app.state.metrics = metrics
+    places = app.state.places = Places(exempt=trusted)
+    metrics.gauge("hpsearch_connections", "Open connections.", lambda: places.n_taken)
     metrics.gauge("hpsearch_event_streams", "Open event streams.", lambda: app.state.edge.streams.n_taken)
     metrics.gauge("hpsearch_uploads", "Data files being received.", lambda: app.state.edge.uploads.n_taken)
     failures.install(app)

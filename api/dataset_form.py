@@ -14,12 +14,12 @@ from api.edge import Edge
 from api.multipart import UploadForm, receive_form
 from api.problems import ProblemError
 from hpsearch.domain.dataset import Dataset
-from hpsearch.domain.strict import Name
+from hpsearch.domain.strict import NewName
 from hpsearch.service import datasets
 from hpsearch.service.context import Caller
 
 _FIELDS: Final = frozenset({"name", "target"})
-_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(NewName)
 
 
 async def receive_dataset(request: Request, edge: Edge, caller: Caller) -> Dataset:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Annotated, Final, cast
 
 import anyio
+import anyio.to_thread
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -18,6 +19,8 @@ from api.intruders import Intruders
 from api.pace import Pace
 from api.problems import ProblemError
 from api.turnstile import N_PLACES, Turnstile
+from api.validity import Validity
+from hpsearch.service import tokens
 from hpsearch.service.context import Context
 
 # All that follow the same study share one look at the database, so an open stream costs a connection and no more.
@@ -75,6 +78,7 @@ class Edge:
         intruders: Who sent wrong tokens lately.
         pace: How often trials are reported on.
         broadcasts: What open streams share.
+        validity: Whose tokens open streams hold.
         turnstile: Where claims and reports go through.
         stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
@@ -90,6 +94,10 @@ class Edge:
         self.pace = Pace()
         self.turnstile = Turnstile(N_PLACES[context.store.dialect])
         self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)
+        self.validity = Validity(self._is_valid)
+
+    async def _is_valid(self, token_id: str) -> bool:
+        return await anyio.to_thread.run_sync(tokens.is_valid, self.context, token_id, limiter=self.stream_threads)
 
 
 async def edge_of(request: Request) -> Edge:

@@ -84,20 +84,17 @@ async def authenticate(request: Request, raw: str) -> Caller:
 
     Raises:
         UnauthenticatedError: It is not valid.
-        ProblemError: 429, the peer sent too many wrong ones.
+        ProblemError: 429, it is not valid and too many such came from this address.
     """
     edge = cast("Edge", request.app.state.edge)
     known = edge.callers.find(raw)
     if known is not None:
         return known
-    peer = request.client.host if request.client else "unknown"
-    edge.intruders.check(peer, raw)
     try:
         caller = await run_in_threadpool(tokens.authenticate, edge.context, raw)
     except UnauthenticatedError:
-        edge.intruders.wrong(peer, raw)
+        edge.intruders.wrong(request.client.host if request.client else "unknown")
         raise
-    edge.intruders.right(raw)
     edge.callers.keep(raw, caller)
     return caller
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Final
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
+
+# What variables hold stays out of the log: tokens, cookies and the database's password are among it.
+_STACKS: Final = ExceptionDictTransformer(show_locals=False)
+_TRACEBACKS: Final = structlog.dev.RichTracebackFormatter(show_locals=False)
 
 
 def configure(*, as_json: bool) -> None:
@@ -28,9 +34,9 @@ def configure(*, as_json: bool) -> None:
         cache_logger_on_first_use=True,
     )
     render: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_STACKS), structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_TRACEBACKS)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

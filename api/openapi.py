@@ -48,7 +48,7 @@ read the leaderboard, download the winner.
 
 * JSON in and out, strict: unknown fields, numbers as strings, NaN and keys given twice are refused.
 * Errors are `application/problem+json` (RFC 9457) with a stable `code`.
-* Every request but those to `/healthz`, `/readyz`, `/metrics` and this page carries `Authorization: Bearer hps_…`.
+* Every request but those to `/healthz`, `/readyz` and this page carries `Authorization: Bearer hps_…`.
 * Lists are paged: give `next_page_token` back as `page_token`.
 * Creation honours `Idempotency-Key`: the same key and body give the same object, another body is refused.
 * An error listed with a route is one of that route. Any route answers 400 to a malformed `Host` header, and any but the

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
@@ -93,8 +93,8 @@ def clean(value: object, depth: int = 0) -> object:
     return clean_text(type(value).__name__)
 
 
-def problem(error: ProblemError, request_id: str | None = None) -> Response:
-    """Return the answer for an error; safe for any content of it."""
+def document_of(error: ProblemError, request_id: str | None = None) -> dict[str, object]:
+    """Return an error as strict JSON can hold it, whatever its content."""
     document: dict[str, object] = {
         "type": f"urn:hpsearch:problem:{error.code}",
         "title": _title(error.status),
@@ -108,7 +108,13 @@ def problem(error: ProblemError, request_id: str | None = None) -> Response:
         document["request_id"] = request_id
     for name, value in error.extra.items():
         document.setdefault(name, value)
-    content = json.dumps(clean(document), allow_nan=False, separators=(",", ":")).encode("ascii")
+    return cast("dict[str, object]", clean(document))
+
+
+def problem(error: ProblemError, request_id: str | None = None) -> Response:
+    """Return the answer for an error."""
+    document = document_of(error, request_id)
+    content = json.dumps(document, allow_nan=False, separators=(",", ":")).encode("ascii")
     return Response(content, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 

@@ -19,6 +19,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from api import discovery, logs
 from api.app import create_app
+from api.connections import Places, bounded, raise_descriptor_limit
 from hpsearch.errors import InvalidInputError
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
@@ -117,6 +118,7 @@ def run(
     """
     logs.configure(as_json=log_json)
     family, address = _resolve(host, port)
+    raise_descriptor_limit()
     context = Context.open(settings)
     try:
         _refuse_open_door(context, host, address[0])
@@ -153,6 +155,7 @@ def _spare_the_collector() -> None:
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
+    places: Places = app.state.places
     return uvicorn.Config(
         app,
         ws="none",
@@ -160,8 +163,9 @@ def _config(app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        # A forwarded address is the client's own claim: nothing here believes it.
+        # A forwarded address is the client's own claim, but for proxies that are named: `api.app` sees to those.
         proxy_headers=False,
+        http=bounded(places),
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )

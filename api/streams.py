@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractContextManager, aclosing, suppress
+from contextlib import aclosing, suppress
 from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
@@ -18,6 +18,7 @@ from api.edge import Edge
 from api.waiting import departure, drop, started
 from hpsearch.errors import HpsearchError
 from hpsearch.service import events, results
+from hpsearch.service.context import Caller
 from hpsearch.wire.pages import Event
 
 _log = logging.getLogger("hpsearch.api")
@@ -35,28 +36,34 @@ _BATCH: Final = 200
 BEGINNING: Final = (-1, 0)
 
 Frames = AsyncGenerator[bytes, None]
+Ends = tuple[asyncio.Event, ...]
 
 
 class EventStream(Response):
     """An endless answer.
 
     Args:
-        frames: Makes the frames, given an event that is set when the client has left.
-        slot: Held while the stream is open.
+        edge: Its places and the validity of tokens.
+        caller: Whose stream it is; it ends with their token.
+        frames: Makes the frames, given the events any of which ends them.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: Callable[[asyncio.Event], Frames], slot: AbstractContextManager[None]) -> None:
+    def __init__(self, edge: Edge, caller: Caller, frames: Callable[[Ends], Frames]) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._frames = frames
-        self._slot = slot
+        self._edge, self._caller, self._frames = edge, caller, frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - of ASGI
         """Send frames until there are no more."""
-        with self._slot:
-            async with departure(receive) as gone, aclosing(self._frames(gone)) as frames:
+        edge, token_id = self._edge, self._caller.token_id
+        with edge.streams.one(token_id):
+            async with (
+                departure(receive) as gone,
+                edge.validity.watched(token_id) as over,
+                aclosing(self._frames((gone, over, edge.closing))) as frames,
+            ):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 async for frame in frames:
                     if gone.is_set():
@@ -104,8 +111,8 @@ class News(NamedTuple):
         return b"".join(frame for at, frame in self.frames if at > position)
 
 
-async def event_frames(edge: Edge, study_id: str, after: str | None, gone: asyncio.Event) -> Frames:
-    """Yield the frames of a study's events after a position, then wait for more."""
+async def event_frames(edge: Edge, study_id: str, after: str | None, ends: Ends) -> Frames:
+    """Yield the frames of a study's events after a position, then wait for more, until one of the ends."""
     yield format_sse_event(comment="open", retry=2000)
     seen = BEGINNING if after is None else position_of(after)
 
@@ -113,7 +120,7 @@ async def event_frames(edge: Edge, study_id: str, after: str | None, gone: async
         return _event_news(edge, study_id, broadcast)
 
     with edge.broadcasts.joined(("events", study_id), produce) as link:
-        async with aclosing(link.onwards(gone, edge.closing, idle_s=_KEEPALIVE_S)) as shared:
+        async with aclosing(link.onwards(*ends, idle_s=_KEEPALIVE_S)) as shared:
             caught_up = False
             async for news in shared:
                 if news is None:
@@ -188,7 +195,7 @@ class Board(NamedTuple):
     frame: bytes
 
 
-async def leaderboard_frames(edge: Edge, study_id: str, limit: int, seen: str | None, gone: asyncio.Event) -> Frames:
+async def leaderboard_frames(edge: Edge, study_id: str, limit: int, seen: str | None, ends: Ends) -> Frames:
     """Yield the first page of a leaderboard, again whenever it changes; the id of a frame is the page's tag."""
     yield format_sse_event(comment="open", retry=2000)
 
@@ -196,7 +203,7 @@ async def leaderboard_frames(edge: Edge, study_id: str, limit: int, seen: str | 
         return _boards(edge, study_id, limit, broadcast)
 
     with edge.broadcasts.joined(("leaderboard", study_id, limit), produce) as link:
-        async with aclosing(link.onwards(gone, edge.closing, idle_s=_KEEPALIVE_S)) as boards:
+        async with aclosing(link.onwards(*ends, idle_s=_KEEPALIVE_S)) as boards:
             async for board in boards:
                 if board is None:
                     yield KEEPALIVE_COMMENT

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from hpsearch.domain.strict import Frozen
 from hpsearch.errors import InvalidInputError
@@ -23,8 +24,21 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "HPSEARCH_WORKERS": "workers",
     "HPSEARCH_MAX_UPLOAD_BYTES": "max_upload_bytes",
     "HPSEARCH_MAX_OPEN_STUDIES": "max_open_studies",
+    "HPSEARCH_TRUSTED_PROXIES": "trusted_proxies",
 }
 
+
+def _split(raw: Any) -> Any:
+    return [part.strip() for part in raw.split(",") if part.strip()] if isinstance(raw, str) else raw
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+# Of addresses and networks such as `10.0.0.0/8`, separated by commas.
+_Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
 _Duration = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -48,6 +62,7 @@ class Settings(Frozen):
         workers: Local worker processes `hpsearch serve` starts.
         max_upload_bytes: Largest data file accepted.
         max_open_studies: Studies that have not ended, for each token.
+        trusted_proxies: Addresses and networks whose `X-Forwarded-For` is believed.
     """
 
     data_dir: Path = Field(default_factory=default_data_dir)
@@ -59,6 +74,7 @@ class Settings(Frozen):
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     max_upload_bytes: Annotated[int, Field(ge=1)] = 2**30
     max_open_studies: Annotated[int, Field(ge=1)] = 10_000
+    trusted_proxies: _Networks = ()
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:

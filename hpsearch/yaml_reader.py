@@ -18,6 +18,7 @@ MAX_BYTES: Final = 256 * 1024
 _MAX_TOKENS: Final = 40_000
 _MAX_NODES: Final = 20_000
 _MAX_DEPTH: Final = 64
+_MAX_DIGITS: Final = 1_000
 
 Location = tuple[str | int, ...]
 
@@ -249,9 +250,6 @@ class _Builder:
 
 def _integer(text: str) -> int:
     digits = text.replace("_", "").lstrip("+")
-    if digits.startswith(("0x", "0o")):
-        return int(digits, 0)
-    try:
-        return int(digits)
-    except ValueError:  # more digits than Python converts: no field takes such a number anyway
+    if len(digits) > _MAX_DIGITS:  # no field takes such a number, and Python would not write it down in decimals
         return 10**19
+    return int(digits, 0 if digits.startswith(("0x", "0o")) else 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,17 @@ _ALWAYS: Final = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 _NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+def sealed_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers and those that every answer carries.
+
+    Args:
+        headers: With lower-case names; a policy or a rule for caches among them stays.
+    """
+    sealed = list(headers)
+    names = {name for name, _ in sealed}
+    return sealed + _ALWAYS + [added for added in (_DEFAULT_POLICY, _NO_STORE) if added[0] not in names]
 
 
 class Envelope:
@@ -38,12 +50,8 @@ class Envelope:
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                names = {name for name, _ in headers}
-                headers += _ALWAYS
-                headers.append((b"x-request-id", request_id))
-                headers += [added for added in (_DEFAULT_POLICY, _NO_STORE) if added[0] not in names]
-                message = {**message, "headers": headers}
+                headers = sealed_headers(message.get("headers", ()))
+                message = {**message, "headers": [*headers, (b"x-request-id", request_id)]}
             await send(message)
 
         await self._app(scope, receive, sealed)

@@ -15,7 +15,8 @@ from api.problems import ProblemError, problem
 # Bodies of all routes that do not say otherwise.
 MAX_BODY_BYTES: Final = 4 * 2**20
 _METER: Final = "hpsearch.meter"
-_HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}))(?::[0-9]{1,5})?")
+_HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}))(?::([0-9]{1,5}))?")
+_MAX_PORT: Final = 65_535
 _LOOPBACK_NAMES: Final = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
@@ -93,7 +94,7 @@ class Gate:
     def _refusal(self, scope: Scope) -> ProblemError | None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if match is None:
+        if match is None or int(match[2] or 0) > _MAX_PORT:
             return ProblemError(400, "host.malformed", "the request needs exactly one well-formed Host header")
         name = match[1].lower()
         if name in _LOOPBACK_NAMES or b"*" in self._listed or name in self._listed:

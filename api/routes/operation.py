@@ -45,7 +45,7 @@ def get_readiness(ctx: Service) -> Response:
     )
 
 
-@routes.get("/metrics", scope=PUBLIC, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+@routes.get("/metrics", scope="read", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
 def get_metrics(request: Request) -> Response:
     """Return figures for Prometheus: requests by route, and what is open now."""
     app: FastAPI = request.app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Final
 
 from fastapi import Header, Query
@@ -16,7 +15,7 @@ from api.guard import Asker
 from api.parameters import Page, StudyId, TrialId
 from api.replies import file_reply, is_current, json_reply, not_modified, tagged
 from api.routing import Routes
-from api.streams import EventStream, Frames, event_frames, leaderboard_frames, look
+from api.streams import Ends, EventStream, Frames, event_frames, leaderboard_frames, look
 from hpsearch.service import charts, events, models, results, watching
 from hpsearch.service.context import Caller
 from hpsearch.wire import pages
@@ -79,10 +78,10 @@ async def stream_leaderboard(
 async def _leaderboard_stream(edge: Edge, caller: Caller, study_id: str, limit: int, seen: str | None) -> Response:
     await look(edge, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
 
-    def frames(gone: asyncio.Event) -> Frames:
-        return leaderboard_frames(edge, study_id, limit, seen, gone)
+    def frames(ends: Ends) -> Frames:
+        return leaderboard_frames(edge, study_id, limit, seen, ends)
 
-    return EventStream(frames, edge.streams.one(caller.token_id))
+    return EventStream(edge, caller, frames)
 
 
 @routes.get("/v1/studies/{study_id}/events", scope="read", errors=(404, 429), responses=_STREAM)
@@ -106,10 +105,10 @@ async def stream_events(
         position = str(await look(edge, events.latest_id, study_id))
     await look(edge, events.since, study_id, after=position, limit=1)  # 404 and 422 come before the stream begins
 
-    def frames(gone: asyncio.Event) -> Frames:
-        return event_frames(edge, study_id, position, gone)
+    def frames(ends: Ends) -> Frames:
+        return event_frames(edge, study_id, position, ends)
 
-    return EventStream(frames, edge.streams.one(caller.token_id))
+    return EventStream(edge, caller, frames)
 
 
 @routes.get("/v1/studies/{study_id}/history", scope="read", reply=pages.Page[pages.HistoryPoint], errors=(304, 404))

@@ -46,7 +46,7 @@ def create_study(ctx: Service, caller: Asker, body: _Definition, idempotency_key
 
 @routes.post(
     "/v1/studies/validate",
-    scope=("submit", "read"),
+    scope="submit",
     reply=ValidateReply,
     body=StudyDefinition,
     examples=examples.STUDIES,
@@ -59,9 +59,7 @@ def validate_study(ctx: Service, raw: _Raw) -> Response:
     return json_reply(ValidateReply(valid=False, errors=found))
 
 
-@routes.post(
-    "/v1/studies/preview", scope=("submit", "read"), reply=PreviewReply, body=StudyDefinition, examples=examples.STUDIES
-)
+@routes.post("/v1/studies/preview", scope="submit", reply=PreviewReply, body=StudyDefinition, examples=examples.STUDIES)
 def preview_study(ctx: Service, raw: _Raw) -> Response:
     """Show what a definition would do: size of the grid, sample configurations, weights, cost; nothing is created."""
     found = _read(raw)

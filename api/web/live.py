@@ -14,11 +14,9 @@ from starlette.responses import Response
 
 from api.broadcast import Broadcast
 from api.edge import Edge, edge_of
-from api.guard import authenticate, caller_of
-from api.problems import ProblemError
-from api.streams import EventStream, Frames, look
+from api.guard import caller_of
+from api.streams import Ends, EventStream, Frames, look
 from api.waiting import drop, started
-from api.web import session
 from hpsearch.errors import HpsearchError
 from hpsearch.service.context import Context
 
@@ -57,9 +55,7 @@ async def live_stream(request: Request, key: Hashable, make: Make, wait: Wait | 
     def produce(broadcast: Broadcast[Rendered]) -> AsyncGenerator[Rendered, None]:
         return _renderings(edge, make, wait, broadcast)
 
-    return EventStream(
-        lambda gone: _frames(request, edge, ("page", key), produce, gone), edge.streams.one(caller.token_id)
-    )
+    return EventStream(edge, caller, lambda ends: _frames(request, edge, ("page", key), produce, ends))
 
 
 async def _frames(
@@ -67,19 +63,13 @@ async def _frames(
     edge: Edge,
     key: Hashable,
     produce: Callable[[Broadcast[Rendered]], AsyncGenerator[Rendered, None]],
-    gone: asyncio.Event,
+    ends: Ends,
 ) -> Frames:
     yield format_sse_event(comment="open", retry=1000)
     seen = request.headers.get("last-event-id")
-    loop = asyncio.get_running_loop()
-    asked_s = loop.time()
     with edge.broadcasts.joined(key, produce) as link:
-        async with aclosing(link.onwards(gone, edge.closing, idle_s=_IDLE_S)) as news:
+        async with aclosing(link.onwards(*ends, idle_s=_IDLE_S)) as news:
             async for rendered in news:
-                if loop.time() - asked_s >= _IDLE_S:
-                    if not await _still_valid(request):
-                        return  # the browser comes back and is led to the sign-in page
-                    asked_s = loop.time()
                 if rendered is None:
                     yield KEEPALIVE_COMMENT
                 elif rendered.mark != seen:
@@ -115,11 +105,3 @@ async def _renderings(
 async def _look(edge: Edge, make: Make) -> str:
     text: str = await look(edge, make)
     return text
-
-
-async def _still_valid(request: Request) -> bool:
-    try:
-        await authenticate(request, session.token_of(request))
-    except (HpsearchError, ProblemError):
-        return False
-    return True

@@ -17,7 +17,10 @@ _MAX_TOKEN_CHARS: Final = 512
 
 def cookie_name(request: Request) -> str:
     """Return the cookie's name; it holds the port, since cookies do not keep servers on one machine apart."""
-    port = urlsplit(f"//{request.headers.get('host', '')}").port
+    try:
+        port = urlsplit(f"//{request.headers.get('host', '')}").port
+    except ValueError:  # such a Host is refused, and the page that says so asks for a session
+        port = None
     return f"hpsearch_session_{port}" if port is not None else "hpsearch_session"
 
 

@@ -13,12 +13,28 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 # The largest integer JSON readers in other languages keep exactly; far inside BIGINT of both databases.
 MAX_INT = 2**53 - 1
+_JOINER = "\u200d"
 
 
 def _printable(text: str) -> str:
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs"):
             msg = f"must not contain control characters or lone surrogates, received U+{ord(character):04X}"
+            raise ValueError(msg)
+    return text
+
+
+def visible(text: str) -> str:
+    """Return a name in which every sign shows; an emoji may be joined of several.
+
+    Raises:
+        ValueError: It holds one that turns the direction of text, breaks the line or is not to be seen: such a name
+            looks like another one.
+    """
+    for place, character in enumerate(text):
+        joins = character == _JOINER and 0 < place < len(text) - 1 and unicodedata.category(text[place + 1]) == "So"
+        if unicodedata.category(character) in ("Cf", "Zl", "Zp") and not joins:
+            msg = f"must not contain invisible or direction-changing characters, received U+{ord(character):04X}"
             raise ValueError(msg)
     return text
 
@@ -65,6 +81,8 @@ Float = Annotated[float, Strict(), Field(allow_inf_nan=False), BeforeValidator(_
 Bool = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), AfterValidator(_storable)]
 Name = Annotated[str, Strict(), StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+# A name somebody gives now. What is stored and read is a Name: it may be older than this rule.
+NewName = Annotated[Name, AfterValidator(visible)]
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 Seconds = Annotated[float, Strict(), Field(gt=0, le=3.2e9, allow_inf_nan=False), BeforeValidator(_not_bool)]
 

@@ -11,6 +11,8 @@ from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, Positive, Scalar, Text
 
 MAX_METRICS: Final = 64
+# Of one attempt, over all its epochs: about 50 MB in the database.
+MAX_STORED_VALUES: Final = 2_400_000
 MAX_DETAIL_CHARACTERS: Final = 16 * 1024
 # What the server keeps of a detail, whatever alphabet it is in.
 MAX_DETAIL_BYTES: Final = 16 * 1024
@@ -59,7 +61,7 @@ class Outcome(Frozen):
             refused unless the study has a pruner.
         value: The objective at the best epoch, finite; for COMPLETE always, otherwise when known.
         metrics: All metrics at the best epoch.
-        best_epoch: Epoch of `value`.
+        best_epoch: Epoch of `value`, at most `epochs`; the mean over folds.
         cause: Why it did not complete. It decides what becomes of the trial, whatever `state` stands beside it:
             diverged and oom are INFEASIBLE; training_error, crashed and stalled are FAILED; shutdown, data_mismatch
             and disk_full give the trial back.
@@ -85,6 +87,9 @@ class Outcome(Frozen):
             raise ValueError(msg)
         if self.state in ("COMPLETE", "PRUNED") and self.cause is not None:
             msg = f"a {self.state} outcome has no cause, received {self.cause}"
+            raise ValueError(msg)
+        if self.best_epoch is not None and self.epochs is not None and self.best_epoch > self.epochs:
+            msg = f"best_epoch is one of the epochs trained, received {self.best_epoch} of {self.epochs}"
             raise ValueError(msg)
         if self.state == "COMPLETE" and self.value is None:
             msg = "a COMPLETE outcome needs a finite value; a trial that diverged is INFEASIBLE with cause diverged"

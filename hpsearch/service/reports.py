@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
 from hpsearch.domain.metrics import METRICS, Task
-from hpsearch.domain.trial import Measurement
+from hpsearch.domain.trial import MAX_METRICS, MAX_STORED_VALUES, Measurement
 from hpsearch.service import fleet, outcomes
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
@@ -21,6 +21,9 @@ from hpsearch.service.progress import advance
 from hpsearch.storage.records import QueuedTrial, WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult, Status, TrialReport
+
+# Metrics of one epoch that every study takes, however many epochs it has; engines send fewer.
+_ALWAYS_STORED: Final = 24
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,13 @@ def _wrong_epochs(task: Task, cap: int, measurements: Sequence[Measurement]) -> 
         return f"epochs must rise within a report, received {epochs[:20]}"
     if epochs and epochs[-1] > cap:
         return f"epoch {epochs[-1]} is beyond this study's {cap}"
+    n_allowed = min(MAX_METRICS, max(_ALWAYS_STORED, MAX_STORED_VALUES // cap))
     for measurement in measurements:
+        if len(measurement.metrics) > n_allowed:
+            return (
+                f"epoch {measurement.epoch} has {len(measurement.metrics)} metrics; with {cap} epochs a trial of this "
+                f"study may have {n_allowed} in each"
+            )
         if (wrong := _impossible(task, measurement.metrics)) is not None:
             return f"epoch {measurement.epoch}: {wrong}"
     return None

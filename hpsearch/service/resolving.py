@@ -9,7 +9,9 @@ from hpsearch.data.prepare import fit_preparation
 from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
 from hpsearch.domain.metrics import DEFAULT_METRIC, METRICS, Task
+from hpsearch.domain.strict import visible
 from hpsearch.domain.study import Objective, ResolvedStudy, Split, StudyDefinition
+from hpsearch.domain.training import MAX_EPOCHS
 from hpsearch.errors import InvalidStudyError
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.request import Shape, SuggestRequest
@@ -94,6 +96,8 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
     if definition.pruner.kind in _NOT_YET:
         msg = f"pruner.kind {definition.pruner.kind!r} is not available in this version; use none"
         raise InvalidStudyError(msg, code="study.unsupported")
+    _check_name(definition.name)
+    _check_length(definition)
     record = datasets.named(ctx, definition.dataset)
     task: Task = definition.task or record.task  # type: ignore[assignment]
     objective = _metric_of(definition, task)
@@ -125,6 +129,25 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
         widths=widths,
         grid=grid,
     )
+
+
+def _check_name(name: str) -> None:
+    try:
+        visible(name)
+    except ValueError as error:
+        msg = f"name {error}"
+        raise InvalidStudyError(msg, details={"field": "name"}) from None
+
+
+def _check_length(definition: StudyDefinition) -> None:
+    """Refuse a study whose trials would fill the database: every epoch of every fold is a row."""
+    n_epochs = definition.training.max_epochs * (definition.split.folds or 1)
+    if n_epochs > MAX_EPOCHS:
+        msg = (
+            f"a trial may have {MAX_EPOCHS:,} epochs over all folds, received training.max_epochs "
+            f"{definition.training.max_epochs} times split.folds {definition.split.folds}: lower one of them"
+        )
+        raise InvalidStudyError(msg, details={"field": "training.max_epochs"})
 
 
 def _check_feasible(definition: StudyDefinition, shape: Shape) -> None:

@@ -104,6 +104,12 @@ def authenticate(ctx: Context, raw: str) -> Caller:
     return Caller(token_id=record.uid, scopes=frozenset(record.scopes))
 
 
+def is_valid(ctx: Context, token_id: str) -> bool:
+    """Return whether the token of this id would be accepted now."""
+    with ctx.store.read() as tx:
+        return tx.tokens.is_valid(token_id, ctx.clock.now())
+
+
 def any_valid(ctx: Context) -> bool:
     """Return whether somebody could sign in now."""
     with ctx.store.read() as tx:

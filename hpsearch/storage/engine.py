@@ -83,6 +83,8 @@ def open_engines(url: URL, *, pool_size: int = 12) -> tuple[Engine, Engine]:
     """
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        # Whatever folder it lies in, a new file is for its owner alone; those SQLite puts beside it are as it is.
+        Path(str(url.database)).touch(mode=0o600)
         return _sqlite(url, size=pool_size, begin="BEGIN DEFERRED"), _sqlite(url, size=1, begin="BEGIN IMMEDIATE")
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),

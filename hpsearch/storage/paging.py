@@ -69,7 +69,10 @@ def checked(order: Order, values: Sequence[Any], *, some_missing: bool = True) -
 
 def _fits(column: ColumnElement[Any], value: str | float) -> bool:
     if column.type.python_type is str:
-        return isinstance(value, str)
+        # A lone surrogate can not be sent to a database, a NUL not to PostgreSQL.
+        return (
+            isinstance(value, str) and "\x00" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)
+        )
     return not isinstance(value, str | bool) and abs(value) < _PAST_ALL_NUMBERS
 
 

@@ -49,6 +49,12 @@ class TokenRepository:
             update(token).where(token.c.uid == uid, token.c.revoked_at.is_(None)).values(revoked_at=at)
         )
 
+    def is_valid(self, uid: str, at: datetime) -> bool:
+        """Return whether a token would be accepted now."""
+        unexpired = token.c.expires_at.is_(None) | (token.c.expires_at > at)
+        wanted = select(token.c.id).where(token.c.uid == uid, token.c.revoked_at.is_(None), unexpired)
+        return self._connection.execute(wanted).first() is not None
+
     def any_valid(self, at: datetime) -> bool:
         """Return whether some token would be accepted now."""
         return any(t.revoked_at is None and (t.expires_at is None or t.expires_at > at) for t in self.all())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from hpsearch.domain.strict import Frozen, Int, Lenient, Name, Text
+from hpsearch.domain.strict import Frozen, Int, Lenient, NewName, Text
 from hpsearch.domain.study import MAX_TRIALS
 from hpsearch.domain.trial import Params
 
@@ -62,7 +62,7 @@ class PreviewReply(Lenient):
     estimated_device_seconds: float | None = None
 
 
-Label = Annotated[Name, StringConstraints(max_length=64)]
+Label = Annotated[NewName, StringConstraints(max_length=64)]
 
 
 class StudyPatch(Frozen):
@@ -72,10 +72,10 @@ class StudyPatch(Frozen):
         priority: Studies of higher priority are claimed first, -1,000 to 1,000.
     """
 
-    name: Name | None = None
+    name: NewName | None = None
     priority: Annotated[Int, Field(ge=-1000, le=1000)] | None = None
     notes: Annotated[Text, StringConstraints(max_length=10_000)] | None = None
-    labels: Annotated[dict[Label, Name], Field(max_length=32)] | None = None
+    labels: Annotated[dict[Label, NewName], Field(max_length=32)] | None = None
 
 
 class ExtendRequest(Frozen):
@@ -87,7 +87,7 @@ class ExtendRequest(Frozen):
 class CloneRequest(Frozen):
     """A new study with the same definition."""
 
-    name: Name | None = None
+    name: NewName | None = None
 
 
 class EnqueueRequest(Frozen):

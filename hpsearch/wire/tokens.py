@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from hpsearch.domain.strict import Frozen, Lenient, Name, Positive
+from hpsearch.domain.strict import Frozen, Lenient, NewName, Positive
 
 Scope = Literal["read", "submit", "worker", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = ("read", "submit", "worker", "admin")
@@ -22,7 +22,7 @@ class TokenRequest(Frozen):
         expires_in_s: Seconds until it stops working; None for never.
     """
 
-    name: Name
+    name: NewName
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=4)]
     expires_in_s: Positive | None = None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name
+from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, NewName
 
 # What a worker does with the trials it holds.
 Stage = Literal["fetching", "compiling", "training"]
@@ -62,7 +62,7 @@ class RegisterRequest(Frozen):
         devices: What it trains on.
     """
 
-    name: Name = "worker"
+    name: NewName = "worker"
     version: Name | None = None
     devices: Annotated[tuple[Device, ...], Field(max_length=64)] = ()
 

@@ -177,7 +177,7 @@ def test_the_documentation_needs_no_other_host(edge: Edge) -> None:
 def test_figures_name_routes_and_nothing_a_client_chose(edge: Edge) -> None:
     edge.client.get("/v1/studies/chosen-by-me", headers=edge.admin)
     edge.client.request("BREW", "/chosen-by-me")
-    text = edge.client.get("/metrics").text
+    text = edge.client.get("/metrics", headers=edge.headers["read"]).text
     assert 'hpsearch_http_requests_total{method="GET",route="/v1/studies/{study_id}",status="404"}' in text
     assert 'method="OTHER",route="unmatched",status="404"' in text
     assert "hpsearch_event_streams 0.0" in text

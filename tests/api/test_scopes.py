@@ -14,7 +14,7 @@ from api.web.page_routes import SessionGuard
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge
 
-_PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{asset}"}
+_PUBLIC = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/{asset}"}
 _IDS = dict.fromkeys(
     ("study_id", "trial_id", "worker_id", "dataset_id", "token_id"), "01a1fcaa-8692-752e-b261-aadb553fcee8"
 )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
 
+from api import validity
+from hpsearch.errors import UnavailableError
+from hpsearch.service import tokens
 from tests.api.conftest import Live, Worker, create_study, eventually, raw_request
 
 
@@ -208,3 +212,52 @@ def test_the_server_stops_at_once_with_open_streams_and_long_polls(live: Live) -
             assert b" 200 " in answer.split(b"\r\n")[0]
             connection.close()
         assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("how", ["here", "elsewhere", "expired"])
+def test_streams_end_with_their_token(live: Live, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(validity, "CHECK_S", 0.1)
+    with live.client() as admin:
+        path = f"/v1/studies/{create_study(admin, {})}"
+        wanted = {"name": "x", "scopes": ["read"]} | ({"expires_in_s": 1} if how == "expired" else {})
+        made = admin.post("/v1/tokens", json=wanted).json()
+        mine = {"Authorization": f"Bearer {made['token']}"}
+        session = {"Cookie": f"hpsearch_session_{live.port}={made['token']}"}
+        asked = [(f"{path}/events", mine), (f"{path}/leaderboard/stream", mine), ("/ui/studies/live", session)]
+        with ExitStack() as open_streams:
+            streams = [open_streams.enter_context(admin.stream("GET", place, headers=h)) for place, h in asked]
+            mine_too = open_streams.enter_context(admin.stream("GET", f"{path}/events"))
+            assert {stream.status_code for stream in (*streams, mine_too)} == {200}
+            if how == "here":
+                assert admin.delete(f"/v1/tokens/{made['token_id']}").status_code == 204
+            elif how == "elsewhere":  # as another server process on the same database does it
+                tokens.revoke(live.context, made["token_id"])
+            begun = time.monotonic()
+            for stream in streams:
+                for _ in stream.iter_raw():
+                    assert time.monotonic() - begun < 5
+            assert live.app.state.edge.streams.n_taken == 1, "others go on"
+        eventually(lambda: live.app.state.edge.streams.n_taken == 0)
+
+
+def test_a_database_that_is_away_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validity, "CHECK_S", 0.01)
+    asked = 0
+
+    async def is_valid(_: str) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            msg = "away"
+            raise UnavailableError(msg)
+        return asked < 5
+
+    async def look() -> None:
+        watching = validity.Validity(is_valid)
+        async with watching.watched("t") as first, watching.watched("t") as second:
+            assert first is second
+            async with asyncio.timeout(5):
+                await first.wait()
+
+    asyncio.run(look())
+    assert asked == 5

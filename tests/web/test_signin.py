@@ -223,12 +223,7 @@ def test_too_many_wrong_tokens_wait_on_both_doors(fresh: Site) -> None:
     answer = fresh.client.post("/ui/sign-in", headers=OWN, data={"token": _WRONG})
     assert answer.status_code == 429
     assert "Too many wrong tokens" in answer.text
-    assert fresh.reader.get("/ui/studies").status_code == 429
-    # Somebody who was seen before is not shut out by a neighbour.
-    fresh.client.app.state.edge.intruders = Intruders()  # type: ignore[attr-defined]
-    assert fresh.reader.get("/ui/studies").status_code == 200
-    for _ in range(MAX_WRONG_PER_MINUTE):
-        fresh.client.post("/ui/sign-in", headers=OWN, data={"token": _WRONG})
+    # Nobody with a valid token is shut out by a neighbour.
     assert fresh.reader.get("/ui/studies").status_code == 200
     assert fresh.client.get("/v1/studies", headers={"Authorization": f"Bearer {_WRONG}"}).status_code == 429
 

@@ -18,7 +18,7 @@ from api.parameters import StudyId
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_points import point_of
 from api.web.rendering import lead_to, page, wants_part
-from hpsearch.domain.strict import MAX_INT
+from hpsearch.domain.study import MAX_TRIALS
 from hpsearch.errors import InvalidInputError
 from hpsearch.service import steering, studies
 from hpsearch.service.context import Context
@@ -109,11 +109,15 @@ def retry_failed_from_page(study_id: StudyId, request: Request, ctx: Service) ->
 async def extend_from_page(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Raise the number of search trials."""
     text = (await form_of(request)).get("max_trials", "").strip()
-    if not (text.isascii() and text.isdigit()) or int(text[:18]) > MAX_INT:
-        msg = f"the number of search trials must be a whole number, received {text[:80]!r}"
+    digits = text.lstrip("0") or "0"
+    if (
+        not (text.isascii() and text.isdigit())
+        or len(digits) > len(str(MAX_TRIALS))
+        or not 1 <= int(digits) <= MAX_TRIALS
+    ):
+        msg = f"the number of search trials must be a whole number from 1 to {MAX_TRIALS:,}, received {text[:80]!r}"
         raise InvalidInputError(msg, code="extend.invalid")
-    wanted = min(int(text), 1_000_000)
-    study = await run_in_threadpool(steering.extend, ctx, study_id, ExtendRequest(max_trials=wanted))
+    study = await run_in_threadpool(steering.extend, ctx, study_id, ExtendRequest(max_trials=int(digits)))
     return done(request, f"The search goes on to {study.budget.max_trials:,} trials.", _address(study_id))
 
 
