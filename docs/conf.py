@@ -20,9 +20,12 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 add_module_names = False
 python_use_unqualified_type_names = True
+
+# `--server` is two hyphens.
+smartquotes = False
 
 html_theme = "furo"
 html_title = f"hpsearch {version}"
