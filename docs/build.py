@@ -31,6 +31,7 @@ _FROM_ROOT: Final = {
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "examples": "examples",
     "deploy": "deploy",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ _PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "e
 @pytest.mark.parametrize("page", [page for page in _PAGES if list(blocks(page))], ids=relative)
 def test_blocks_are_right(page: Path, tmp_path: Path):
     assert [found for block in blocks(page) if (found := problem(block, tmp_path))] == []
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=relative)
+def test_variables_that_are_named_are_in_the_table_of_settings(page: Path):
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"\bHPSEARCH_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
+    assert sorted(name for name in named if f"`{name}`" not in table and not name.startswith("HPSEARCH_TEST_")) == []
 
 
 def test_there_are_blocks_of_every_kind():
