@@ -30,6 +30,7 @@ const points = async () => {
   const found = await source("parallel");
   return { ...found, rows: found.rows.filter((row) => row.kind === "search") };
 };
+const none = () => (/^(COMPLETED|CANCELLED|FAILED)$/.test(query("#now").dataset.state) ? "No results." : "No results yet.");
 const few = (n) => `${charts.number(n)} result${n === 1 ? "" : "s"}`;
 
 // Charts of one or two parameters open on the most important ones, until somebody chooses others.
@@ -48,7 +49,7 @@ const byImportance = async (card) => {
 const makers = {
   async history(card) {
     const page = await source("history");
-    if (!page.items.length) return { note: "No results yet." };
+    if (!page.items.length) return { note: none() };
     const last = page.items.at(-1);
     const label = `Best ${spoken} after ${few(last.n_results)}: ${charts.number(last.best)}`;
     return { option: charts.history(page, { metric: spoken, x: card.option("x") }), label, note: `${label}. Hold Ctrl and turn the wheel to zoom.` };
@@ -69,7 +70,7 @@ const makers = {
   },
   async parallel() {
     const found = await points();
-    if (!found.rows.length) return { note: "No results yet." };
+    if (!found.rows.length) return { note: none() };
     const { where } = board.choice;
     const told = where ? `Selected: ${where}. The board shows the trials that match.` : `Shown: ${found.sample}.`;
     return {
@@ -87,7 +88,7 @@ const makers = {
   async slice(card) {
     byImportance(card);
     const found = await points();
-    if (!found.rows.length || !found.columns.length) return { note: "No results yet." };
+    if (!found.rows.length || !found.columns.length) return { note: none() };
     const x = card.option("x");
     return { option: charts.slice(found, { x }), label: `${spoken} by ${x}`, note: `${spoken} against ${x}. The stronger a dot, the later its trial; the diamond is the best.` };
   },

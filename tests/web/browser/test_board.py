@@ -14,6 +14,12 @@ _AXES = (
     """async () => (await (await fetch(`${location.pathname}/data/parallel`)).json()).columns.map((one) => one.name)"""
 )
 
+_IMPORTANT = """async () => {
+  const found = await (await fetch(`${location.pathname}/data/importances`)).json();
+  const isFrequent = (item) => 2 * item.n_results >= found.n_used;
+  return found.items.filter(isFrequent).slice(0, 2).map((item) => item.name);
+}"""
+
 
 def _numbers(page: Page) -> list[str]:
     return page.locator("#board td[data-column=number] a").all_inner_texts()
@@ -161,11 +167,24 @@ def test_trials_are_compared_by_their_curves(visitor: Visitor, scene: Scene) -> 
     page.locator("#board input[name=curve]").nth(7).check()
     page.locator("[data-chart=curves]").scroll_into_view_if_needed()
     expect(page.locator("[data-chart=curves] .chart")).to_have_attribute("aria-label", re.compile("of 6 trials"))
+    numbers = [_numbers(page)[i] for i in (0, 1, 2, 3, 4, 7)]
+    page.get_by_role("link", name="Compare 6 trials").click()
+    expect(page.locator("table.compare thead a")).to_have_text([f"Trial {number}" for number in numbers])
+    expect(page.locator("[data-chart=curves]")).to_have_attribute("data-drawn", "yes")
+    same = page.locator("table.compare").get_by_role("row", name=re.compile("^best epoch|^epochs"))
+    expect(same).to_have_count(0)
+    page.get_by_label("Only differences").uncheck()
+    expect(same).to_have_count(2)
 
 
 def test_every_chart_is_drawn(visitor: Visitor, scene: Scene) -> None:
     page = visitor.go(f"/ui/studies/{scene.finished}")
     visitor.scroll_through()
-    for name in ("history", "curves", "parallel", "importances", "slice", "contour", "timeline"):
+    for name in ("history", "curves", "parallel", "importances", "slice", "contour", "edf", "timeline"):
         expect(page.locator(f"[data-chart={name}]")).to_have_attribute("data-drawn", "yes", timeout=20_000)
         assert page.locator(f"[data-chart={name}] canvas").count() > 0
+    # One or two parameters: the most important ones.
+    first, second = page.evaluate(_IMPORTANT)
+    expect(page.locator("[data-chart=slice] select")).to_have_value(first)
+    expect(page.locator("[data-chart=contour] select").first).to_have_value(first)
+    expect(page.locator("[data-chart=contour] select").last).to_have_value(second)

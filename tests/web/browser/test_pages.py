@@ -10,7 +10,7 @@ from tests.web.browser.visitor import Visitor
 
 _PAGES = [
     "sign-in", "studies", "new study", "form", "data sets", "data set", "fleet", "tokens", "finished study",
-    "study under way", "trial", "failed trial", "nothing",
+    "comparison", "study under way", "trial", "failed trial", "nothing",
 ]  # fmt: skip
 
 
@@ -27,6 +27,7 @@ def _path(scene: Scene, name: str) -> str:
         "fleet": "/ui/fleet",
         "tokens": "/ui/tokens",
         "finished study": f"/ui/studies/{scene.finished}",
+        "comparison": f"/ui/studies/{scene.finished}/compare?trials=3,1,4,15,92,65",
         "study under way": f"/ui/studies/{scene.hostile}",
         "trial": f"/ui/trials/{best}",
         "failed trial": f"/ui/trials/{scene.failed_trial}",

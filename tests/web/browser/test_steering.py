@@ -10,10 +10,14 @@ from tests.web.browser.visitor import Visitor
 
 def test_a_study_is_paused_resumed_and_cancelled(visitor: Visitor, scene: Scene) -> None:
     study_id = scene.new_study("steered")
+    visitor.page.clock.install()
     page = visitor.go(f"/ui/studies/{study_id}")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator("#notices")).to_contain_text("Resumed.")
+    page.clock.fast_forward(10_000)
+    expect(page.locator("#notices")).to_be_empty()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Keep running").click()
     assert scene.client.get(f"/v1/studies/{study_id}").json()["state"] == "RUNNING"
@@ -26,6 +30,8 @@ def test_a_study_is_extended_cloned_and_given_a_point(visitor: Visitor, scene: S
     study_id = scene.new_study("grown", max_trials=4)
     page = visitor.go(f"/ui/studies/{study_id}")
     visitor.allow("422")  # a browser notes refusals in its console
+    # A style that a tool or an extension gave an element must not be copied when the part it is in is swapped.
+    page.locator("#more").evaluate("(menu) => menu.style.setProperty('caret-color', 'red')")
     page.get_by_role("button", name="Extend").click()
     page.fill("#extend-n", "3")
     page.locator("#extend-n").evaluate("(field) => field.removeAttribute('min')")
@@ -47,6 +53,14 @@ def test_a_study_is_extended_cloned_and_given_a_point(visitor: Visitor, scene: S
     waiting = scene.client.get(f"/v1/studies/{study_id}/trials?state=WAITING&limit=100").json()["items"]
     point = {"units": 7, "activation": "tanh", "learning_rate": 0.05}
     assert any(point.items() <= trial["params"].items() for trial in waiting)
+
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("button", name="Rename, notes, labels").click()
+    page.fill("#edit-name", "renamed")
+    page.fill("#edit-labels", "team=vision")
+    page.locator("#edit button[type=submit]").click()
+    expect(page.locator("h1")).to_have_text("renamed")
+    expect(page.get_by_role("link", name="team=vision")).to_be_visible()
 
     page.get_by_role("button", name="Clone").click()
     page.fill("#clone-name", "the other one")

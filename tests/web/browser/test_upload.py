@@ -47,6 +47,11 @@ def test_a_dropped_table_becomes_a_study(visitor: Visitor, scene: Scene) -> None
     expect(page.locator("#yaml")).to_have_value(re.compile("space:\n  layers:"))
     expect(page.locator("#preview")).to_contain_text("on one core")
     start = page.get_by_role("button", name="Start study")
+    beyond = "(frame) => frame.scrollWidth - frame.clientWidth"
+    assert page.get_by_role("region", name="Space").evaluate(beyond) <= 0, "the space is clipped"
+    page.set_viewport_size({"width": 360, "height": 780})
+    expect(start).to_be_in_viewport()
+    page.set_viewport_size({"width": 1280, "height": 900})
     low, high = page.locator("[name='units.low']"), page.locator("[name='units.high']")
     low.fill("900")
     expect(page.locator("#preview")).to_contain_text("low must not exceed high")
