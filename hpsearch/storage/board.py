@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Subquery, func, literal_column, not_, select
 
 from hpsearch.domain.trial import Trial
 from hpsearch.storage.conditions import Wanted
-from hpsearch.storage.paging import Order, after, check_limit, decode_token, encode_token, ordered
+from hpsearch.storage.paging import Order, check_limit, checked, decode_token, encode_token
 from hpsearch.storage.tables import trial
 from hpsearch.storage.trials import TrialRepository
 
@@ -43,30 +43,41 @@ class BoardRepository:
         """
         check_limit(limit)
         ranks = _ranks(study_id)
-        order: Order = [(ranks.c.rank, False), (trial.c.id, False)]
-        keys: Select[Any] = select(trial.c.id, ranks.c.rank, trial.c.confirmation)
-        keys = keys.select_from(trial.outerjoin(ranks, ranks.c.id == trial.c.id)).where(trial.c.study_id == study_id)
-        keys = wanted.narrow(keys)
+        rank, last_id = None, 0
         if page_token is not None:
-            keys = keys.where(after(order, decode_token("board", page_token, length=2)))
-        rows = self._connection.execute(ordered(keys, order).limit(limit + 1)).all()
-        trials = TrialRepository(self._connection).by_ids([row.id for row in rows[:limit]])
-        placed = [Placed(row.rank, one, row.confirmation) for row, one in zip(rows[:limit], trials, strict=True)]
-        last = rows[limit - 1] if len(rows) > limit else None
-        return placed, None if last is None else encode_token("board", [last.rank, last.id])
+            order: Order = [(ranks.c.rank, False), (trial.c.id, False)]
+            rank, last_id = checked(order, decode_token("board", page_token, length=2))
+        found: list[tuple[int | None, int]] = []
+        if page_token is None or rank is not None:
+            # Not a join, for which SQLite would walk through all ranks once for each trial.
+            ids = wanted.narrow(select(trial.c.id).where(trial.c.study_id == study_id))
+            ranked = select(ranks.c.rank, ranks.c.id).where(ranks.c.id.in_(ids), ranks.c.rank > (rank or 0))
+            rows = self._connection.execute(ranked.order_by(ranks.c.rank).limit(limit + 1))
+            found += [(row.rank, row.id) for row in rows]
+        if len(found) <= limit:
+            after_id = last_id if page_token is not None and rank is None else 0
+            rest = select(trial.c.id).where(trial.c.study_id == study_id, not_(_BOARD), trial.c.id > after_id)
+            rows = self._connection.execute(wanted.narrow(rest).order_by(trial.c.id).limit(limit + 1 - len(found)))
+            found += [(None, row.id) for row in rows]
+        page = found[:limit]
+        trials = TrialRepository(self._connection).by_ids([one for _, one in page])
+        confirmed = self._confirmations([one for _, one in page])
+        placed = [Placed(place, one, confirmed[id_]) for (place, id_), one in zip(page, trials, strict=True)]
+        return placed, encode_token("board", page[-1]) if len(found) > limit else None
 
     def placed(self, study_id: int, trials: Sequence[Trial]) -> list[Placed]:
         """Return trials of a study with their ranks, in the order given."""
+        statement = select(trial.c.uid, trial.c.id).where(trial.c.uid.in_([one.trial_id for one in trials]))
+        ids = {row.uid: row.id for row in self._connection.execute(statement)}
         ranks = _ranks(study_id)
-        statement = select(trial.c.uid, ranks.c.rank, trial.c.confirmation).join(ranks, ranks.c.id == trial.c.id)
-        wanted = statement.where(trial.c.uid.in_([one.trial_id for one in trials]))
-        known = {row.uid: row for row in self._connection.execute(wanted)}
-        return [
-            Placed(known[one.trial_id].rank, one, known[one.trial_id].confirmation)
-            if one.trial_id in known
-            else Placed(None, one, None)
-            for one in trials
-        ]
+        rows = self._connection.execute(select(ranks.c.id, ranks.c.rank).where(ranks.c.id.in_(list(ids.values()))))
+        known = {row.id: row.rank for row in rows}
+        confirmed = self._confirmations(list(ids.values()))
+        return [Placed(known.get(ids[one.trial_id]), one, confirmed[ids[one.trial_id]]) for one in trials]
+
+    def _confirmations(self, ids: Sequence[int]) -> dict[int, dict[str, Any] | None]:
+        rows = self._connection.execute(select(trial.c.id, trial.c.confirmation).where(trial.c.id.in_(ids)))
+        return {row.id: row.confirmation for row in rows}
 
     def count(self, study_id: int, wanted: Wanted) -> int:
         """Return how many of a study's trials are wanted."""
