@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Subquery, func, literal_column, not_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, func, literal_column, select
 
 from hpsearch.domain.trial import Trial
 from hpsearch.storage.conditions import Wanted
@@ -14,7 +14,9 @@ from hpsearch.storage.tables import trial
 from hpsearch.storage.trials import TrialRepository
 
 # Spelt out, not bound: the partial index serves only a condition the planner can read.
-_BOARD: Final[ColumnElement[bool]] = literal_column("trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')")
+_RANKED: Final = "trial.state = 'COMPLETE' AND trial.kind IN ('search', 'baseline')"
+_BOARD: Final[ColumnElement[bool]] = literal_column(_RANKED)
+_NO_BOARD: Final[ColumnElement[bool]] = literal_column(f"NOT ({_RANKED})")
 
 
 class Placed(NamedTuple):
@@ -56,7 +58,7 @@ class BoardRepository:
             found += [(row.rank, row.id) for row in rows]
         if len(found) <= limit:
             after_id = last_id if page_token is not None and rank is None else 0
-            rest = select(trial.c.id).where(trial.c.study_id == study_id, not_(_BOARD), trial.c.id > after_id)
+            rest = select(trial.c.id).where(trial.c.study_id == study_id, _NO_BOARD, trial.c.id > after_id)
             rows = self._connection.execute(wanted.narrow(rest).order_by(trial.c.id).limit(limit + 1 - len(found)))
             found += [(None, row.id) for row in rows]
         page = found[:limit]
