@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,14 +65,30 @@ def load(module: str) -> Any:
         MissingPartError: The module, or a package it needs, is not installed; the message says what to install.
     """
     put_on_path()
-    extra, part = _EXTRAS[module.partition(".")[0]]
-    try:
+    with needing(module.partition(".")[0]):
         return importlib.import_module(module)
+
+
+@contextmanager
+def needing(package: str, part: str | None = None) -> Iterator[None]:
+    """Turn a missing module inside the block into the sentence that says what to install.
+
+    Args:
+        package: `api` or `workers`: whose code runs in the block and may import what it needs there.
+        part: What to call it in the sentence; None for the server or the worker.
+
+    Raises:
+        MissingPartError: A module is not installed.
+    """
+    extra, usual = _EXTRAS[package]
+    try:
+        yield
     except ModuleNotFoundError as error:
-        missing = error.name or module
+        missing = error.name or package
         if missing.partition(".")[0] in _OURS:
             msg = f"This installation of hpsearch is incomplete (no module {missing}): install it again"
         else:
-            what = f"{part[:1].upper()}{part[1:]} is not installed here"
-            msg = f"{what} (no module {missing}): run  pip install 'hpsearch[{extra}]'"
+            what = part or usual
+            said = f"{what[:1].upper()}{what[1:]} is not installed here"
+            msg = f"{said} (no module {missing}): run  pip install 'hpsearch[{extra}]'"
         raise MissingPartError(msg, details={"module": missing, "extra": extra}) from error

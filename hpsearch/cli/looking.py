@@ -12,7 +12,7 @@ from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.definition import load_study
 from hpsearch.cli.figures import parameters, size
 from hpsearch.cli.final_model import final_lines
-from hpsearch.cli.outcome import check_out, save_model
+from hpsearch.cli.outcome import check_out, give_usual_mode, save_model
 from hpsearch.cli.pages import first
 from hpsearch.cli.shell import shell
 from hpsearch.cli.stopping import stop_signals
@@ -131,6 +131,38 @@ def best(
         say("  ".join(f"{name} {figure(value)}" for name, value in sorted(row.metrics.items())))
     if target is not None:
         note(f"The model is in {download} ({size(target.stat().st_size)}).")
+    return failure.OK
+
+
+def model(name: str, server: str | None, token: str | None, data_dir: Path | None, *, out: Path, as_json: bool) -> int:
+    """Write the model of a study, or of the trial that a name with a number means, and return the exit code.
+
+    Raises:
+        NoResultError: The study has no model yet.
+        NotFoundError: There is no such study or trial, or the trial's model is not kept.
+    """
+    target = check_out(out)
+    with connected(server, token, data_dir) as client:
+        if "#" in name:
+            found = client.trials.get(name)
+            client.trials.download_model(found.trial_id, target)
+            give_usual_mode(target)
+            told = {"study_id": found.study_id, "trial_id": found.trial_id, "number": found.number}
+            what = f"trial {found.number}"
+        else:
+            study = client.studies.get(name)
+            if save_model(client, study, target) is None:
+                msg = f"Study {study.name!r} has no model yet ({study.state.lower()}, {study.n_trials} trials done)"
+                raise failure.NoResultError(msg)
+            final = study.final
+            told = {"study_id": study.study_id, "trial_id": None, "number": None}
+            if final is not None:
+                told |= {"trial_id": final.trial_id, "number": final.number}
+            what = f"study {study.name!r}"
+    if as_json:
+        emit({**told, "model": str(target)})
+    else:
+        note(f"The model of {what} is in {out} ({size(target.stat().st_size)}).")
     return failure.OK
 
 

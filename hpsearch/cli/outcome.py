@@ -116,11 +116,11 @@ def save_model(client: Client, study: StudyView, out: Path) -> Path | None:
         client.studies.download_model(study.study_id, out)
     except NotFoundError:
         return None
-    _give_usual_mode(out)
+    give_usual_mode(out)
     return out
 
 
-def _give_usual_mode(path: Path) -> None:
+def give_usual_mode(path: Path) -> None:
     """Let a file that was written through a private temporary one be read by whom the user's mask allows."""
     mask = os.umask(0)
     os.umask(mask)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from hpsearch.domain.lifecycle import ALWAYS_KEPT, TrialState
 from hpsearch.domain.trial import Trial
@@ -15,6 +17,8 @@ from hpsearch.service.definitions import definition_of
 from hpsearch.service.final_model import handed_out
 from hpsearch.storage.records import ModelRecord, QueuedTrial
 from hpsearch.storage.store import Transaction
+
+_MAX_LISTED: Final = 20
 
 
 def put(ctx: Context, caller: Caller, worker_id: str, trial_id: str, attempt: int, path: Path) -> ModelRecord:
@@ -94,10 +98,17 @@ def of_trial(ctx: Context, trial_id: str) -> StoredFile:
         trial = tx.trials.get(trial_id)
         record = _accepted(tx, trial) if trial.state is TrialState.COMPLETE else None
         study = tx.studies.get(trial.study_id)
+        kept = tx.models.kept_numbers(study.id) if record is None else []
     if record is None:
-        msg = f"the model of trial {trial_id} is not kept; only the best trials' models are"
+        which = f"kept are those of {_listed(kept)}" if kept else "none of the study is kept yet"
+        msg = f"the model of trial {trial.number} of study {study.name!r} is not kept; {which}"
         raise NotFoundError(msg, code="model.not_found")
     return _file(ctx, record, f"{study.name}-{trial.number}")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - _MAX_LISTED} more" if len(numbers) > _MAX_LISTED else ""
+    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers[:_MAX_LISTED]))}{more}"
 
 
 def _file(ctx: Context, record: ModelRecord, name: str) -> StoredFile:

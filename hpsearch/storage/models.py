@@ -45,6 +45,15 @@ class ModelRepository:
         """Return all models of a study's trials."""
         return [to_record(ModelRecord, row) for row in self._connection.execute(_of_study(study_id))]
 
+    def kept_numbers(self, study_id: int) -> list[int]:
+        """Return the numbers of a study's completed trials whose accepted attempt has a model, rising."""
+        statement = (
+            select(trial.c.number)
+            .join(model, (model.c.trial_id == trial.c.id) & (model.c.attempt == trial.c.attempt))
+            .where(trial.c.study_id == study_id, trial.c.state == "COMPLETE")
+        )
+        return list(self._connection.execute(statement.order_by(trial.c.number)).scalars())
+
     def stale_of_study(self, study_id: int) -> list[ModelRecord]:
         """Return those of them whose attempt was given up, as another one has begun."""
         statement = _of_study(study_id).where(model.c.attempt < trial.c.attempt)

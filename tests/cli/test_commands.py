@@ -246,6 +246,27 @@ def test_best_without_a_result_or_model_is_exit_code_3(fake: FakeServer, remote:
     assert not (tmp_path / "m.keras").exists()
 
 
+def test_the_model_of_any_kept_trial(one_study: FakeServer, remote: Run, tmp_path: Path):
+    one_study.routes["GET", S + "/model"] = b"final"
+    assert remote("model", "digits").err == "The model of study 'digits' is in model.keras (5 B).\n"
+    one_study.routes["GET", S + "/trials"] = page(trial(0), trial(7))
+    one_study.routes["GET", f"/v1/trials/{TRIAL_ID}"] = trial(7)
+    one_study.routes["GET", f"/v1/trials/{TRIAL_ID}/model"] = b"model of 7"
+    said = remote("model", "digits#7", "--out", "m7.keras", "--json")
+    assert said.json == {
+        "study_id": STUDY_ID,
+        "trial_id": TRIAL_ID,
+        "number": 7,
+        "model": str(tmp_path / "m7.keras"),
+    }
+    assert (tmp_path / "m7.keras").read_bytes() == b"model of 7"
+    told = "the model of trial 7 of study 'digits' is not kept; kept are those of trials 0, 1"
+    one_study.routes["GET", f"/v1/trials/{TRIAL_ID}/model"] = problem(404, "model.not_found", told)
+    said = remote("model", "digits#7", "--out", "other.keras")
+    assert (said.code, said.err) == (1, f"Error: {told}\n")
+    assert not (tmp_path / "other.keras").exists()
+
+
 def test_trials_are_listed_with_the_filters_asked_for(one_study: FakeServer, remote: Run):
     failed = trial(1, state="FAILED", value=None, cause="training_error", epochs=None, duration_s=None)
     one_study.routes["GET", S + "/trials"] = page(trial(0), failed)

@@ -62,7 +62,7 @@ def test_every_command_explains_itself(
 def test_the_promised_commands_are_there():
     names = {" ".join(path) for path in every_command()}
     assert names >= {
-        "run", "serve", "worker", "submit", "studies", "leaderboard", "best", "trials", "trial", "validate",
+        "run", "serve", "worker", "submit", "studies", "leaderboard", "best", "model", "trials", "trial", "validate",
         "preview", "cancel", "pause", "resume", "stop", "extend", "retry-failed", "delete", "predict", "version",
         "datasets add", "datasets list", "datasets show", "datasets rm", "db upgrade", "db check", "db current",
         "db backup", "db restore", "doctor", "tokens create", "tokens list", "tokens revoke", "workers list",

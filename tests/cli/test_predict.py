@@ -45,19 +45,49 @@ def test_one_prediction_per_line(hpsearch: Run, monkeypatch: pytest.MonkeyPatch,
     def answer(_model: Path, _data: Path) -> list[Prediction]:
         assert os.environ["KERAS_BACKEND"] == "tensorflow"
         os.write(2, b"TensorFlow greets on the file descriptor itself")
-        return [
-            Prediction("yes"),
-            Prediction("a\nb\x1b[2J"),
-            Prediction(152.123456789),
-            Prediction(1e-7),
-            Prediction(3.0),
-        ]
+        return [Prediction("yes"), Prediction('a, "b"'), Prediction(152.123456789), Prediction(1e-7), Prediction(3.0)]
 
     predictor(monkeypatch, answer)
     said = hpsearch("predict", *files)
     assert said.code == 0
-    assert said.out.splitlines() == ["yes", "a\\nb\\x1b[2J", "152.123457", "1e-07", "3"]
+    assert said.out.splitlines() == ["prediction", "yes", '"a, ""b"""', "152.123457", "1e-07", "3"]
     assert said.err == ""
+
+
+def test_no_label_steers_the_terminal(hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]):
+    predictor(monkeypatch, lambda _m, _d: [Prediction("b\x1b[2J")])
+    assert hpsearch("predict", *files).out.splitlines()[1] == "b\x1b[2J", "a pipe gets what there is"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert hpsearch("predict", *files).out.splitlines()[1] == "b\\x1b[2J"
+
+
+def test_a_file_with_the_probabilities(
+    hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], tmp_path: Path
+):
+    found = [Prediction("yes", {"no": 0.25, "yes": 0.75}), Prediction("no", {"no": 0.9, "yes": 0.1})]
+    predictor(monkeypatch, lambda _m, _d: found)
+    said = hpsearch("predict", *files, "--probabilities", "--out", "p.csv")
+    assert (said.code, said.out, said.err) == (0, "", "2 predictions written to p.csv.\n")
+    assert (tmp_path / "p.csv").read_text() == "prediction,probability_no,probability_yes\nyes,0.25,0.75\nno,0.9,0.1\n"
+    predictor(monkeypatch, lambda _m, _d: [Prediction(2.5)])
+    said = hpsearch("predict", *files, "--probabilities")
+    assert (said.code, said.out) == (1, "")
+    assert "predicts a number and knows no probabilities" in said.err
+
+
+@pytest.mark.parametrize("missing", ["polars", "keras", "tensorflow"])
+def test_a_missing_package_is_named_with_what_to_install(
+    hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], missing: str
+):
+    def answer(_model: Path, _data: Path) -> list[Prediction]:
+        msg = f"No module named {missing!r}"
+        raise ModuleNotFoundError(msg, name=missing)
+
+    predictor(monkeypatch, answer)
+    said = hpsearch("predict", *files)
+    assert (said.code, said.out) == (1, "")
+    what = f"The part that predicts is not installed here (no module {missing})"
+    assert said.err == f"Error: {what}: run  pip install 'hpsearch[worker]'\n"
 
 
 def test_json_has_the_probabilities(hpsearch: Run, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]):

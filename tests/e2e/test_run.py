@@ -270,7 +270,7 @@ def test_real_training_leaves_a_model_that_predicts(desk: Desk):
     assert (result["state"], result["n_trials"]) == ("COMPLETED", 2)
     assert result["best"]["value"] > 0.9
     (desk.folder / "new.csv").write_text("colour,size\nred,6\n,0\nnever seen,5\n")
-    assert desk.call("predict", "real.keras", "new.csv").splitlines() == ["yes", "no", "yes"]
+    assert desk.call("predict", "real.keras", "new.csv").splitlines() == ["prediction", "yes", "no", "yes"]
     assert desk.said() == "", "nothing but predictions is printed"
     out = desk.call("predict", "real.keras", "study.yaml", code=1)
     assert out == ""

@@ -39,7 +39,8 @@ def test_the_best_trials_model_is_the_studys(manual_context: Context, worker: St
     assert file.filename == "my-study.keras"
     assert models.drop_beaten(manual_context, open_studies(manual_context)[0]) == 2
     assert models.of_trial(manual_context, trials[1].trial_id).path.read_bytes() == b"model 0.9"
-    with pytest.raises(NotFoundError, match="not kept"):
+    kept = f"trial {trials[0].number} of study '../my study' is not kept; kept are those of trial {trials[1].number}"
+    with pytest.raises(NotFoundError, match=kept):
         models.of_trial(manual_context, trials[0].trial_id)
 
 

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("leaderboard", rich_help_panel="Results")(leaderboard)
     app.command("best", rich_help_panel="Results")(best)
+    app.command("model", rich_help_panel="Results")(model)
     app.command("trials", rich_help_panel="Results")(trials)
     app.command("trial", rich_help_panel="Results")(trial)
 
@@ -59,6 +60,26 @@ def best(
     from hpsearch.cli.looking import best as go
 
     raise typer.Exit(go(study, server, token, data_dir, download=download, as_json=as_json))
+
+
+def model(
+    name: Annotated[
+        str, typer.Argument(metavar="STUDY|TRIAL", help="A study for its final model, or a trial such as digits#12.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where it goes.")] = Path("model.keras"),
+    as_json: options.Json = False,
+    server: options.Server = None,
+    token: options.Token = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Download the model of a study or of one trial.
+
+    A study keeps the models of its best trials, of the baselines and of
+    the final model.
+    """
+    from hpsearch.cli.looking import model as go
+
+    raise typer.Exit(go(name, server, token, data_dir, out=out, as_json=as_json))
 
 
 def trials(
