@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -116,12 +117,15 @@ def parse_yaml(text: str, path: Path) -> Document:
     """
     if len(text) > MAX_BYTES:
         raise InvalidStudyError(_too_long(path), code="study.unreadable")
+    is_json = path.suffix.lower() == ".json"
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        # Tabs may indent JSON; inside of its strings there are none.
+        root = yaml.compose(text.replace("\t", " ") if is_json else text, Loader=_Loader)
         if isinstance(root, yaml.MappingNode):
             return _Builder(path).document(root)
     except (yaml.YAMLError, RecursionError) as error:
-        raise InvalidStudyError(_syntax_sentence(path, error), code="study.unreadable") from None
+        sentence = (_json_sentence(path, text) if is_json else None) or _syntax_sentence(path, error)
+        raise InvalidStudyError(sentence, code="study.unreadable") from None
     got = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
     msg = f"{path}: expected a study definition (name:, dataset:, space:, …), received {got}"
     raise InvalidStudyError(msg, code="study.unreadable")
@@ -144,6 +148,18 @@ def _text(path: Path) -> str:
 
 def _too_long(path: Path) -> str:
     return f"{path} holds more than a study definition can; shorten its lists, or give ranges instead of values"
+
+
+def _json_sentence(path: Path, text: str) -> str | None:
+    """Return what is wrong with a text as JSON, or None."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        return f"{path}, line {error.lineno}, column {error.colno}: this is not valid JSON: {problem}"
+    except RecursionError:
+        pass
+    return None
 
 
 def _syntax_sentence(path: Path, error: Exception) -> str:

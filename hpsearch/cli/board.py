@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Final, TypeVar
 
 from hpsearch.cli.figures import duration, number, parameter_cells, parameters, varying, whole
 from hpsearch.cli.grid import Column, fits, fitted
+from hpsearch.domain.nearest import nearest
 from hpsearch.domain.trial import Params, Trial
 from hpsearch.errors import InvalidInputError
 from hpsearch.wire.pages import LeaderboardPage, LeaderboardRow
@@ -186,8 +186,8 @@ def _chosen(items: Sequence[Row], known: Figures[Row], wanted: str) -> list[Colu
 
 
 def _unknown(name: str, known: Sequence[str]) -> InvalidInputError:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    meant = nearest(name, known)
+    hint = f"did you mean {meant!r}? " if meant else ""
     msg = f"there is no column {name!r}; {hint}known here are {', '.join(dict.fromkeys(known))}"
     return InvalidInputError(msg, code="columns.unknown")
 

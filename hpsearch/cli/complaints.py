@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+import re
 from collections.abc import Iterator
 from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from hpsearch.domain.nearest import nearest
 from hpsearch.domain.parameters import CategoricalParameter, FixedParameter, FloatParameter, IntParameter
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.yaml_reader import Location
@@ -59,7 +60,17 @@ def complaints(error: ValidationError, data: dict[str, Any]) -> Iterator[tuple[L
         dotted = ".".join(map(str, location)) or "the definition"
         joined = " or ".join(sentences)
         gap = "" if joined.startswith(":") else " "
-        yield location, f"{dotted}{gap}{joined}{_received(joined, location, data)}"
+        yield _named_in(joined, location, data), f"{dotted}{gap}{joined}{_received(joined, location, data)}"
+
+
+def _named_in(sentence: str, location: Location, data: dict[str, Any]) -> Location:
+    """Return the location of the parameter that a rule over the whole space is about: the one it names first."""
+    if location != ("space",) or not isinstance(data.get("space"), dict):
+        return location
+    rule = sentence.partition(";")[0]
+    found = {name: re.search(rf"(?<!\w){re.escape(name)}(?!\w)", rule) for name in data["space"]}
+    named = {match.start(): name for name, match in found.items() if match is not None}
+    return (*location, named[min(named)]) if named else location
 
 
 def _location(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> Location:
@@ -96,8 +107,8 @@ def _sentence(kind: str, message: str, facts: dict[str, Any], location: Location
 
 def _unknown(location: Location, data: dict[str, Any]) -> str:
     known = sorted(_fields_around(location, data))
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    meant = nearest(str(location[-1]), known)
+    hint = f"did you mean {meant}? " if meant else ""
     return f"is not a known field; {hint}known here are {', '.join(known)}" if known else "is not a known field"
 
 

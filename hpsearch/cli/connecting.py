@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hpsearch.client import Client
-from hpsearch.errors import InvalidInputError, NotFoundError
+from hpsearch.errors import InvalidInputError, NotFoundError, UnauthenticatedError
 from hpsearch.local import children
 from hpsearch.local import server as local
 from hpsearch.settings import Settings
@@ -34,8 +34,14 @@ def connected(
     """
     settings = Settings.load(data_dir=data_dir)
     if server is not None:
-        with Client(server, token or local.known_token(server, settings)) as client:
-            yield client
+        found = token or local.known_token(server, settings)
+        with Client(server, found) as client:
+            try:
+                yield client
+            except UnauthenticatedError:
+                if found is not None:
+                    raise
+                raise UnauthenticatedError(_none_sent(server, settings), code="auth.none_sent") from None
         return
     if not creates and not _has_data(settings) and local.find(settings) is None:
         msg = (
@@ -60,9 +66,16 @@ def require_token(server: str, token: str | None, settings: Settings) -> str:
     """
     found = token or local.known_token(server, settings)
     if found is None:
-        msg = f"No token for {server}: pass it with --token or HPSEARCH_TOKEN"
-        raise InvalidInputError(msg, code="auth.no_token")
+        raise InvalidInputError(_none_sent(server, settings), code="auth.no_token")
     return found
+
+
+def _none_sent(server: str, settings: Settings) -> str:
+    """Return that a token is needed, and why the one that is here was not sent."""
+    own = ""
+    if settings.token_path.exists():
+        own = f" (the one in {settings.token_path} is the local server's admin token and goes to no other address)"
+    return f"no token was given for {server}{own}: pass it with --token or HPSEARCH_TOKEN"
 
 
 def _has_data(settings: Settings) -> bool:

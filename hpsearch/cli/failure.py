@@ -44,10 +44,10 @@ def report(error: BaseException) -> int:
 
 def sentence(error: BaseException) -> str:
     """Return what went wrong, for a person."""
-    if isinstance(error, UnauthenticatedError):
+    if isinstance(error, UnauthenticatedError) and error.code != "auth.none_sent":
         return (
-            "the server does not accept the token, or none was given: pass a valid one with --token or HPSEARCH_TOKEN "
-            "(whoever runs the server makes one with  hpsearch tokens create)"
+            "the server does not accept the token: it was revoked, has expired or belongs to another server. Pass a "
+            "valid one with --token or HPSEARCH_TOKEN (whoever runs the server makes one with  hpsearch tokens create)"
         )
     if isinstance(error, HpsearchError):
         return error.message

@@ -11,6 +11,7 @@ import typer
 
 import hpsearch
 from hpsearch.cli import failure
+from hpsearch.cli.app import App
 from hpsearch.cli.commands import (
     database,
     datasets,
@@ -26,7 +27,7 @@ from hpsearch.cli.commands import (
     workers,
 )
 
-app = typer.Typer(
+app = App(
     name="hpsearch",
     epilog=failure.EXIT_CODES + " Errors with a traceback: HPSEARCH_DEBUG=1. No colour: NO_COLOR=1.",
     no_args_is_help=True,

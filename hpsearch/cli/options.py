@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from hpsearch.cli import completion
 from hpsearch.local.environment import ENGINE_VARIABLE
 
 _CONNECTION = "Server"
@@ -19,7 +20,7 @@ Server = Annotated[
         "--server",
         envvar="HPSEARCH_SERVER",
         metavar="URL",
-        help="Server to use (default: the local one).",
+        help="Default: the local one.",
         rich_help_panel=_CONNECTION,
         show_default=False,
     ),
@@ -30,7 +31,7 @@ Token = Annotated[
         "--token",
         envvar="HPSEARCH_TOKEN",
         metavar="TOKEN",
-        help="Bearer token (default: that of the data directory).",
+        help="Default: the local server's.",
         rich_help_panel=_CONNECTION,
         show_default=False,
     ),
@@ -41,7 +42,7 @@ DataDir = Annotated[
         "--data-dir",
         envvar="HPSEARCH_DATA_DIR",
         metavar="FOLDER",
-        help="Database, models and token of the local server (default: the user data directory).",
+        help="Of the local server.",
         rich_help_panel=_CONNECTION,
         show_default=False,
     ),
@@ -65,6 +66,10 @@ def _known_engine(engine: str | None) -> str | None:
     return engine
 
 
+def _engines(incomplete: str) -> list[str]:
+    return [engine for engine in _ENGINES[:-1] if engine.startswith(incomplete)]
+
+
 Engine = Annotated[
     str | None,
     typer.Option(
@@ -72,6 +77,7 @@ Engine = Annotated[
         envvar=ENGINE_VARIABLE,
         metavar="ENGINE",
         callback=_known_engine,
+        autocompletion=_engines,
         help="native: a trial on each CPU core; fused: many trials at once, as one program, for GPUs; reference: plain "
         "Keras, one at a time (default: auto, native on a CPU and fused on a GPU unless the study names another).",
         show_default=False,
@@ -87,5 +93,12 @@ Columns = Annotated[
         show_default=False,
     ),
 ]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="Id, start of an id, or name (the latest of that name).")]
+Study = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="Name (the latest of it), id, or the start of one.",
+        autocompletion=completion.studies,
+    ),
+]
 StudyYaml = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study definition, YAML or JSON.")]

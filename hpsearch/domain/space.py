@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import RootModel, TypeAdapter, ValidationError, model_validator
 
 from hpsearch.domain.mlp import MAX_LAYERS, MlpConfig, Width
+from hpsearch.domain.nearest import nearest
 from hpsearch.domain.parameters import (
     AnyParameter,
     CategoricalParameter,
@@ -67,7 +68,9 @@ class Space(RootModel[dict[Name, AnyParameter]]):
         layer = _PER_LAYER.fullmatch(name)
         if name not in _PLAIN_NAMES and (layer is None or int(layer[1]) > MAX_LAYERS):
             known = f"{', '.join(sorted(_PLAIN_NAMES))} and units_1 to units_{MAX_LAYERS}"
-            msg = f"unknown parameter {name!r}; known are {known}"
+            meant = nearest(name, sorted(_PLAIN_NAMES))
+            hint = f"did you mean {meant!r}? " if meant else ""
+            msg = f"unknown parameter {name!r}; {hint}known are {known}"
             raise ValueError(msg)
         if getattr(parameter, "per_layer", False) and name != "units":
             msg = f"per_layer is for units, received it for {name}"

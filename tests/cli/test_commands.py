@@ -216,6 +216,8 @@ def test_extend_and_retry_failed(one_study: FakeServer, remote: Run):
     one_study.routes["POST", S + "/retry-failed"] = {"n_retried": 2}
     assert remote("extend", "digits", "--max-trials", 50).code == 0
     assert one_study.requests[-1].json == {"max_trials": 50}
+    assert remote("extend", "digits", 52).code == 0
+    assert one_study.requests[-1].json == {"max_trials": 52}
     assert "2 failed trials back in the queue" in remote("retry-failed", "digits").err
     assert remote("retry-failed", "digits", "--json").json == {"n_retried": 2}
 

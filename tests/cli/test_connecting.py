@@ -123,4 +123,4 @@ def test_a_worker_without_a_server(hpsearch: Run):
     assert "No local server runs for" in said.err
     said = hpsearch("worker", "--server", "http://10.0.0.1:5")
     assert said.code == 1
-    assert "No token for http://10.0.0.1:5" in said.err
+    assert "no token was given for http://10.0.0.1:5" in said.err

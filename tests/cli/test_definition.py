@@ -67,6 +67,11 @@ def refusal(tmp_path: Path, **changes: object) -> str:
         ({"objective": {}}, "objective.metric is missing"),
         ({"baselines": "no"}, "baselines must be true or false, received 'no'"),
         ({"space": {"foo": 3}}, "space: unknown parameter 'foo'; known are"),
+        ({"space": {"lerning_rate": 0.1}}, "unknown parameter 'lerning_rate'; did you mean 'learning_rate'? known are"),
+        (
+            {"space": {"units": {"type": "int", "low": 8, "high": 64, "lgo": True}}},
+            "space.units.lgo is not a known field; did you mean log? known here are",
+        ),
     ],
 )
 def test_each_complaint_names_line_field_and_value(tmp_path: Path, changes: dict[str, object], said: str):
@@ -94,6 +99,38 @@ def test_lines_are_those_of_the_fields(tmp_path: Path):
     )
     with pytest.raises(InvalidStudyError, match=r"s\.yaml, line 6: space\.dropout\.low must be a number, received 'a'"):
         load_study(path)
+
+
+def test_a_rule_over_the_whole_space_has_the_line_of_the_parameter_it_names(tmp_path: Path):
+    path = write(
+        tmp_path,
+        "name: x\ndataset: {builtin: iris}\nspace:\n  layers: 1\n\n  momentum: 0.9\n  learing_rate: 0.1\n",
+    )
+    with pytest.raises(InvalidStudyError, match=r"s\.yaml, line 7: space: unknown parameter 'learing_rate'"):
+        load_study(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"name": "x",\n "space": {,}}', "line 2, column 12: this is not valid JSON: expecting property name"),
+        ('{"name": "x"', "line 1, column 13: this is not valid JSON: expecting ',' delimiter"),
+        ("[" * 5000, "is nested too deeply"),
+    ],
+)
+def test_faults_of_a_json_file_speak_of_json(tmp_path: Path, text: str, said: str):
+    path = tmp_path / "s.json"
+    path.write_text(text)
+    with pytest.raises(InvalidStudyError) as caught:
+        load_study(path)
+    assert said in caught.value.message
+    assert "YAML" not in caught.value.message
+
+
+def test_json_may_be_indented_with_tabs(tmp_path: Path):
+    path = tmp_path / "s.json"
+    path.write_text('{\n\t"name": "x",\n\t"dataset": {"builtin": "iris"},\n\t"space": {"layers": 1}\n}')
+    assert load_study(path).definition().name == "x"
 
 
 def test_many_complaints_are_cut(tmp_path: Path):

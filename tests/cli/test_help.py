@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import typer
 from typer.main import get_command
 
 from hpsearch.cli.main import app
+from tests.cli.conftest import TOKEN, FakeServer, page, study
 
 FORBIDDEN = (
     "api",
@@ -57,6 +59,44 @@ def test_every_command_explains_itself(
     for parameter in command.params:
         if isinstance(parameter, typer.core.TyperOption):
             assert parameter.help, f"option {parameter.name} of {path} without help"
+
+
+def test_help_names_no_types_that_say_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    from hpsearch.cli.main import run
+
+    monkeypatch.setenv("COLUMNS", "120")
+    for path in ([], ["leaderboard"], ["tokens", "create"], ["tokens"]):
+        assert run([*path, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert "--help" in shown
+        assert not [kind for kind in ("<bool>", "<str>", "<path>") if kind in shown]
+
+
+def _completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What bash is told after TAB at the end of a line."""
+    monkeypatch.setenv("_HPSEARCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    with pytest.raises(SystemExit):
+        app([], prog_name="hpsearch")
+    return capsys.readouterr().out.split()
+
+
+def test_engines_and_studies_are_completed(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    assert _completed("hpsearch run --engine n", monkeypatch, capsys) == ["native"]
+    fake.routes["GET", "/v1/studies"] = page(study(), study(name="wine"), study())
+    monkeypatch.setenv("HPSEARCH_SERVER", fake.url)
+    monkeypatch.setenv("HPSEARCH_TOKEN", TOKEN)
+    assert _completed("hpsearch leaderboard ", monkeypatch, capsys) == ["digits", "wine"]
+    assert _completed("hpsearch pause w", monkeypatch, capsys) == ["wine"]
+    monkeypatch.setenv("HPSEARCH_SERVER", "http://127.0.0.1:9")
+    assert _completed("hpsearch pause w", monkeypatch, capsys) == []
+    monkeypatch.delenv("HPSEARCH_SERVER")
+    monkeypatch.setenv("HPSEARCH_DATA_DIR", str(tmp_path / "none"))
+    assert _completed("hpsearch pause w", monkeypatch, capsys) == []
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_promised_commands_are_there():

@@ -64,9 +64,26 @@ def test_a_defect_is_one_sentence_too(fake: FakeServer, remote: Run, monkeypatch
     assert said.err == "Error: KeyError: 'oops' (this is a defect of hpsearch; HPSEARCH_DEBUG=1 shows where)\n"
 
 
+def test_a_token_that_was_not_given_is_told_from_one_that_is_refused(fake: FakeServer, hpsearch: Run, tmp_path: Path):
+    fake.routes["GET", "/v1/studies"] = problem(401, "auth.required", "send Authorization: Bearer")
+    said = hpsearch("studies", "--server", fake.url).err
+    assert said == f"Error: no token was given for {fake.url}: pass it with --token or HPSEARCH_TOKEN\n"
+    (tmp_path / "data").mkdir()
+    own = tmp_path / "data" / "token"
+    own.write_text(TOKEN)
+    said = hpsearch("studies", "--server", fake.url).err
+    assert f"no token was given for {fake.url} (the one in {own} is the local server's admin token" in said
+    assert "authorization" not in fake.requests[-1].headers
+    said = hpsearch("studies", "--server", fake.url, "--token", TOKEN).err
+    assert said.startswith("Error: the server does not accept the token: it was revoked, has expired or belongs to")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["extend", "digits"], "hpsearch extend digits 200"),
+        (["extend", "digits", "50", "--max-trials", "60"], "say once how many trials"),
+        (["submit", "s.yaml", "--workers", "2"], "submit starts no workers: those of the server train"),
         (["runn"], "No such command 'runn'"),
         (["run"], "Missing argument 'STUDY.yaml'"),
         (["studies", "--limit", "x"], "received 'x'"),

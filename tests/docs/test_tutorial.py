@@ -44,6 +44,7 @@ def test_the_tutorial_ends_with_predictions(tmp_path: Path):
         )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     folder = tmp_path / "checkout" / "gym"
-    predicted = (folder / "predictions.txt").read_text(encoding="utf-8").splitlines()
+    predicted = (folder / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert predicted.pop(0) == "prediction"
     assert set(predicted) <= {"yes", "no"}
     assert len(predicted) == len((folder / "data.csv").read_text(encoding="utf-8").splitlines()) - 1

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from hpsearch.cli import options
+from hpsearch.cli.app import App
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(help="Look after the database: its schema, backups.", no_args_is_help=True)
+    group = App(help="Look after the database: its schema, backups.", no_args_is_help=True)
     group.command("upgrade")(upgrade)
     group.command("check")(check)
     group.command("current")(current)

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from hpsearch.cli import options
+from hpsearch.cli.app import App
 
 _DatasetId = Annotated[str, typer.Argument(metavar="DATASET", help="Id of a data set.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(help="Upload, list and remove data sets.", no_args_is_help=True)
+    group = App(help="Upload, list and remove data sets.", no_args_is_help=True)
     group.command("add")(add)
     group.command("list")(listing)
     group.command("show")(show)

@@ -64,9 +64,12 @@ def cancel(
 
 def extend(
     study: options.Study,
+    total: Annotated[
+        int | None, typer.Argument(min=1, metavar="N", help="The new total of finished trials.", show_default=False)
+    ] = None,
     max_trials: Annotated[
-        int, typer.Option("--max-trials", min=1, metavar="N", help="The new total of finished trials.")
-    ],
+        int | None, typer.Option("--max-trials", min=1, metavar="N", help="The same as N.", show_default=False)
+    ] = None,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,
@@ -75,7 +78,11 @@ def extend(
     """Let a study finish more trials, whether it still runs or has ended."""
     from hpsearch.cli.steer import extend as go
 
-    go(study, server, token, data_dir, max_trials=max_trials, as_json=as_json)
+    wanted = max_trials if total is None else total
+    if wanted is None or max_trials not in (None, wanted):
+        msg = f"say once how many trials the study shall finish in all, such as  hpsearch extend {study} 200"
+        raise typer.BadParameter(msg)
+    go(study, server, token, data_dir, max_trials=wanted, as_json=as_json)
 
 
 def retry_failed(

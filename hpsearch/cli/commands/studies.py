@@ -43,9 +43,21 @@ def preview(
     raise typer.Exit(checking.preview(study, server, token, data_dir, as_json=as_json))
 
 
+def _no_workers(given: str | None) -> None:
+    if given is not None:
+        msg = (
+            "submit starts no workers: those of the server train. Start some with  hpsearch worker  or  hpsearch serve "
+            "--workers N ; hpsearch run STUDY.yaml --workers N  does all at once"
+        )
+        raise typer.BadParameter(msg)
+
+
 def submit(
     study: options.StudyYaml,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends; Ctrl-C only stops looking.")] = False,
+    _workers: Annotated[
+        str | None, typer.Option("--workers", hidden=True, callback=_no_workers, help="For run and serve.")
+    ] = None,
     as_json: options.Json = False,
     server: options.Server = None,
     token: options.Token = None,

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from hpsearch.cli import options
+from hpsearch.cli.app import App
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(help="Make, list and revoke bearer tokens.", no_args_is_help=True)
+    group = App(help="Make, list and revoke bearer tokens.", no_args_is_help=True)
     group.command("create")(create)
     group.command("list")(listing)
     group.command("revoke")(revoke)

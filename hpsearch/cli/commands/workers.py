@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from hpsearch.cli import options
+from hpsearch.cli.app import App
 
 _WorkerId = Annotated[str, typer.Argument(metavar="WORKER", help="Id of a worker, as listed.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(help="List workers and steer them.", no_args_is_help=True)
+    group = App(help="List workers and steer them.", no_args_is_help=True)
     group.command("list")(listing)
     for command in (drain, enable, disable):
         group.command(command.__name__)(command)
