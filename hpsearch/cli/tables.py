@@ -134,7 +134,7 @@ def _values(column: DataColumn) -> str:
 
 
 def print_workers(workers: Sequence[WorkerView]) -> None:
-    """Print one line per worker."""
+    """Print one line per worker, then why some are in quarantine."""
     print_table(
         [
             Column("id", [w.worker_id[:SHOWN] for w in workers]),
@@ -147,6 +147,9 @@ def print_workers(workers: Sequence[WorkerView]) -> None:
             Column("heard of", [ago(w.last_seen_at) for w in workers], gives_way=6),
         ]
     )
+    for w in workers:
+        if w.quarantine_reason is not None:
+            note(f"{w.name} gets no trials for a while: {w.quarantine_reason}")
 
 
 def _pace(worker: WorkerView) -> str:

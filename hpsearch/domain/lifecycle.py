@@ -135,8 +135,10 @@ BY_LIMIT: Final = frozenset(
 FAILURES: Final = frozenset({EndReason.MAX_FAILED, EndReason.NO_RESULT})
 STUDY_FINAL: Final = frozenset({_S.COMPLETED, _S.CANCELLED, _S.FAILED})
 
-# Infrastructure failures of one trial before it is FAILED `lost_repeatedly`.
+# Lost attempts of one trial before it is FAILED `lost_repeatedly`, if it is itself to blame.
 MAX_INFRA_ATTEMPTS: Final = 5
+# The same where its worker loses whatever it is given, and no other worker brings trials to an end.
+MAX_LOST_ANYHOW: Final = 10
 
 
 def sources(event: TrialEvent) -> tuple[TrialState, ...]:

@@ -25,6 +25,7 @@ class Progress:
         n_search: Search trials created.
         n_finished: Search trials finished.
         n_failed: Search trials that failed in training or were lost repeatedly.
+        n_lost: Those of them that were lost repeatedly: they say nothing of the training, and end no study.
         n_cancelled: Search trials a person stopped.
         best_value: None before the first result.
         wall_time_s: Since creation.
@@ -40,6 +41,7 @@ class Progress:
     best_value: float | None
     wall_time_s: float
     device_seconds: float
+    n_lost: int = 0
 
     @property
     def n_wanted(self) -> int:
@@ -56,7 +58,7 @@ class Progress:
 def end_reason(progress: Progress, definition: StudyDefinition, direction: Direction) -> EndReason | None:
     """Return why the search is over; None while it is not."""
     budget = definition.budget
-    if progress.n_failed >= budget.max_failed:
+    if progress.n_failed - progress.n_lost >= budget.max_failed:
         return EndReason.MAX_FAILED
     if (
         budget.target is not None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hpsearch.errors import ForbiddenError
+from hpsearch.errors import ForbiddenError, LimitError
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.ids import new_uid
 from hpsearch.service.recent import Recent
@@ -19,14 +19,28 @@ from hpsearch.wire.workers import Device, RegisterReply, RegisterRequest, Worker
 ACTIVE: Final = "ACTIVE"
 DRAINING: Final = "DRAINING"
 DISABLED: Final = "DISABLED"
+# Workers of one token that may be present at the same time: one in a crash loop registers again and again.
+MAX_PRESENT: Final = 1000
 
 _reporting: Recent[str, WorkerRecord] = Recent(4096)
 
 
 def register(ctx: Context, caller: Caller, request: RegisterRequest) -> RegisterReply:
-    """Return a fresh worker id and the rhythm to keep; each process start registers anew."""
+    """Return a fresh worker id and the rhythm to keep; each process start registers anew.
+
+    Raises:
+        LimitError: Too many workers of the token are present.
+    """
     uid = new_uid()
+    present_since = timedelta(seconds=ctx.settings.lease_s)
     with ctx.store.write() as tx:
+        n = tx.workers.n_present(caller.token_id, heard_since=tx.at - present_since, at_most=MAX_PRESENT)
+        if n >= MAX_PRESENT:
+            msg = (
+                f"{n:,} workers of this token were heard of within {ctx.settings.lease_s:g} s, which is the limit: "
+                "stop some, see whether one is started again and again, or use another token"
+            )
+            raise LimitError(msg, code="workers.too_many")
         tx.workers.add(
             {
                 "uid": uid,
@@ -109,6 +123,7 @@ def _view(record: WorkerRecord, quarantined: bool, n_running: int, silent_since:
         devices=tuple(Device.model_validate(device) for device in record.devices),
         registered_at=record.registered_at,
         last_seen_at=record.last_seen_at,
+        quarantine_reason=record.quarantine_reason if quarantined else None,
         quarantined_until_at=None
         if record.quarantined_until is None
         else datetime.fromtimestamp(record.quarantined_until, tz=record.registered_at.tzinfo),
@@ -143,9 +158,9 @@ def _current(ctx: Context, tx: Transaction, worker_id: str) -> WorkerView:
     return _view(record, tx.workers.quarantined(record), n_running, tx.at - timedelta(seconds=ctx.settings.lease_s))
 
 
-def _set_state(ctx: Context, worker_id: str, state: str, **more: object) -> WorkerView:
+def _set_state(ctx: Context, worker_id: str, state: str) -> WorkerView:
     with ctx.store.write() as tx:
-        tx.workers.change(tx.workers.get(worker_id).id, {"state": state, **more})
+        tx.workers.change(tx.workers.get(worker_id).id, {"state": state})
         view = _current(ctx, tx, worker_id)
     ctx.signals.work()
     return view
@@ -163,4 +178,6 @@ def disable(ctx: Context, worker_id: str) -> WorkerView:
 
 def enable(ctx: Context, worker_id: str) -> WorkerView:
     """Give the worker trials again, quarantined or not."""
-    return _set_state(ctx, worker_id, ACTIVE, quarantined_until=None, n_failures_in_row=0, n_quarantines=0)
+    with ctx.store.write() as tx:
+        tx.workers.pardon(tx.workers.get(worker_id))
+    return _set_state(ctx, worker_id, ACTIVE)

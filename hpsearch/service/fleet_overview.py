@@ -22,13 +22,11 @@ class WorkerSummary:
         view: What the API tells of it.
         held: Trials it holds, in the order of their claims.
         results_per_hour: Since it registered; None when it came just now.
-        last_failure: Cause and detail of its newest failure, for a worker in quarantine.
     """
 
     view: WorkerView
     held: tuple[HeldRow, ...]
     results_per_hour: float | None
-    last_failure: tuple[str, str | None] | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ def fleet_overview(
                 view=one,
                 held=tuple(held.get(one.worker_id, ())),
                 results_per_hour=_results_per_hour(one),
-                last_failure=tx.overview.last_failure(one.worker_id) if one.state == "QUARANTINED" else None,
             )
             for one in found.items
         )

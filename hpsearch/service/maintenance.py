@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from hpsearch.errors import HpsearchError, NotFoundError
-from hpsearch.service import outcomes
+from hpsearch.service import blame
 from hpsearch.service.context import Context
 from hpsearch.service.filling import fill
 from hpsearch.service.ids import new_uid
@@ -51,8 +51,8 @@ class Maintenance:
         self._max_silence_s = self._beat_s + ctx.settings.lease_s / 4
         self._limits = Limits(
             lease_s=ctx.settings.lease_s,
-            pause_s=outcomes.longest_pause_s(ctx),
-            quarantine_s=outcomes.MAX_QUARANTINE_S,
+            pause_s=blame.MAX_PAUSE_S,
+            quarantine_s=blame.MAX_QUARANTINE_S,
         )
         self._threads: list[threading.Thread] = []
         self._last_watch_s = time.monotonic()

@@ -8,13 +8,13 @@ from typing import Final
 
 from hpsearch.domain.lifecycle import FAILURES, STUDY_FINAL, EndReason, StudyState, TrialKind, TrialState
 from hpsearch.domain.trial import Trial
+from hpsearch.service.blame import said
 from hpsearch.storage.conditions import Wanted
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
 # A study without any worker heard of for this long says so.
 _LONELY: Final = timedelta(seconds=60)
-_MAX_REASON_CHARACTERS: Final = 300
 
 
 def note_of(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> str | None:
@@ -48,11 +48,13 @@ def _of_failed(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> s
             what += f", {counts[TrialState.INFEASIBLE]:,} diverged or did not fit into memory"
     failed = _first(tx, study, TrialState.FAILED)
     if failed is not None:
-        look = f"`hpsearch trial {name}#{failed.number}` shows why trial {failed.number} did ({_reason(failed)})"
+        why = said(failed.cause, failed.detail)
+        look = f"`hpsearch trial {name}#{failed.number}` shows why trial {failed.number} did ({why})"
         return f"{what}; {look}, and `hpsearch retry-failed {name}` tries them again once that is mended"
     infeasible = _first(tx, study, TrialState.INFEASIBLE)
     if infeasible is not None:
-        look = f"`hpsearch trial {name}#{infeasible.number}` shows the first ({_reason(infeasible)})"
+        why = said(infeasible.cause, infeasible.detail)
+        look = f"`hpsearch trial {name}#{infeasible.number}` shows the first ({why})"
         return f"{what}; {look}: search lower learning rates or smaller networks in a new study"
     return f"{what}: no trial ended before its limit was met; `hpsearch workers list` shows who could train"
 
@@ -61,9 +63,3 @@ def _first(tx: Transaction, study: StudyRecord, state: TrialState) -> Trial | No
     wanted = Wanted((state,), (TrialKind.SEARCH,))
     found, _ = tx.trials.page(study.id, limit=1, page_token=None, wanted=wanted)
     return found[0] if found else None
-
-
-def _reason(trial: Trial) -> str:
-    """Return the cause of a trial's end, with the last line of what was told of it."""
-    last = [line.strip() for line in (trial.detail or "").splitlines() if line.strip()][-1:]
-    return ": ".join([trial.cause or "no cause given", *(line[:_MAX_REASON_CHARACTERS] for line in last)])

@@ -16,6 +16,7 @@ from hpsearch.domain.lifecycle import (
 )
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import MAX_DETAIL_BYTES, Outcome
+from hpsearch.service import blame
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.ids import fingerprint
@@ -28,10 +29,6 @@ INFRASTRUCTURE: Final = frozenset({"crashed", "stalled", "lost"})
 # Causes for which a worker gives a trial back and is left alone for a while.
 _WORKER_TROUBLE: Final = frozenset({"data_mismatch", "disk_full"})
 _TROUBLE_S: Final = 60.0
-# Failures in a row after which a worker is quarantined: 60 s, then twice as long each time, an hour at most.
-_QUARANTINE_AFTER: Final = 5
-_QUARANTINE_S: Final = 60.0
-MAX_QUARANTINE_S: Final = 3600.0
 
 _COUNTERS: Final = {
     TrialState.COMPLETE: "n_complete",
@@ -51,8 +48,6 @@ _STATE_OF_CAUSE: Final = {
     "data_mismatch": "RELEASED",
     "disk_full": "RELEASED",
 }
-# Of a worker that says no more.
-_USUAL_CAUSE: Final = {"INFEASIBLE": "diverged", "FAILED": "training_error"}
 _RESULTS: Final = {
     "COMPLETE": (TrialEvent.COMPLETE, TrialState.COMPLETE),
     "PRUNED": (TrialEvent.PRUNE, TrialState.PRUNED),
@@ -77,8 +72,9 @@ def apply(
     if meant == "RELEASED":
         done = _release(tx, study, trial, outcome)
         if done and outcome.cause in _WORKER_TROUBLE:
-            tx.workers.quarantine(worker.id, _TROUBLE_S)
-            log(tx, "worker.quarantined", study, worker_id=worker.uid, cause=outcome.cause, seconds=_TROUBLE_S)
+            why = blame.said(outcome.cause, outcome.detail)
+            tx.workers.quarantine(worker.id, _TROUBLE_S, why=why)
+            log(tx, "worker.quarantined", study, worker_id=worker.uid, seconds=_TROUBLE_S, why=why)
         return done
     if meant == "FAILED" and outcome.cause in INFRASTRUCTURE:
         return lose(ctx, tx, study, trial, outcome)
@@ -88,7 +84,7 @@ def apply(
     if not _accept(tx, study, trial, outcome, event=event, state=state):
         return False
     if state is TrialState.FAILED:
-        _count_failure(tx, study, worker.id)
+        blame.count_failure(ctx, tx, study, worker.id, outcome)
     else:
         tx.workers.count_success(worker.id)
     return True
@@ -118,7 +114,7 @@ def _accept(
             "best_epoch": outcome.best_epoch,
             "epochs": outcome.epochs if outcome.epochs is not None else (trial.last_epoch or None),
             "stop_reason": outcome.stop_reason,
-            "cause": outcome.cause or _USUAL_CAUSE.get(state),
+            "cause": outcome.cause or blame.USUAL_CAUSE.get(state),
             "ended_at": tx.at,
             "duration_s": None if trial.started_at is None else max(0.0, (tx.at - trial.started_at).total_seconds()),
             "lease_expires_at": None,
@@ -144,6 +140,7 @@ def _accept(
     if trial.kind == TrialKind.SEARCH:
         counters["n_search_finished"] = 1
         counters["n_search_failed"] = 1 if state is TrialState.FAILED else 0
+        counters["n_search_lost"] = 1 if outcome.cause == "lost_repeatedly" else 0
     changes: dict[str, Any] = {}
     if state is TrialState.COMPLETE and value is not None and trial.kind in (TrialKind.SEARCH, TrialKind.BASELINE):
         changes = _best_after(tx, study, trial, value)
@@ -195,13 +192,16 @@ def recall(tx: Transaction, study: StudyRecord, trial: QueuedTrial) -> bool:
 
 
 def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
-    """Count an infrastructure failure: back to the queue, or FAILED `lost_repeatedly` after five.
+    """Count an infrastructure failure: back to the queue, or FAILED `lost_repeatedly` once it is beyond hope.
+
+    Where its worker loses whatever it is given, and others bring trials to an end, the trial waits for those; where
+    nobody does, it is FAILED after ten.
 
     The first loss is tried again at once; from the second on the wait doubles, with jitter, so that a trial that kills
     its workers does not take them all down together.
     """
     lost = trial.infra_attempts + 1
-    if lost >= MAX_INFRA_ATTEMPTS:
+    if lost >= MAX_INFRA_ATTEMPTS and blame.is_beyond_hope(tx, trial, lost):
         final = outcome.model_copy(update={"cause": "lost_repeatedly"})
         # Its worker knows the outcome by what it reported itself: the same again must be found to be the same.
         digest = digest_of(final if outcome.cause == "lost" else outcome)
@@ -209,7 +209,7 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
     elif _gives_up(study, trial):
         done = _cancel(tx, study, trial, outcome)
     else:
-        wait_s = _pause_s(ctx, lost) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        wait_s = blame.pause_s(ctx, lost) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         values = {"infra_attempts": lost, **_paid(trial, outcome)}
         done = tx.queue.back_to_waiting(
             trial.id, trial.attempt, TrialEvent.LOSE, held=_held(study), delay_s=wait_s, values=values
@@ -220,17 +220,8 @@ def lose(ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, 
             log(tx, "trial.lost", study, trial.uid, infra_attempts=lost, **_told(trial, outcome, None))
     # One process of a worker holds many trials, and they fall together: that is one failure of the worker.
     if done and trial.worker_id is not None and tx.workers.is_first_loss(trial.worker_id):
-        _count_failure(tx, study, trial.worker_id)
+        blame.count_failure(ctx, tx, study, trial.worker_id, outcome)
     return done
-
-
-def _pause_s(ctx: Context, lost: int) -> float:
-    return ctx.settings.reaper_s * ((1 << lost - 1) - 1)
-
-
-def longest_pause_s(ctx: Context) -> float:
-    """Return the longest that a trial can be kept waiting after a loss, in seconds."""
-    return _pause_s(ctx, MAX_INFRA_ATTEMPTS)
 
 
 def _try_elsewhere(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
@@ -284,7 +275,7 @@ def _end_attempt(
         {
             "ended_at": tx.at,
             "state": state,
-            "cause": outcome.cause or _USUAL_CAUSE.get(state),
+            "cause": outcome.cause or blame.USUAL_CAUSE.get(state),
             "detail": _cut(outcome.detail),
             "device_seconds": outcome.device_seconds,
             # An attempt the reaper gave up was not ended by its worker: it may still report, and be revived.
@@ -312,12 +303,3 @@ def _told(trial: QueuedTrial, outcome: Outcome, value: float | None) -> dict[str
 def _cut(detail: str | None) -> str | None:
     # The end says what happened. Cut by bytes, whatever the alphabet; half a character at the cut goes too.
     return None if detail is None else detail.encode()[-MAX_DETAIL_BYTES:].decode(errors="ignore")
-
-
-def _count_failure(tx: Transaction, study: StudyRecord, worker_id: int) -> None:
-    if tx.workers.count_failure(worker_id) < _QUARANTINE_AFTER or not tx.workers.others_succeed(worker_id):
-        return
-    n_before = tx.workers.n_quarantines(worker_id)
-    seconds = min(MAX_QUARANTINE_S, _QUARANTINE_S * 2**n_before)
-    tx.workers.quarantine(worker_id, seconds)
-    log(tx, "worker.quarantined", study, worker_id=tx.workers.uids([worker_id])[worker_id], seconds=seconds)

@@ -32,6 +32,7 @@ def progress_of(tx: Transaction, study: StudyRecord) -> Progress:
         n_search=study.n_search,
         n_finished=study.n_search_finished,
         n_failed=study.n_search_failed,
+        n_lost=study.n_search_lost,
         n_cancelled=study.n_search_cancelled,
         best_value=study.best_value,
         wall_time_s=(end - study.created_at).total_seconds(),

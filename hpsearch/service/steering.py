@@ -197,10 +197,14 @@ def _retry(tx: Transaction, study: StudyRecord, failed: Sequence[FailedRow], *, 
     tx.results.remove_failed(study.id, trial_id)
     tx.queue.retry(study.id, trial_id, fresh)
     searched = [trial for trial in failed if trial.kind == TrialKind.SEARCH]
+    n_lost = sum(trial.cause == "lost_repeatedly" for trial in searched)
     tx.studies.add_to_counters(
         study.id,
-        {"n_failed": -len(failed), "n_search_failed": -len(searched), "n_search_finished": -len(searched)},
-    )
+        {
+            "n_failed": -len(failed), "n_search_failed": -len(searched), "n_search_lost": -n_lost,
+            "n_search_finished": -len(searched),
+        },
+    )  # fmt: skip
     tx.events.add_all([("trial.retried", study.id, trial.uid, {"attempt": trial.attempt}) for trial in failed])
 
 

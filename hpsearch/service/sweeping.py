@@ -1,4 +1,4 @@
-"""Deleting what nobody needs any more: beaten models, contents without a row, uploads that were never finished."""
+"""Deleting what nobody needs any more: beaten models, contents without a row, unfinished uploads, workers long gone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _STORE_SWEEP_S: Final = 3600.0
 _TEMPORARY_S: Final = 2 * 3600.0
 # Of the first sweep: studies that ended while no server ran for it.
 _FIRST_LOOK_BACK_S: Final = 86_400.0
+# Workers not heard of for longer, if no trial refers to them.
+_FORGET_WORKERS: Final = timedelta(days=1)
 
 
 class Sweeper:
@@ -46,6 +48,8 @@ class Sweeper:
         """
         ctx = self._ctx
         ctx.content.incoming.sweep(_TEMPORARY_S)
+        with ctx.store.write() as tx:
+            tx.workers.forget(tx.at - _FORGET_WORKERS)
         with ctx.store.read() as tx:
             since = tx.at - timedelta(seconds=self._look_back_s)
             study_ids = {*tx.studies.open_ids(), *tx.studies.ids_ended_since(since)}

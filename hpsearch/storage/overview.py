@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, sel
 from hpsearch.storage.labels import has_label
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.records import StudyRecord, columns_of, to_record
-from hpsearch.storage.tables import attempt, study, trial, worker
+from hpsearch.storage.tables import study, trial, worker
 
 _COLUMNS: Final = columns_of(StudyRecord, study)
 # Spelt out, not bound: the partial indexes serve only conditions the planner can read.
@@ -136,13 +136,3 @@ class OverviewRepository:
         statement = select(*columns).select_from(joined).where(worker.c.uid.in_(worker_uids), _RUNNING)
         rows = self._connection.execute(statement.order_by(worker.c.id, trial.c.started_at, trial.c.id))
         return [HeldRow(*row) for row in rows]
-
-    def last_failure(self, worker_uid: str) -> tuple[str, str | None] | None:
-        """Return cause and detail of the newest attempt of a worker that failed; None when there is none."""
-        statement = (
-            select(attempt.c.cause, attempt.c.detail)
-            .join(worker, worker.c.id == attempt.c.worker_id)
-            .where(worker.c.uid == worker_uid, attempt.c.cause.is_not(None))
-        )
-        row = self._connection.execute(statement.order_by(attempt.c.started_at.desc()).limit(1)).first()
-        return None if row is None else (row.cause, row.detail)

@@ -32,11 +32,13 @@ class StudyRecord:
     notes: str
     labels: dict[str, str]
     advice: str | None
+    trouble: str | None
     max_trials: int
     n_numbers: int
     n_search: int
     n_search_finished: int
     n_search_failed: int
+    n_search_lost: int
     n_search_cancelled: int
     n_complete: int
     n_pruned: int
@@ -126,6 +128,7 @@ class WorkerRecord:
     devices: list[dict[str, Any]]
     state: str
     quarantined_until: float | None
+    quarantine_reason: str | None
     n_quarantines: int
     n_failures_in_row: int
     n_finished: int

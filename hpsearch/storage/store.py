@@ -22,6 +22,7 @@ from hpsearch.storage.engine import as_unavailable, is_disk_full, open_engines, 
 from hpsearch.storage.events import EventRepository
 from hpsearch.storage.group_writer import GroupWriter
 from hpsearch.storage.lease_clock import LeaseClock
+from hpsearch.storage.losses import LossRepository
 from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.overview import OverviewRepository
 from hpsearch.storage.pipeline import begin
@@ -56,6 +57,7 @@ class Transaction:
         self.trials = TrialRepository(connection)
         self.queue = Queue(connection, at=at, lease_clock=lease_clock)
         self.attempts = AttemptRepository(connection)
+        self.losses = LossRepository(connection)
         self.results = ResultRepository(connection)
         self.charts = ChartRepository(connection)
         self.board = BoardRepository(connection)

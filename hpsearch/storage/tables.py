@@ -131,12 +131,16 @@ study = Table(
     Column("notes", Text, nullable=False),
     Column("labels", Json, nullable=False),
     Column("advice", Text),
+    # Why its trials wait although there are workers, such as a data file that is gone; None again with the next result.
+    Column("trouble", Text),
     Column("max_trials", Integer, nullable=False),
     # Counters, kept under the row's lock, so that a page of a large study costs what a page of a small one costs.
     Column("n_numbers", Integer, nullable=False),
     Column("n_search", Integer, nullable=False),
     Column("n_search_finished", Integer, nullable=False),
     Column("n_search_failed", Integer, nullable=False),
+    # Of those that failed, the ones that were lost again and again: they say nothing of the training.
+    Column("n_search_lost", Integer, nullable=False, server_default="0"),
     Column("n_search_cancelled", Integer, nullable=False),
     Column("n_complete", Integer, nullable=False),
     Column("n_pruned", Integer, nullable=False),
@@ -305,6 +309,7 @@ worker = Table(
     Column("devices", Json, nullable=False),
     Column("state", String(16), nullable=False),
     Column("quarantined_until", Float),
+    Column("quarantine_reason", Text),
     Column("n_quarantines", Integer, nullable=False),
     Column("n_failures_in_row", Integer, nullable=False),
     Column("n_finished", Integer, nullable=False),
@@ -312,6 +317,7 @@ worker = Table(
     Column("last_seen_at", Instant, nullable=False),
     Column("progress", Json),
     Column("succeeded_at", Instant),
+    Index("ix_worker_token", "token_uid", "name"),
 )
 
 idempotency = Table(

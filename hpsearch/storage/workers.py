@@ -6,13 +6,26 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.pipeline import unread
 from hpsearch.storage.records import WorkerRecord, columns_of, to_record
-from hpsearch.storage.tables import trial, worker
+from hpsearch.storage.tables import attempt, trial, worker
 
 _COLUMNS = columns_of(WorkerRecord, worker)
 _GET: Final = select(*_COLUMNS).where(worker.c.uid == bindparam("wanted"))
@@ -35,7 +48,7 @@ _N_RUNNING: Final = (
 # `last_seen_at` is for people: writing it with every beat would double the writes of a beat.
 _SEEN_EVERY = timedelta(seconds=2)
 # How long a success tells that the work at hand can be done.
-_LATELY = timedelta(minutes=10)
+LATELY = timedelta(minutes=10)
 
 
 def is_news(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
@@ -61,8 +74,20 @@ class WorkerRepository:
         self._losers: set[int] = set()
 
     def add(self, values: Mapping[str, Any]) -> None:
-        """Insert a worker."""
+        """Insert a worker; one of the same token and name that is in quarantine leaves it the rest of that."""
         zeros = {"state": "ACTIVE", "n_quarantines": 0, "n_failures_in_row": 0, "n_finished": 0}
+        inherited = (
+            select(worker.c.quarantined_until, worker.c.quarantine_reason, worker.c.n_quarantines)
+            .where(
+                worker.c.token_uid == values["token_uid"],
+                worker.c.name == values["name"],
+                worker.c.quarantined_until > self._now,
+            )
+            .order_by(worker.c.quarantined_until.desc())
+            .limit(1)
+        )
+        if (row := self._connection.execute(inherited).first()) is not None:
+            zeros |= dict(zip(row._fields, row, strict=True))
         self._connection.execute(
             insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **values})
         )
@@ -86,13 +111,21 @@ class WorkerRepository:
         inside = select(worker.c.id).where(worker.c.id == record.id, worker.c.quarantined_until > self._now)
         return self._connection.execute(inside).first() is not None
 
-    def quarantine(self, worker_id: int, seconds: float) -> None:
-        """Give the worker no trials for some seconds."""
+    def quarantine(self, worker_id: int, seconds: float, *, why: str, n_before: int | None = None) -> None:
+        """Give the worker no trials for some seconds.
+
+        Args:
+            worker_id: Internal id.
+            seconds: From now.
+            why: For people.
+            n_before: Quarantines before this one, those of earlier registrations included; None for its own.
+        """
         self.change(
             worker_id,
             {
                 "quarantined_until": self._now + seconds,
-                "n_quarantines": worker.c.n_quarantines + 1,
+                "quarantine_reason": why,
+                "n_quarantines": (worker.c.n_quarantines if n_before is None else n_before) + 1,
                 "n_failures_in_row": 0,
             },
         )
@@ -144,17 +177,23 @@ class WorkerRepository:
         self._losers.add(worker_id)
         return is_first
 
-    def others_succeed(self, worker_id: int) -> bool:
+    def others_succeed(self, worker_id: int, *, since: datetime | None = None) -> bool:
         """Return whether another worker succeeds at present: then the trouble is this worker's own.
 
         Its last report was a success, of the last ten minutes and since this worker is here: what somebody could do
         who left long ago, or the same machine's worker before it was started again, says nothing of today's work.
+
+        Args:
+            worker_id: Internal id.
+            since: When it came, if not with its present registration.
         """
-        arrival = select(worker.c.registered_at).where(worker.c.id == worker_id).scalar_subquery()
+        arrival: Any = select(worker.c.registered_at).where(worker.c.id == worker_id).scalar_subquery()
+        if since is not None:
+            arrival = bindparam("since", since, type_=worker.c.registered_at.type)
         statement = select(worker.c.id).where(
             worker.c.id != worker_id,
             worker.c.n_failures_in_row == 0,
-            worker.c.succeeded_at >= self._at - _LATELY,
+            worker.c.succeeded_at >= self._at - LATELY,
             worker.c.succeeded_at >= arrival,
         )
         return self._connection.execute(statement.limit(1)).first() is not None
@@ -164,6 +203,26 @@ class WorkerRepository:
         return int(
             self._connection.execute(select(worker.c.n_quarantines).where(worker.c.id == worker_id)).scalar_one()
         )
+
+    def n_present(self, token_uid: str, *, heard_since: datetime, at_most: int) -> int:
+        """Return how many workers of a token were heard of since an instant, counted up to a limit."""
+        mine = select(worker.c.id).where(worker.c.token_uid == token_uid, worker.c.last_seen_at >= heard_since)
+        counted = select(func.count()).select_from(mine.limit(at_most).subquery())
+        return int(self._connection.execute(counted).scalar_one())
+
+    def pardon(self, record: WorkerRecord) -> None:
+        """End the quarantine of all registrations of a worker's token and name: the next one would inherit it."""
+        mine = and_(worker.c.token_uid == record.token_uid, worker.c.name == record.name)
+        ids = select(worker.c.id).where(mine).order_by(worker.c.id).with_for_update(key_share=True)
+        found = self._connection.execute(ids).scalars().all()
+        clean = {"quarantined_until": None, "quarantine_reason": None, "n_failures_in_row": 0, "n_quarantines": 0}
+        self._connection.execute(update(worker).where(worker.c.id.in_(found)).values(**clean))
+
+    def forget(self, heard_before: datetime) -> int:
+        """Delete workers that were not heard of since an instant and that no trial refers to; return how many."""
+        used = select(attempt.c.worker_id).where(attempt.c.worker_id == worker.c.id)
+        statement = delete(worker).where(worker.c.last_seen_at < heard_before, ~exists(used))
+        return self._connection.execute(statement).rowcount
 
     def page(
         self, *, limit: int, page_token: str | None, heard_since: datetime | None = None

@@ -89,6 +89,7 @@ class WorkerView(Lenient):
 
     Attributes:
         state: ACTIVE, DRAINING (finishes, claims no more), DISABLED, QUARANTINED or GONE (not heard of for a lease).
+        quarantine_reason: Why it is in quarantine; None when it is not.
         n_running: Trials it holds.
         n_finished: Results accepted from it.
         progress: What it said it was doing when it was last heard of; None from one that says nothing.
@@ -104,6 +105,7 @@ class WorkerView(Lenient):
     registered_at: datetime
     last_seen_at: datetime
     quarantined_until_at: datetime | None = None
+    quarantine_reason: str | None = None
     n_running: int = 0
     n_finished: int = 0
     progress: WorkerProgress | None = None

@@ -74,11 +74,10 @@ class _Played:
             wrong = None if self.given_up else "it was revived although no lease of it had lapsed"
             self.n_lost = max(0, self.n_lost - 1)
         elif event.kind == "trial.lost":
+            # How often it may go back depends on who lost it, and on what else they lost: the model test knows.
             self.n_lost += 1
-            if self.n_lost >= MAX_INFRA_ATTEMPTS:
-                wrong = f"it went back to the queue after {self.n_lost} lost attempts"
         elif event.data.get("cause") == "lost_repeatedly":
-            if self.n_lost + 1 != MAX_INFRA_ATTEMPTS:
+            if self.n_lost + 1 < MAX_INFRA_ATTEMPTS:
                 wrong = f"it was failed as lost repeatedly after {self.n_lost + 1} lost attempts"
         elif cause is TrialEvent.RETRY:
             self.n_lost = 0

@@ -101,6 +101,7 @@ def _counters(study: StudyRecord, mine: list[TrialFacts]) -> Iterator[str]:
         "n_search": len(search),
         "n_search_finished": sum(searched[state] for state in FINISHED),
         "n_search_failed": searched[TrialState.FAILED],
+        "n_search_lost": sum((t.state, t.cause) == (TrialState.FAILED, "lost_repeatedly") for t in search),
         "n_search_cancelled": searched[TrialState.CANCELLED],
         **{counter: states[state] for counter, state in _COUNTERS.items()},
     }

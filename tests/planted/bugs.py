@@ -103,7 +103,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         (
             Edit(
                 _OUTCOMES,
-                "        wait_s = _pause_s(ctx, lost)",
+                "        wait_s = blame.pause_s(ctx, lost)",
                 "        from hpsearch.service import creating\n\n"
                 "        done = _cancel(tx, study, trial, outcome)\n"
                 "        again = tx.trials.by_id(trial.id)\n"
@@ -111,7 +111,7 @@ BUGS: Final[tuple[Bug, ...]] = (
                 "        if done:\n"
                 "            creating.insert(tx, tx.studies.lock(study.id), [twin])\n"
                 "        return done\n"
-                "        wait_s = _pause_s(ctx, lost)",
+                "        wait_s = blame.pause_s(ctx, lost)",
             ),
         ),
     ),

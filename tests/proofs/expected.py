@@ -32,11 +32,12 @@ class Worker:
 
 @dataclass
 class Ending:
-    """How an attempt ended; without an outcome it was not its worker who ended it."""
+    """How an attempt ended, and when; without an outcome it was not its worker who ended it."""
 
     worker: Worker
     state: str
     outcome: Outcome | None = None
+    at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -49,6 +50,7 @@ class Trial:
     state: str = "WAITING"
     attempt: int = 0
     lost: int = 0
+    beyond_hope: bool = False
     ooms: int = 0
     worker: Worker | None = None
     avoid: Worker | None = None
@@ -113,7 +115,7 @@ class Study:
         return max(0, min(self.limit - self.n(*OPEN), self.n_creatable))
 
     def why_over(self, now: float) -> str | None:
-        if self.n("FAILED") >= self.max_failed:
+        if sum(trial.state == "FAILED" and not trial.beyond_hope for trial in self.trials) >= self.max_failed:
             return "max_failed"
         if self.target is not None and self.best is not None and self.best >= self.target:
             return "target_reached"

@@ -162,7 +162,7 @@ class Oracle:
             trial.study.cancel_trial(trial, outcome)
             return
         assert trial.worker is not None
-        trial.endings[trial.attempt] = Ending(trial.worker, state, outcome)
+        trial.endings[trial.attempt] = Ending(trial.worker, state, outcome, self.now)
         trial.back(self.now, wait=wait)
 
     def _finish(self, trial: Trial, outcome: Outcome | None, state: str | None = None) -> None:
@@ -184,24 +184,48 @@ class Oracle:
         """An infrastructure failure; without an outcome it is a lapsed lease."""
         worker, lost = trial.worker, trial.lost + 1
         assert worker is not None
-        if lost >= 5:
+        if lost >= 5 and (self.to_blame(trial, worker) or (lost >= 10 and not self.others_succeed(worker))):
+            trial.beyond_hope = True
             self._finish(trial, outcome, "FAILED")
         else:
-            self._release(trial, outcome, "LOST", wait=REAPER_S * (2 ** (lost - 1) - 1))
+            self._release(trial, outcome, "LOST", wait=min(600.0, REAPER_S * (2 ** (min(lost, 10) - 1) - 1)))
             trial.lost = lost if trial.state == "WAITING" else trial.lost
         if worker.name not in self.losers:
             self.losers.add(worker.name)
             self._count_failure(worker)
 
-    def _count_failure(self, worker: Worker) -> None:
-        worker.failures_in_row += 1
+    def to_blame(self, trial: Trial, worker: Worker) -> bool:
+        """Whether a trial is the reason for which it is lost: two lost it, or who loses it is fine with others."""
+        lost = [ending for ending in trial.endings.values() if ending.state == "LOST"]
+        losers = [worker, *(ending.worker for ending in lost)]
+        # All have one token: names that never brought a trial to an end count as one.
+        if len({loser.name if loser.succeeded is not None else "" for loser in losers}) > 1:
+            return True
+        if not lost:
+            return True
+        first = min(ending.at for ending in lost)
+        if worker.succeeded is not None and worker.succeeded >= first:
+            return True
+        lost_another = any(
+            (ending.worker is worker or worker.succeeded is None) and ending.state == "LOST" and ending.at >= first
+            for other in self.trials
+            if other is not trial
+            for ending in other.endings.values()
+        )
+        return not self.others_succeed(worker) and not lost_another
+
+    def others_succeed(self, worker: Worker) -> bool:
+        """Whether another worker brings trials to an end at present."""
         lately = self.now - 600.0
-        others = any(
+        return any(
             w.succeeded is not None and w.succeeded >= lately and not w.failures_in_row
             for w in self.workers
             if w is not worker
         )
-        if worker.failures_in_row >= 5 and others:
+
+    def _count_failure(self, worker: Worker) -> None:
+        worker.failures_in_row += 1
+        if worker.failures_in_row >= 5 and self.others_succeed(worker):
             worker.quarantine(self.now, min(3600.0, 60.0 * 2**worker.n_quarantines))
 
     def reap(self) -> int:
@@ -282,7 +306,7 @@ class Oracle:
             study.reopen()
         for trial in trials:
             trial.back(0.0)
-            trial.lost, trial.ooms, trial.avoid, trial.value = 0, 0, None, None
+            trial.lost, trial.ooms, trial.avoid, trial.value, trial.beyond_hope = 0, 0, None, None, False
 
     def stop_trial(self, trial: Trial) -> None:
         """End one trial without a result.

@@ -68,10 +68,11 @@ class StubWorker:
 
     ctx: Context
     caller: Caller = ADMIN
+    name: str = "stub"
     worker_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.worker_id = fleet.register(self.ctx, self.caller, RegisterRequest(name="stub")).worker_id
+        self.worker_id = fleet.register(self.ctx, self.caller, RegisterRequest(name=self.name)).worker_id
 
     def claim(self, n: int = 1, claim_id: str | None = None) -> ClaimReply:
         """Claim up to n trials."""

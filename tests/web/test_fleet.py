@@ -98,8 +98,9 @@ def test_a_worker_in_quarantine_says_why(either: Site) -> None:
         assert answer.status_code == 200, answer.text
     text = either.admin.get("/ui/fleet").text
     assert '<span class="state QUARANTINED">quarantined</span>' in text
-    assert "last: training error" in text
-    assert "no &lt;b&gt;disk&lt;/b&gt; left" in text
+    assert (
+        "5 failures in a row while other workers succeed, the last: training_error: no &lt;b&gt;disk&lt;/b&gt;" in text
+    )
     either.admin.post(f"/ui/fleet/{bad.worker_id}/enable")
     assert "QUARANTINED" not in either.admin.get("/ui/fleet").text
 
