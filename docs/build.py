@@ -58,6 +58,9 @@ def gather(source: Path) -> None:
     for name, home in _FROM_ROOT.items():
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, source / home)
+    if not (source / "python.md").exists():
+        index = source / "index.md"
+        index.write_text(index.read_text(encoding="utf-8").replace("\npython\n", "\n"), encoding="utf-8")
     (source / "examples" / "README.md").rename(source / "examples" / "index.md")
     for page in source.rglob("*.md"):
         page.write_text(_linked(page, source), encoding="utf-8")

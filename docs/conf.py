@@ -24,8 +24,8 @@ autodoc_default_options = {"members": True}
 add_module_names = False
 python_use_unqualified_type_names = True
 
-# `--server` is two hyphens.
-smartquotes = False
+# Dashes only; quotation marks stay as they were written.
+smartquotes_action = "D"
 
 html_theme = "furo"
 html_title = f"hpsearch {version}"

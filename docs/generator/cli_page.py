@@ -74,4 +74,5 @@ def _text(help_text: str | None) -> str:
     """Return a help text as Markdown: commands stand between double spaces there."""
     plain = re.sub(r"\[/?bold\]", "", help_text or "")
     plain = re.sub(r"(?<=\S)  (hpsearch [^ ].*?)(?:  |$|(?=[.,:;]$))", r" `\1` ", plain)
+    plain = re.sub(r"(?<![\w`-])--[a-z][a-z-]*", lambda match: code(match[0]), plain)
     return re.sub(r"[ \t]*\n(?!\n)", "\n", plain).replace("*", "\\*").strip()

@@ -54,17 +54,23 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         [code(one["name"]), one["in"], type_of(one["schema"]), one.get("description", "")]
         for one in operation.get("parameters", [])
     ]
-    lines = [f"### {method} {path}\n", operation.get("summary", ""), "", operation.get("description", ""), ""]
+    summary, description = operation.get("summary", ""), operation.get("description", "")
+    is_said_twice = description.startswith(summary.rstrip("."))
+    lines = [f"### {method} {path}\n", *([] if is_said_twice else [summary, ""]), description, ""]
     lines.append(table(["parameter", "in", "type", "means"], rows))
     body = operation.get("requestBody", {}).get("content", {})
     if body:
         lines.append(f"Body: {', '.join(f'{_shape(shape)} ({kind})' for kind, shape in body.items())}\n")
     answers = [
-        [code(status), ", ".join(_shape(shape) for shape in answer.get("content", {}).values()), answer["description"]]
+        [code(status), ", ".join(_shape(shape) for shape in answer.get("content", {}).values()), _meaning(answer)]
         for status, answer in operation["responses"].items()
     ]
     lines.append(table(["answer", "body", "means"], answers))
     return "\n".join(lines)
+
+
+def _meaning(answer: dict[str, Any]) -> str:
+    return str(answer["description"]).replace("Successful Response", "")  # what FastAPI says where nobody says more
 
 
 def _shape(shape: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from docs.generator.tables import code, fields_of, table
 from hpsearch.domain.study import StudyDefinition
 
+_RANGES = (("minimum", "maximum", ""), ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"))
 _HEAD = """\
 # Definition: objects and fields
 
@@ -79,11 +80,17 @@ def _types(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _bounds(facts: dict[str, Any]) -> Iterator[str]:
-    words = {
-        "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
-        "minLength": "of {} characters or more", "maxLength": "of {} characters at most",
-        "minItems": "of {} or more", "maxItems": "of {} at most",
-    }  # fmt: skip
-    for key, text in words.items():
+    for low, high, unit in _RANGES:
+        if low in facts and high in facts:
+            yield f"{'from' if not unit else 'of'} {_number(facts[low])} to {_number(facts[high])}{unit}"
+        elif low in facts:
+            yield f"of at least {_number(facts[low])}{unit}"
+        elif high in facts:
+            yield f"of at most {_number(facts[high])}{unit}"
+    for key, word in (("exclusiveMinimum", "above"), ("exclusiveMaximum", "below")):
         if key in facts:
-            yield text.format(f"{facts[key]:,}" if isinstance(facts[key], int) else f"{facts[key]:g}")
+            yield f"{word} {_number(facts[key])}"
+
+
+def _number(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"

@@ -56,7 +56,7 @@ def _server() -> str:
 
 
 def _default(field: Any) -> str:
-    if field.default_factory is not None:
+    if field.default_factory is not None or field.default in ("", ()):
         return ""
     return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
 
