@@ -113,6 +113,8 @@ export class Card {
     this.axes().forEach((axis, i) => {
       if (!isSame(axis.activeIntervals, selection[i])) this.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: axis.id, intervals: selection[i] });
     });
+    // The library draws the bars of a selection with the axes alone.
+    this.chart.setOption({});
     this.isSelecting = false;
   }
 }
