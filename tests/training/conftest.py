@@ -13,6 +13,7 @@ import pytest
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import DEFAULT_METRIC, Task, direction_of
+from hpsearch.domain.selection import Selection
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
@@ -156,6 +157,7 @@ def make_task(tmp_path: Path) -> MakeTask:
         model: bool = False,
         data_order_seed: int = 0,
         refit_epochs: int | None = None,
+        selection: Selection | None = None,
         split_seed: int | None = None,
         **training: Any,
     ) -> TrialTask:
@@ -170,6 +172,7 @@ def make_task(tmp_path: Path) -> MakeTask:
             params=params,
             seed=seed,
             refit_epochs=refit_epochs,
+            selection=selection,
             split_seed=split_seed,
         )
         brief = StudyBrief(

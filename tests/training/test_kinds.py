@@ -11,6 +11,7 @@ from sklearn import metrics as reference
 
 from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
+from hpsearch.domain.selection import Selection
 from hpsearch.domain.study import Split
 from hpsearch.model_card import read_card
 from tests.training.memory import Builtin, Memory, Run
@@ -133,7 +134,9 @@ def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_
     from workers.training.model_files.outputs import predict_raw
 
     data = builtin("wine")
-    memory = run(data, PARAMS, metric="loss", kind="refit", refit_epochs=7, epochs=3, model=True)
+    selection = Selection(chosen=3, chosen_at=0.01, n_validation=36, mean=0.02, n_seeds=5, interval=(0.01, 0.03))
+    refit = {"kind": "refit", "refit_epochs": 7, "selection": selection}
+    memory = run(data, PARAMS, metric="loss", epochs=3, model=True, **refit)
     outcome = memory.outcome
     assert outcome.state == "COMPLETE"
     assert (outcome.epochs, outcome.best_epoch, outcome.stop_reason) == (7, 7, "max_epochs")
@@ -148,7 +151,8 @@ def test_a_refit_trains_on_training_and_validation_rows_and_opens_the_test_rows_
     p = predict_raw(keras.models.load_model(memory.models[0]), matrix.astype(np.float32))
     assert reference.log_loss(table.target[rows.test], p) == pytest.approx(outcome.value, abs=1e-5)
     assert reference.accuracy_score(table.target[rows.test], p.argmax(axis=1)) == outcome.metrics["test_accuracy"]
-    assert card.judged_on == "the test rows"
+    assert (card.judged_on, card.n_judged_rows) == ("the test rows", len(rows.test))
+    assert card.selection == selection
 
 
 def test_a_refit_lowers_the_learning_rate_by_the_training_loss(run: Run, builtin: Builtin):
