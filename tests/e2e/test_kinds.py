@@ -72,19 +72,21 @@ def _run(client: Client, name: str, kind: str) -> StudyView:
         "budget": {} if kind == "grid" else {"max_trials": 4},
         "training": {"max_epochs": 15, "early_stopping": {"patience": 4}},
         "baselines": False,
+        "refit": "off" if kind == "grid" else "auto",
     }
     study = client.studies.create(StudyDefinition.model_validate(plan))
     return wait_for_end(client, study.study_id, timeout_s=150)
 
 
-def _validation(client: Client, study: StudyView, folder: Path) -> tuple[dict[str, Any], Any, Any]:
-    """Raw validation rows as JSON, their targets, and the profile."""
+def _judged(client: Client, study: StudyView, folder: Path, *, by_test: bool) -> tuple[dict[str, Any], Any, Any]:
+    """Raw test or validation rows as JSON, their targets, and the profile."""
     dataset_id = study.resolved.dataset_id
     content = folder / "content.parquet"
     client.datasets.download(dataset_id, content)
     profile = client.datasets.profile(dataset_id)
     table = read_table(content, profile, study.resolved.dataset_digest)
-    rows = split_rows(table, study.resolved.task, study.definition.split).folds[0].validation
+    split = split_rows(table, study.resolved.task, study.definition.split)
+    rows = split.test if by_test else split.folds[0].validation
     if any(column.kind is ColumnKind.CATEGORICAL for column in profile.columns):
         columns = {}
         for column in profile.columns:
@@ -102,11 +104,14 @@ def test_a_study_ends_with_a_model_that_scores_what_it_says(
 ) -> None:
     _, client = running
     study = _run(client, name, kind)
-    assert (study.state, study.n_trials, study.counts["COMPLETE"]) == ("COMPLETED", 4, 4)
+    by_test = kind != "grid"
+    assert (study.state, study.n_trials, study.counts["COMPLETE"]) == ("COMPLETED", 4, 4 + by_test)
     assert study.best is not None
+    assert study.final is not None
+    assert (study.final.believe, study.final.chosen_at) == ("test" if by_test else "chosen_at", study.best.value)
     model = tmp_path / "best.keras"
     client.studies.download_model(study.study_id, model)
-    rows, target, _ = _validation(client, study, tmp_path)
+    rows, target, _ = _judged(client, study, tmp_path, by_test=by_test)
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     command = [sys.executable, "-c", SCORE, str(model), str(tmp_path / "rows.json")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
@@ -118,7 +123,8 @@ def test_a_study_ends_with_a_model_that_scores_what_it_says(
     else:
         score = float(np.mean((predicted[:, 0] > 0.5) == target))
         assert study.best.value > FLOORS[name]
-    assert score == pytest.approx(study.best.value, rel=1e-5, abs=1e-5)
+    assert score == pytest.approx(study.final.value, rel=1e-5, abs=1e-5)
+    assert len(target) == (study.final.n_test if by_test else study.final.n_validation)
     board = client.studies.leaderboard(study.study_id)
     curve = list(client.trials.all_measurements(board.items[0].trial_id))
     assert [m.epoch for m in curve] == list(range(1, len(curve) + 1))

@@ -171,7 +171,7 @@ def test_an_interrupted_study_is_continued_by_the_same_command(desk: Desk):
     assert result["study_id"] == study_id
     assert f"of {N_POINTS} trials done" in desk.said()
     trials = json.loads(desk.call("trials", "flow", "--json", "--limit", "100"))["items"]
-    assert len(trials) == N_POINTS + 2, "every grid point once, and two baselines"
+    assert len(trials) == N_POINTS + 3, "every grid point once, two baselines and the refit"
     assert sorted(trial["grid_index"] for trial in trials if trial["kind"] == "search") == list(range(N_POINTS))
 
 
