@@ -22,14 +22,28 @@ if TYPE_CHECKING:
     from hpsearch.interactive.model import Model, load
     from hpsearch.interactive.starting import start, stop
     from hpsearch.interactive.study import Study
+    from hpsearch.sklearn import HPSearchClassifier, HPSearchRegressor
 
 __version__ = "0.1.0"
 
-__all__ = ["Client", "Fitted", "Model", "Study", "fit", "load", "start", "stop"]
+__all__ = [
+    "Client",
+    "Fitted",
+    "HPSearchClassifier",
+    "HPSearchRegressor",
+    "Model",
+    "Study",
+    "fit",
+    "load",
+    "start",
+    "stop",
+]
 
 _WHERE: Final = {
     "Client": "hpsearch.client",
     "Fitted": "hpsearch.interactive.fitting",
+    "HPSearchClassifier": "hpsearch.sklearn",
+    "HPSearchRegressor": "hpsearch.sklearn",
     "Model": "hpsearch.interactive.model",
     "Study": "hpsearch.interactive.study",
     "fit": "hpsearch.interactive.fitting",

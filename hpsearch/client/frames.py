@@ -101,6 +101,11 @@ def frame_of(data: Any, *, what: str, expected: str, names: Sequence[str] = ()) 
     raise unfit(data, expected, what=what)
 
 
+def is_frame(data: Any) -> bool:
+    """Return whether the value is a pandas or polars data frame."""
+    return _kind_of(data) in ("pandas.DataFrame", "polars.DataFrame", "polars.LazyFrame")
+
+
 def _of_columns(columns: dict[Any, Any], what: str) -> pl.DataFrame:
     import polars as pl
 

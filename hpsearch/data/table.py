@@ -64,6 +64,17 @@ def read_table(path: Path, profile: DatasetProfile, digest: str) -> Table:
             f"{frame.width} columns, expected {profile.n_rows} and {len(names)}; upload it again"
         )
         raise InvalidDatasetError(msg, code="dataset.damaged")
+    return table_of(frame, profile, digest)
+
+
+def table_of(frame: pl.DataFrame, profile: DatasetProfile, digest: str) -> Table:
+    """Return a frame in the stored form as numpy columns.
+
+    Args:
+        frame: With the columns of the profile and its target.
+        profile: Of the same content.
+        digest: Of the content, in hex; taken as given.
+    """
     columns = {column.name: _values(frame[column.name], column.kind) for column in profile.columns}
     return Table(profile, columns, _target(frame[profile.target], profile), frame.height, digest)
 
