@@ -38,7 +38,7 @@ def _commands(path: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
 
 def _section(path: list[str], command: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help" and not p.hidden]
     usage = " ".join([*path, *("[OPTIONS]" if options else "",), *(_metavar(argument) for argument in arguments)])
     return "\n".join(
         [
@@ -60,8 +60,8 @@ def _metavar(argument: Any) -> str:
 
 
 def _names(option: Any) -> str:
-    value = "" if option.is_flag else f" {option.metavar or option.type.name.upper()}"
-    return ", ".join(code(name) for name in option.opts) + (f" {code(value.strip())}" if value else "")
+    value = "" if option.is_flag else f" {code(option.metavar or 'VALUE')}"
+    return ", ".join(code(name) for name in option.opts) + value
 
 
 def _default(option: Any) -> str:
