@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from sphinx.application import Sphinx
+
 import hpsearch
 
 project = "hpsearch"
@@ -36,3 +40,13 @@ html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 pygments_style = "default"
 pygments_dark_style = "monokai"
+
+
+def _is_of_scikit_learn(_app: object, _kind: str, name: str, *_rest: object) -> bool | None:
+    """Return True for methods that scikit-learn adds to estimators: they are described there."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
+def setup(app: Sphinx) -> None:
+    """Leave out what is not ours."""
+    app.connect("autodoc-skip-member", _is_of_scikit_learn)
