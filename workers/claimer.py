@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Outcome
-from hpsearch.errors import HpsearchError, InvalidInputError, LimitError, NotFoundError
+from hpsearch.errors import HpsearchError, InvalidInputError
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
 from workers.cache import DataCache
 from workers.ledger import Assignment, Ledger
@@ -177,7 +177,7 @@ def _outcome_of(error: HpsearchError) -> Outcome:
     detail = error.message[:_MAX_DETAIL_CHARACTERS]
     if error.code in ("disk.full", "file.unwritable"):
         return Outcome(state="RELEASED", cause="disk_full", detail=detail)
-    if isinstance(error, NotFoundError | LimitError):
-        # No worker will ever get it: another try elsewhere would only hide that.
-        return Outcome(state="FAILED", cause="training_error", detail=detail)
-    return Outcome(state="RELEASED", cause="data_mismatch", detail=detail)
+    # Whether it is this worker's fault or the server's own file is gone, the server finds out.
+    if error.code in ("digest_mismatch", "blob.digest_mismatch"):
+        return Outcome(state="RELEASED", cause="data_mismatch", detail=detail)
+    return Outcome(state="RELEASED", cause="data_missing", detail=detail)

@@ -31,7 +31,9 @@ Cause = Literal[
     "stalled",
     "shutdown",
     "data_mismatch",
+    "data_missing",
     "disk_full",
+    "infrastructure",
     "lost",
     "lost_repeatedly",
     "cancelled",
@@ -63,8 +65,8 @@ class Outcome(Frozen):
         metrics: All metrics at the best epoch.
         best_epoch: Epoch of `value`, at most `epochs`; the mean over folds.
         cause: Why it did not complete. It decides what becomes of the trial, whatever `state` stands beside it:
-            diverged and oom are INFEASIBLE; training_error, crashed and stalled are FAILED; shutdown, data_mismatch
-            and disk_full give the trial back.
+            diverged and oom are INFEASIBLE; training_error, crashed and stalled are FAILED; shutdown, data_mismatch,
+            data_missing, disk_full and infrastructure give the trial back.
         detail: Traceback or message, cut to 16 KiB.
         device_seconds: Device time the attempt used; a member of a pack pays its share.
         stop_reason: Why training ended, for COMPLETE.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from hpsearch.domain.dataset import Dataset, DatasetProfile
 from hpsearch.domain.study import DatasetReference
-from hpsearch.errors import ConflictError
+from hpsearch.errors import ConflictError, NotFoundError
 from hpsearch.ingest.intake import Ingested, ingest_named, ingest_upload
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.ids import new_uid
-from hpsearch.storage.records import DatasetRecord
+from hpsearch.storage.records import ContentRecord, DatasetRecord
+from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page
 
 Source = Literal["builtin", "generated", "upload"]
@@ -51,6 +54,59 @@ def upload(ctx: Context, caller: Caller, path: Path, *, name: str, target: str |
     return _view(_keep(ctx, ingest_upload(path, target=target), source="upload", name=name))
 
 
+def lacking(ctx: Context, trial_ids: Sequence[str]) -> dict[int, str]:
+    """Return what the server lacks for the studies of some trials, by the study's internal id, each with a sentence.
+
+    Every content is read and compared. A built-in or generated set that is gone or was altered is made again.
+
+    Raises:
+        UnavailableError: The database or the content store does not answer.
+    """
+    with ctx.store.read() as tx:
+        found = tx.datasets.of_trials(trial_ids)
+    wrong = {record.digest: _wrong(ctx, record) for record in found.values()}
+    told = {study_id: (record, wrong[record.digest]) for study_id, record in found.items()}
+    return {
+        study_id: (
+            f"the stored file of its data set {record.name!r} is {what}: add the same file again "
+            f"(`hpsearch datasets add FILE --target {record.target}`); its trials wait until then"
+        )
+        for study_id, (record, what) in told.items()
+        if what is not None
+    }
+
+
+def _wrong(ctx: Context, record: DatasetRecord) -> str | None:
+    """Return what is wrong with a stored content, after making it again if the server can; None when nothing is."""
+    try:
+        ctx.content.path(record.digest)
+    except (NotFoundError, ConflictError) as error:
+        what = "missing" if isinstance(error, NotFoundError) else "damaged"
+    else:
+        return None
+    if record.source == "upload":
+        return what
+    source: Literal["builtin", "generated"] = "builtin" if record.source == "builtin" else "generated"
+    again = _keep(
+        ctx, ingest_named(source, record.name, ctx.content.new_temporary().parent), source=source, name=record.name
+    )
+    return None if again.digest == record.digest else what
+
+
+def _let_go_on(ctx: Context, digest: str) -> None:
+    """Let studies go on that waited for a content that is there again."""
+    with ctx.store.read() as tx:
+        waiting = tx.studies.troubled_by(digest)
+    for study_id in waiting:
+        with suppress(NotFoundError), ctx.store.write() as tx:  # deleted meanwhile
+            study = tx.studies.lock(study_id)
+            tx.studies.change(study_id, {"trouble": None})
+            tx.requeue.resume_waiting(study_id)
+            ctx.signals.changed(study.uid)
+    if waiting:
+        ctx.signals.work()
+
+
 def _keep(ctx: Context, ingested: Ingested, *, source: Source, name: str) -> DatasetRecord:
     profile = ingested.profile
     try:
@@ -60,25 +116,31 @@ def _keep(ctx: Context, ingested: Ingested, *, source: Source, name: str) -> Dat
     with ctx.store.write() as tx:
         ctx.content.hold(tx, content)
         known = tx.datasets.same(digest=content.digest, name=name, target=profile.target, source=source)
-        if known is not None:
-            return known
-        uid = new_uid()
-        tx.datasets.add(
-            {
-                "uid": uid,
-                "name": name,
-                "source": source,
-                "digest": content.digest,
-                "size_bytes": content.size_bytes,
-                "n_rows": profile.n_rows,
-                "n_columns": len(profile.columns),
-                "target": profile.target,
-                "task": profile.task,
-                "profile": profile.model_dump(mode="json"),
-                "created_at": tx.at,
-            }
-        )
-        return tx.datasets.get(uid)
+        kept = known or _add(tx, content, profile, source=source, name=name)
+    _let_go_on(ctx, content.digest)
+    return kept
+
+
+def _add(
+    tx: Transaction, content: ContentRecord, profile: DatasetProfile, *, source: Source, name: str
+) -> DatasetRecord:
+    uid = new_uid()
+    tx.datasets.add(
+        {
+            "uid": uid,
+            "name": name,
+            "source": source,
+            "digest": content.digest,
+            "size_bytes": content.size_bytes,
+            "n_rows": profile.n_rows,
+            "n_columns": len(profile.columns),
+            "target": profile.target,
+            "task": profile.task,
+            "profile": profile.model_dump(mode="json"),
+            "created_at": tx.at,
+        }
+    )
+    return tx.datasets.get(uid)
 
 
 def named(ctx: Context, reference: DatasetReference) -> DatasetRecord:

@@ -27,6 +27,8 @@ def note_of(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> str 
     """
     if study.end_reason in FAILURES and study.state == StudyState.FAILED:
         return _of_failed(tx, study, counts)
+    if study.trouble is not None and study.state not in STUDY_FINAL:
+        return study.trouble
     if study.advice is not None:
         return study.advice
     if study.state in STUDY_FINAL or study.state == StudyState.PAUSED or counts[TrialState.RUNNING]:

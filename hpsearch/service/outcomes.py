@@ -26,8 +26,10 @@ from hpsearch.storage.store import Transaction
 
 # Causes that blame the machine, not the trial.
 INFRASTRUCTURE: Final = frozenset({"crashed", "stalled", "lost"})
+# Of the data file: whether the worker or the server is to blame, the server finds out.
+DATA_CAUSES: Final = frozenset({"data_mismatch", "data_missing"})
 # Causes for which a worker gives a trial back and is left alone for a while.
-_WORKER_TROUBLE: Final = frozenset({"data_mismatch", "disk_full"})
+_WORKER_TROUBLE: Final = DATA_CAUSES | {"disk_full", "infrastructure"}
 _TROUBLE_S: Final = 60.0
 
 _COUNTERS: Final = {
@@ -46,7 +48,9 @@ _STATE_OF_CAUSE: Final = {
     "stalled": "FAILED",
     "shutdown": "RELEASED",
     "data_mismatch": "RELEASED",
+    "data_missing": "RELEASED",
     "disk_full": "RELEASED",
+    "infrastructure": "RELEASED",
 }
 _RESULTS: Final = {
     "COMPLETE": (TrialEvent.COMPLETE, TrialState.COMPLETE),
@@ -62,19 +66,38 @@ def digest_of(outcome: Outcome) -> str:
 
 
 def apply(
-    ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome, worker: WorkerRecord
+    ctx: Context,
+    tx: Transaction,
+    study: StudyRecord,
+    trial: QueuedTrial,
+    outcome: Outcome,
+    worker: WorkerRecord,
+    *,
+    lacks: str | None = None,
 ) -> bool:
     """End the trial's current attempt as its worker says; return False when it was not running any more.
 
     A cause decides over the state beside it; what is stored to know a repetition by is what the worker said.
+
+    Args:
+        ctx: The server's parts.
+        tx: Holds the study's lock.
+        study: As it is now.
+        trial: With its running attempt.
+        outcome: As its worker reports it.
+        worker: Who reports.
+        lacks: What the server itself lacks for this study; None when it lacks nothing, or none of that matters.
     """
     meant = _STATE_OF_CAUSE.get(outcome.cause or "", outcome.state)
     if meant == "RELEASED":
+        if lacks is not None and outcome.cause in DATA_CAUSES:
+            return _wait_for_data(ctx, tx, study, trial, outcome, lacks=lacks)
         done = _release(tx, study, trial, outcome)
         if done and outcome.cause in _WORKER_TROUBLE:
             why = blame.said(outcome.cause, outcome.detail)
             tx.workers.quarantine(worker.id, _TROUBLE_S, why=why)
             log(tx, "worker.quarantined", study, worker_id=worker.uid, seconds=_TROUBLE_S, why=why)
+            tx.studies.change(study.id, {"trouble": f"the worker {worker.name} gave a trial back ({why})"})
         return done
     if meant == "FAILED" and outcome.cause in INFRASTRUCTURE:
         return lose(ctx, tx, study, trial, outcome)
@@ -144,6 +167,8 @@ def _accept(
     changes: dict[str, Any] = {}
     if state is TrialState.COMPLETE and value is not None and trial.kind in (TrialKind.SEARCH, TrialKind.BASELINE):
         changes = _best_after(tx, study, trial, value)
+    if study.trouble is not None:
+        changes["trouble"] = None
     tx.studies.add_to_counters(study.id, counters, changes)
     log(tx, f"trial.{state.value.lower()}", study, trial.uid, **_told(trial, outcome, value))
     return True
@@ -162,11 +187,25 @@ def _best_after(tx: Transaction, study: StudyRecord, trial: QueuedTrial, value: 
     return changes
 
 
-def _release(tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome) -> bool:
+def _wait_for_data(
+    ctx: Context, tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome, *, lacks: str
+) -> bool:
+    """Give a trial back that nobody can train now, and let all of its study's trials wait, longer each time."""
+    wait_s = min(blame.MAX_PAUSE_S, ctx.settings.reaper_s * 2 ** min(trial.attempt, 10))
+    done = _release(tx, study, trial, outcome, delay_s=wait_s)
+    if done:
+        tx.requeue.postpone(study.id, wait_s)
+        tx.studies.change(study.id, {"trouble": lacks})
+    return done
+
+
+def _release(
+    tx: Transaction, study: StudyRecord, trial: QueuedTrial, outcome: Outcome, *, delay_s: float = 0.0
+) -> bool:
     if _gives_up(study, trial):
         return _cancel(tx, study, trial, outcome)
     done = tx.queue.back_to_waiting(
-        trial.id, trial.attempt, TrialEvent.RELEASE, held=_held(study), delay_s=0.0, values=_paid(trial, outcome)
+        trial.id, trial.attempt, TrialEvent.RELEASE, held=_held(study), delay_s=delay_s, values=_paid(trial, outcome)
     )
     if done:
         _end_attempt(tx, trial, outcome, state="RELEASED")

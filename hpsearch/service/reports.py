@@ -14,7 +14,7 @@ from typing import Final, Literal
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
 from hpsearch.domain.metrics import METRICS, Task
 from hpsearch.domain.trial import MAX_METRICS, MAX_STORED_VALUES, Measurement
-from hpsearch.service import fleet, outcomes
+from hpsearch.service import datasets, fleet, outcomes
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import facts_of
 from hpsearch.service.progress import advance
@@ -41,6 +41,7 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
         NotFoundError: The worker is not registered.
         ForbiddenError: It was registered with another token.
     """
+    lacks = _lacking(ctx, request.reports)
     with ctx.store.write() as tx:
         worker = fleet.recognise(tx, caller, worker_id)
         trials = _lock(tx, request.reports)
@@ -55,7 +56,7 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
             elif trial is not None:
                 live[position] = _Item(entry, trial)
                 seen.add(entry.trial_id)
-        results |= _apply_all(ctx, tx, worker, live)
+        results |= _apply_all(ctx, tx, worker, live, lacks)
         thresholds = {trial.study_uid: trial.model_threshold for trial in trials.values()}
         ended = {
             item.trial.study_id
@@ -81,6 +82,12 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
         lease_s=ctx.settings.lease_s,
         model_thresholds={uid: threshold for uid, threshold in thresholds.items() if threshold is not None},
     )
+
+
+def _lacking(ctx: Context, reports: Sequence[TrialReport]) -> dict[int, str]:
+    """Return what the server itself lacks for studies whose data a worker could not get; before any lock is taken."""
+    wanting = [e.trial_id for e in reports if e.outcome is not None and e.outcome.cause in outcomes.DATA_CAUSES]
+    return datasets.lacking(ctx, wanting) if wanting else {}
 
 
 def _lock(tx: Transaction, reports: Sequence[TrialReport]) -> dict[str, QueuedTrial]:
@@ -200,7 +207,7 @@ def _impossible(task: Task, metrics: Mapping[str, float | None]) -> str | None:
 
 
 def _apply_all(
-    ctx: Context, tx: Transaction, worker: WorkerRecord, live: Mapping[int, _Item]
+    ctx: Context, tx: Transaction, worker: WorkerRecord, live: Mapping[int, _Item], lacks: Mapping[int, str]
 ) -> dict[int, ReportResult]:
     """Apply the reports that speak of running attempts."""
     results: dict[int, ReportResult] = {}
@@ -226,7 +233,8 @@ def _apply_all(
     for position, item in live.items():
         if position in results:
             continue
-        results[position] = _end(ctx, tx, worker, item, renewed=item.trial.id in renewed)
+        lacking = lacks.get(item.trial.study_id)
+        results[position] = _end(ctx, tx, worker, item, renewed=item.trial.id in renewed, lacks=lacking)
     return results
 
 
@@ -244,7 +252,9 @@ def _repeats_differ(tx: Transaction, item: _Item) -> str | None:
     return None
 
 
-def _end(ctx: Context, tx: Transaction, worker: WorkerRecord, item: _Item, *, renewed: bool) -> ReportResult:
+def _end(
+    ctx: Context, tx: Transaction, worker: WorkerRecord, item: _Item, *, renewed: bool, lacks: str | None
+) -> ReportResult:
     entry, trial = item.report, item.trial
     if not renewed:
         return _result(entry, "stale_attempt", f"attempt {entry.attempt} is not running any more")
@@ -259,6 +269,6 @@ def _end(ctx: Context, tx: Transaction, worker: WorkerRecord, item: _Item, *, re
         "infra_attempts": trial.infra_attempts - revived,
     }
     trial = dataclasses.replace(trial, **now)  # type: ignore[arg-type]
-    if not outcomes.apply(ctx, tx, study, trial, entry.outcome, worker):
+    if not outcomes.apply(ctx, tx, study, trial, entry.outcome, worker, lacks=lacks):
         return _result(entry, "stale_attempt", f"attempt {entry.attempt} is not running any more")
     return _result(entry, "accepted", action="stop")

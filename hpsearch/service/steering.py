@@ -180,7 +180,7 @@ def retry_failed(ctx: Context, study_id: str) -> RetryFailedReply:
         study = tx.studies.lock_uid(study_id)
         if study.state in (StudyState.CANCELLED, StudyState.STOPPING):
             raise _refuse(study, "retried")
-        failed = tx.queue.failed_of(study.id)
+        failed = tx.requeue.failed_of(study.id)
         if failed:
             _reopen(tx, study)
             _retry(tx, study, failed)
@@ -195,7 +195,7 @@ def _retry(tx: Transaction, study: StudyRecord, failed: Sequence[FailedRow], *, 
         "cause": None, "ended_at": None, "avoid_worker_id": None,
     }  # fmt: skip
     tx.results.remove_failed(study.id, trial_id)
-    tx.queue.retry(study.id, trial_id, fresh)
+    tx.requeue.retry(study.id, trial_id, fresh)
     searched = [trial for trial in failed if trial.kind == TrialKind.SEARCH]
     n_lost = sum(trial.cause == "lost_repeatedly" for trial in searched)
     tx.studies.add_to_counters(
@@ -218,7 +218,7 @@ def retry_trial(ctx: Context, trial_id: str) -> TrialView:
     with ctx.store.write() as tx:
         study = tx.studies.lock(tx.trials.study_of(trial_id))
         trial = tx.queue.look_up([trial_id], lock=True)[trial_id]
-        failed = tx.queue.failed_of(study.id, trial.id)
+        failed = tx.requeue.failed_of(study.id, trial.id)
         if not failed:
             msg = f"trial {trial.number} is {trial.state}; only FAILED trials can be retried"
             raise ConflictError(msg, code="trial.wrong_state")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.records import DatasetRecord, columns_of, to_record
-from hpsearch.storage.tables import dataset
+from hpsearch.storage.tables import dataset, study, trial
 
 _COLUMNS = columns_of(DatasetRecord, dataset)
 
@@ -61,6 +61,16 @@ class DatasetRepository:
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
         found = [to_record(DatasetRecord, row) for row in rows[:limit]]
         return found, encode_token("datasets", [found[-1].id]) if len(rows) > limit else None
+
+    def of_trials(self, trial_uids: Sequence[str]) -> dict[int, DatasetRecord]:
+        """Return the data sets of some trials' studies, by the internal id of the study."""
+        statement = (
+            select(study.c.id.label("of_study"), *_COLUMNS)
+            .join(dataset, dataset.c.id == study.c.dataset_id)
+            .where(study.c.id.in_(select(trial.c.study_id).where(trial.c.uid.in_(trial_uids))))
+        )
+        rows = self._connection.execute(statement)
+        return {row.of_study: to_record(DatasetRecord, row[1:]) for row in rows}  # type: ignore[arg-type]
 
     def delete(self, uid: str) -> None:
         """Delete a data set that no study uses."""

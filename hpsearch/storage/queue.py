@@ -30,7 +30,7 @@ from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialKind, TrialState, 
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.parameters import one_or_many
 from hpsearch.storage.pipeline import unread
-from hpsearch.storage.records import ClaimedRow, FailedRow, QueuedTrial, columns_of, to_record
+from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial, worker
 from hpsearch.storage.time_shift import Limits, shift
 
@@ -43,15 +43,11 @@ _QUEUED: Select[Any] = select(
 _AVOID_S = 60.0
 
 
-def _state_in(event: TrialEvent) -> ColumnElement[bool]:
+def state_in(event: TrialEvent) -> ColumnElement[bool]:
+    """Return the condition that the event may happen to a trial."""
     # Spelt out, not bound: a partial index serves only a condition the planner can read.
     states = ", ".join(f"'{state.value}'" for state in sources(event))
     return literal_column(f"trial.state IN ({states})")
-
-
-def _failed_of(study_id: int, trial_id: int | None) -> tuple[ColumnElement[bool], ...]:
-    one = () if trial_id is None else (trial.c.id == trial_id,)
-    return (trial.c.study_id == study_id, _state_in(TrialEvent.RETRY), *one)
 
 
 # Statements of the hot paths are built once: building one costs more than running it.
@@ -79,7 +75,7 @@ def _claim_statement(*, is_bound: bool) -> ReturningUpdate[Any]:
     )
     return (
         update(trial)
-        .where(trial.c.id.in_(select(free.c.id)), _state_in(TrialEvent.CLAIM))
+        .where(trial.c.id.in_(select(free.c.id)), state_in(TrialEvent.CLAIM))
         .values(
             state=TrialState.RUNNING.value,
             attempt=trial.c.attempt + 1,
@@ -104,7 +100,7 @@ def _renew_statement(*, is_bound: bool, epochs: bool) -> ReturningUpdate[Any]:
         .where(
             tuple_(trial.c.id, trial.c.attempt).in_(bindparam("leases", expanding=True)),
             trial.c.worker_id == bindparam("by_worker"),
-            _state_in(TrialEvent.HEARTBEAT),
+            state_in(TrialEvent.HEARTBEAT),
         )
         .values(values)
         .returning(trial.c.id)
@@ -114,7 +110,7 @@ def _renew_statement(*, is_bound: bool, epochs: bool) -> ReturningUpdate[Any]:
 @cache
 def _move_statement(event: TrialEvent) -> Update:
     (to,) = {to for (_, cause), to in MOVES.items() if cause == event}
-    guard = (trial.c.id == bindparam("moved_id"), trial.c.attempt == bindparam("moved_attempt"), _state_in(event))
+    guard = (trial.c.id == bindparam("moved_id"), trial.c.attempt == bindparam("moved_attempt"), state_in(event))
     return update(trial).where(*guard).values(state=to.value)
 
 
@@ -248,26 +244,11 @@ class Queue:
             {**values, "held": held, "available_at": self._now + delay_s, "lease_expires_at": None},
         )
 
-    def failed_of(self, study_id: int, trial_id: int | None = None) -> list[FailedRow]:
-        """Return a study's failed trials, or one of them, held until the transaction ends; in order of their ids."""
-        statement = select(*columns_of(FailedRow, trial)).where(*_failed_of(study_id, trial_id))
-        statement = statement.order_by(trial.c.id).with_for_update(key_share=True)
-        return [to_record(FailedRow, row) for row in self._connection.execute(statement)]
-
-    def retry(self, study_id: int, trial_id: int | None, values: Mapping[str, Any]) -> None:
-        """Put the trials that `failed_of` returns for the same arguments back into the queue, by one statement."""
-        statement = update(trial).where(*_failed_of(study_id, trial_id))
-        self._connection.execute(statement.values(state=TrialState.WAITING.value, **values))
-
     def last_untouched(self, study_id: int) -> QueuedTrial | None:
         """Return the newest waiting search trial that nobody has begun, held; None when there is none."""
-        statement = _QUEUED.where(
-            trial.c.study_id == study_id,
-            literal_column("trial.state = 'WAITING'"),
-            trial.c.kind == TrialKind.SEARCH.value,
-            trial.c.attempt == 0,
-        )
-        statement = statement.order_by(trial.c.id.desc()).limit(1).with_for_update(key_share=True, of=trial)
+        untouched = and_(trial.c.kind == TrialKind.SEARCH.value, trial.c.attempt == 0)
+        mine = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"), untouched)
+        statement = mine.order_by(trial.c.id.desc()).limit(1).with_for_update(key_share=True, of=trial)
         row = self._connection.execute(statement).first()
         return None if row is None else to_record(QueuedTrial, row)
 

@@ -28,6 +28,7 @@ from hpsearch.storage.overview import OverviewRepository
 from hpsearch.storage.pipeline import begin
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
+from hpsearch.storage.requeue import Requeue
 from hpsearch.storage.results import ResultRepository
 from hpsearch.storage.studies import StudyRepository
 from hpsearch.storage.tokens import TokenRepository
@@ -56,6 +57,7 @@ class Transaction:
         self.studies = StudyRepository(connection)
         self.trials = TrialRepository(connection)
         self.queue = Queue(connection, at=at, lease_clock=lease_clock)
+        self.requeue = Requeue(connection, lease_clock=lease_clock)
         self.attempts = AttemptRepository(connection)
         self.losses = LossRepository(connection)
         self.results = ResultRepository(connection)

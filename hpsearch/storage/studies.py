@@ -216,6 +216,16 @@ class StudyRepository:
         self._connection.execute(delete(trial).where(trial.c.study_id == study_id))
         self._connection.execute(delete(study).where(study.c.id == study_id))
 
+    def troubled_by(self, digest: str) -> list[int]:
+        """Return the ids of open studies in trouble whose data set has this content, in order."""
+        statement = (
+            select(study.c.id)
+            .join(dataset, dataset.c.id == study.c.dataset_id)
+            .where(dataset.c.digest == digest, study.c.ended_at.is_(None), study.c.trouble.is_not(None))
+            .order_by(study.c.id)
+        )
+        return list(self._connection.execute(statement).scalars())
+
     def n_of_dataset(self, dataset_uid: str) -> int:
         """Return how many studies use a data set."""
         statement = select(func.count()).select_from(study.join(dataset)).where(dataset.c.uid == dataset_uid)

@@ -33,7 +33,9 @@ def study_id(manual_context: Context) -> str:
         ("stalled", "WAITING"),
         ("shutdown", "WAITING"),
         ("data_mismatch", "WAITING"),
+        ("data_missing", "WAITING"),
         ("disk_full", "WAITING"),
+        ("infrastructure", "WAITING"),
     ],
 )
 def test_the_cause_decides(worker: StubWorker, study_id: str, said: str, cause: str, becomes: str) -> None:
@@ -44,7 +46,7 @@ def test_the_cause_decides(worker: StubWorker, study_id: str, said: str, cause: 
     view = results.trial(worker.ctx, trial.trial_id)
     assert (view.state, view.value) == (becomes, None)
     quarantined = fleet.get(worker.ctx, worker.worker_id).state == "QUARANTINED"
-    assert quarantined == (cause in ("data_mismatch", "disk_full"))
+    assert quarantined == (cause in ("data_mismatch", "data_missing", "disk_full", "infrastructure"))
     assert studies.get(worker.ctx, study_id).n_trials == (becomes != "WAITING")
     assert invariants.check(worker.ctx.store) == []
 

@@ -16,11 +16,11 @@ import structlog
 
 from hpsearch.client import Client
 from hpsearch.domain.trial import Measurement, Outcome
-from hpsearch.errors import ConflictError, InvalidInputError
+from hpsearch.errors import ConflictError, HpsearchError, InvalidInputError, LimitError, NotFoundError
 from hpsearch.wire.claims import ClaimedTrial
 from hpsearch.wire.reports import MAX_MEASUREMENTS
 from tests.workers.fake_server import CONTENT, PROFILE, TOKEN, FakeServer
-from workers import devices
+from workers import claimer, devices
 from workers.cache import DataCache
 from workers.devices import CORES_VARIABLE, Gpu, arrange, engine_for
 from workers.folder import make_folder
@@ -289,9 +289,26 @@ class TestStub:
 
 
 @pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (NotFoundError("the stored file is missing", code="blob.missing"), "data_missing"),
+        (LimitError("too large"), "data_missing"),
+        (ConflictError("altered", code="digest_mismatch"), "data_mismatch"),
+        (ConflictError("altered", code="blob.digest_mismatch"), "data_mismatch"),
+        (HpsearchError("full", code="disk.full"), "disk_full"),
+    ],
+)
+def test_data_that_can_not_be_had_is_nothing_against_a_trial(error: HpsearchError, cause: str):
+    outcome = claimer._outcome_of(error)
+    assert (outcome.state, outcome.cause, outcome.detail) == ("RELEASED", cause, error.message)
+
+
+@pytest.mark.parametrize(
     ("error", "state", "cause"),
     [
         (OSError(errno.ENOSPC, "full"), "RELEASED", "disk_full"),
+        (OSError(errno.EIO, "the disk is broken"), "RELEASED", "infrastructure"),
+        (FileNotFoundError(errno.ENOENT, "no such layer"), "FAILED", "training_error"),
         (MemoryError(), "INFEASIBLE", "oom"),
         (ValueError("\udcff\x00" + "x" * 100_000), "FAILED", "training_error"),
     ],

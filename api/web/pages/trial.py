@@ -45,9 +45,11 @@ _CAUSES: Final = {
     "stalled": "Training made no progress for too long.",
     "shutdown": "The worker was told to go; the trial went back unharmed.",
     "data_mismatch": "The worker's copy of the data did not match.",
+    "data_missing": "The worker could not get the data; the trial went back unharmed.",
     "disk_full": "The worker's disk was full.",
+    "infrastructure": "The worker's machine had a fault; the trial went back unharmed.",
     "lost": "The worker was not heard of for longer than its lease.",
-    "lost_repeatedly": "One worker after the other was lost with it.",
+    "lost_repeatedly": "It was lost again and again: one worker after the other died or went silent with it.",
     "cancelled": "Somebody stopped it, or its study.",
     "unsupported": "The worker can not train this kind of network.",
 }

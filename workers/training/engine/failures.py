@@ -13,6 +13,15 @@ from hpsearch.domain.trial import MAX_DETAIL_CHARACTERS, Outcome
 from hpsearch.errors import HpsearchError
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Of the machine, whatever is trained on it.
+_BROKEN: Final = frozenset(
+    {errno.EIO, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+)
+# What TensorFlow says of a GPU that fell off the bus, or whose driver is gone; running out of its memory is not that.
+_GONE: Final = (
+    "CUDA_ERROR_DEVICE_UNAVAILABLE", "CUDA_ERROR_NO_DEVICE", "CUDA_ERROR_DEINITIALIZED", "CUDA_ERROR_ECC_UNCORRECTABLE",
+    "CUDA_ERROR_NOT_INITIALIZED", "CUDA_ERROR_SYSTEM_NOT_READY", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+)  # fmt: skip
 _CUT: Final = "\n… (cut) …\n"
 
 
@@ -44,6 +53,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, short)
 
 
+def is_device_gone(error: BaseException) -> bool:
+    """Return whether the device, or its driver, is gone: nothing can be trained there any more."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+        return False
+    return any(code in str(error) for code in _GONE)
+
+
 def outcome_of(error: Exception) -> Outcome:
     """Return the outcome, without device time, that an exception in a trial stands for."""
     if isinstance(error, DivergedError):
@@ -59,6 +76,9 @@ def outcome_of(error: Exception) -> Outcome:
         return Outcome(state="INFEASIBLE", cause="oom", detail=detail)
     if isinstance(error, OSError) and error.errno in _FULL:
         return Outcome(state="RELEASED", cause="disk_full", detail=readable(str(error)))
+    if (isinstance(error, OSError) and error.errno in _BROKEN) or is_device_gone(error):
+        detail = readable(f"this machine has a fault: {error}")
+        return Outcome(state="RELEASED", cause="infrastructure", detail=detail)
     return Outcome(state="FAILED", cause="training_error", detail=_explain(error))
 
 
