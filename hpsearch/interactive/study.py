@@ -10,7 +10,7 @@ from hpsearch.client.checked import checked
 from hpsearch.domain.lifecycle import STUDY_FINAL
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Trial
-from hpsearch.errors import NotFoundError
+from hpsearch.errors import HpsearchError, NotFoundError
 from hpsearch.interactive import waiting
 from hpsearch.interactive.markup import facts_html
 from hpsearch.interactive.model import Model, downloaded
@@ -22,6 +22,8 @@ from hpsearch.wire.pages import StudyView
 from hpsearch.wording.final_model import facts as final_facts
 
 if TYPE_CHECKING:
+    from optuna.study import Study as OptunaStudy
+
     from hpsearch.client.client import Client
 
 
@@ -30,6 +32,7 @@ class Study:
     """One study on a server; made by `Client.study` and `Client.create`.
 
     Attributes:
+        client: Of its server.
         view: As the server showed it last: definition, counts, best trial, budget used. `refresh()` asks again.
     """
 
@@ -37,7 +40,7 @@ class Study:
 
     def __init__(self, client: Client, view: StudyView) -> None:
         self.view = view
-        self._client = client
+        self.client = client
         # Looks after the local server and workers while one waits.
         self._tend: Callable[[], None] = lambda: None
 
@@ -63,7 +66,7 @@ class Study:
 
     def refresh(self) -> Self:
         """Ask the server how the study stands now, and return this study."""
-        self.view = self._client.studies.get(self.study_id)
+        self.view = self.client.studies.get(self.study_id)
         return self
 
     def wait(self, *, progress: bool = True, timeout: float | None = None) -> Self:
@@ -80,7 +83,7 @@ class Study:
             UnavailableError: The server has been away for ten minutes.
         """
         with waiting.shown(progress=progress) as show:
-            waiting.until_ended(self, self._client, show=show, tend=self._tend, timeout_s=timeout)
+            waiting.until_ended(self, self.client, show=show, tend=self._tend, timeout_s=timeout)
         return self
 
     def tend_with(self, tend: Callable[[], None]) -> None:
@@ -94,10 +97,10 @@ class Study:
             limit: Rows at most; None for all.
         """
         if limit is not None:
-            page = self._client.studies.leaderboard(self.study_id, limit=limit)
+            page = self.client.studies.leaderboard(self.study_id, limit=limit)
             rows = page.items
         else:
-            rows = tuple(self._client.studies.leaderboard_rows(self.study_id, limit=500))
+            rows = tuple(self.client.studies.leaderboard_rows(self.study_id, limit=500))
         resolved = self.view.resolved
         return Leaderboard(self.name, rows, metric=resolved.metric, direction=resolved.direction)
 
@@ -108,7 +111,7 @@ class Study:
             state: Only those in this state, such as COMPLETE or FAILED.
             kind: Only those of this kind: `search`, `baseline`, `confirmation` or `refit`.
         """
-        found = self._client.studies.all_trials(
+        found = self.client.studies.all_trials(
             self.study_id, state=state, kind=kind, sort="number", order="asc", limit=500
         )
         return Trials(self.name, found)
@@ -124,7 +127,7 @@ class Study:
         if self.view.best is None:
             msg = f"study {self.name!r} has no result yet ({waiting.line(self.view)}); wait() for it"
             raise NotFoundError(msg, code="study.no_result")
-        return Result(self._client, self.name, self.view.best, self.view.resolved.metric)
+        return Result(self.client, self.name, self.view.best, self.view.resolved.metric)
 
     @property
     def final(self) -> FinalModel | None:
@@ -137,7 +140,7 @@ class Study:
         Raises:
             NotFoundError: There is none yet.
         """
-        return downloaded(lambda path: self._client.studies.download_model(self.study_id, path))
+        return downloaded(lambda path: self.client.studies.download_model(self.study_id, path))
 
     def download(self, path: str | Path = "best.keras") -> Path:
         """Write the model the study hands out to a `.keras` file, and return its path.
@@ -146,52 +149,68 @@ class Study:
             NotFoundError: There is none yet.
         """
         target = Path(path).expanduser()
-        self._client.studies.download_model(self.study_id, target)
+        self.client.studies.download_model(self.study_id, target)
         return target
 
     def export(self, path: str | Path, *, format: Literal["csv", "parquet", "jsonl"] = "csv") -> Path:  # noqa: A002
         """Write all trials to a file, and return its path."""
         target = Path(path).expanduser()
-        self._client.studies.export(self.study_id, target, format=format)
+        self.client.studies.export(self.study_id, target, format=format)
         return target
 
     def pause(self) -> Self:
         """Start no new trials; running ones go on."""
-        return self._take(self._client.studies.pause(self.study_id))
+        return self._take(self.client.studies.pause(self.study_id))
 
     def resume(self) -> Self:
         """Go on after a pause."""
-        return self._take(self._client.studies.resume(self.study_id))
+        return self._take(self.client.studies.resume(self.study_id))
 
     def stop(self) -> Self:
         """Start no new trials, let running ones end, then finish."""
-        return self._take(self._client.studies.stop(self.study_id))
+        return self._take(self.client.studies.stop(self.study_id))
 
     def cancel(self) -> Self:
         """End the study and its running trials now."""
-        return self._take(self._client.studies.cancel(self.study_id))
+        return self._take(self.client.studies.cancel(self.study_id))
 
     def extend(self, max_trials: int) -> Self:
         """Raise the total of finished search trials to `max_trials`, running or ended."""
-        return self._take(self._client.studies.extend(self.study_id, max_trials))
+        return self._take(self.client.studies.extend(self.study_id, max_trials))
 
     def retry_failed(self) -> Self:
         """Put every failed trial back."""
-        self._client.studies.retry_failed(self.study_id)
+        self.client.studies.retry_failed(self.study_id)
         return self.refresh()
 
     def enqueue(self, params: Mapping[str, Scalar]) -> Trial:
         """Return the trial made from a point to try next; it counts as a search trial."""
-        return self._client.studies.enqueue(self.study_id, dict(params))
+        return self.client.studies.enqueue(self.study_id, dict(params))
 
     def delete(self) -> None:
         """Delete the study with its trials and models."""
-        self._client.studies.delete(self.study_id)
+        self.client.studies.delete(self.study_id)
+
+    def to_optuna(self, *, intermediate_values: bool = True) -> OptunaStudy:
+        """Return an Optuna study in memory with all finished search trials; see `hpsearch.optuna.to_optuna`.
+
+        Args:
+            intermediate_values: Fetch the objective of every epoch, too, with a request for each trial.
+
+        Raises:
+            HpsearchError: Optuna is not installed; the message says how to install it.
+        """
+        try:
+            from hpsearch.optuna import to_optuna
+        except ModuleNotFoundError:
+            msg = "to_optuna needs Optuna, which is not installed here: run  pip install 'hpsearch[optuna]'"
+            raise HpsearchError(msg, code="install.missing_part") from None
+        return to_optuna(self, intermediate_values=intermediate_values)
 
     @property
     def plot(self) -> Plots:
         """Plots of the study: `history()`, `curves()`, `importances()`, `parallel()`, `slice()`."""
-        return Plots(self._client, self.study_id, self.name)
+        return Plots(self.client, self.study_id, self.name)
 
     def _take(self, view: StudyView) -> Self:
         self.view = view
