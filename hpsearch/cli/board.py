@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from hpsearch.cli.figures import duration, number, parameter_cells, parameters, varying, whole
+from hpsearch.cli.figures import duration, parameter_cells, parameters, score, varying, whole
 from hpsearch.cli.grid import Column, fits, fitted
 from hpsearch.domain.nearest import nearest
 from hpsearch.domain.trial import Params, Trial
@@ -84,7 +84,7 @@ def laid_out(rows: Rows, width: int | None) -> list[Column]:
         Column(title, cells, is_number=_are_numbers(cells), gives_way=_GIVES_WAY.get(title))
         for title, cells in rows.figures.items()
     ]
-    names = varying(rows.params)
+    names = _names(rows)
     if width is not None:
         apart = figures + _kind(rows) + _parameter_columns(rows.params, names)
         if fits(fitted(apart, width), width):
@@ -98,8 +98,18 @@ def laid_out(rows: Rows, width: int | None) -> list[Column]:
 
 def shared(rows: Rows) -> str:
     """Return the parameters that are the same in all trials; empty when there are none."""
-    names = varying(rows.params)
-    return parameters({name: value for name, value in (rows.params or ({},))[0].items() if name not in names})
+    names, searched = _names(rows), _searched(rows)
+    return parameters({name: value for name, value in (searched or ({},))[0].items() if name not in names})
+
+
+def _searched(rows: Rows) -> Sequence[Params]:
+    """Return the params of the search trials; of all where there is none."""
+    return [params for params, kind in zip(rows.params, rows.kinds, strict=True) if not kind] or rows.params
+
+
+def _names(rows: Rows) -> set[str]:
+    """Return the parameters in which the trials differ; what only a baseline has is no parameter of the search."""
+    return varying(rows.params) & {name for params in _searched(rows) for name in params}
 
 
 def _rows(items: Sequence[Row], known: Figures[Row], titles: Sequence[str]) -> Rows:
@@ -130,7 +140,7 @@ def _leaderboard_figures(metric: str) -> Figures[LeaderboardRow]:
         "rank": lambda row: str(row.rank),
         "trial": lambda row: str(row.number),
         "kind": lambda row: kind_of_trial(row.kind, row.params) or "search",
-        metric: lambda row: number(row.value),
+        metric: lambda row: score(row.value),
         "mean": lambda row: _mean(row.mean, row.interval),
         "seeds": lambda row: whole(row.n_seeds),
         "ranks": lambda row: _ranks(row.rank_interval),
@@ -149,7 +159,7 @@ def _trial_figures(metric: str) -> Figures[Trial]:
         "trial": lambda trial: str(trial.number),
         "kind": lambda trial: kind_of_trial(trial.kind, trial.params) or "search",
         "state": lambda trial: trial.state.lower() + (f" ({trial.cause})" if trial.cause else ""),
-        metric: lambda trial: number(trial.value),
+        metric: lambda trial: score(trial.value),
         "epochs": lambda trial: whole(trial.epochs),
         "best_epoch": lambda trial: whole(trial.best_epoch),
         "attempt": lambda trial: str(trial.attempt),
@@ -163,7 +173,7 @@ def _trial_figures(metric: str) -> Figures[Trial]:
 
 def _chosen(items: Sequence[Row], known: Figures[Row], wanted: str) -> list[Column]:
     def of_metric(name: str) -> Callable[[Row], str]:
-        return lambda item: number(item.metrics.get(name))
+        return lambda item: score(item.metrics.get(name))
 
     figures: dict[str, Callable[[Row], str]] = {name: of_metric(name) for item in items for name in item.metrics}
     figures |= known
@@ -195,7 +205,7 @@ def _unknown(name: str, known: Sequence[str]) -> InvalidInputError:
 def _mean(mean: float | None, interval: tuple[float, float] | None) -> str:
     if mean is None:
         return "-"
-    return number(mean) + (f" ({number(interval[0])} to {number(interval[1])})" if interval else "")
+    return score(mean) + (f" ({score(interval[0])} to {score(interval[1])})" if interval else "")
 
 
 def _ranks(interval: tuple[int, int] | None) -> str:

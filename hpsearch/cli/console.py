@@ -10,6 +10,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from hpsearch.cli.flow import flowed
+
 # Wide enough that a table in a pipe or a file is never folded or cut.
 _UNBOUNDED: Final = 100_000
 
@@ -32,17 +34,26 @@ def err() -> Console:
 
 def say(text: str) -> None:
     """Print one line of the result."""
-    out().print(Text(safe(text)), soft_wrap=True)
+    _print(out(), text)
 
 
 def note(text: str) -> None:
     """Print one line of explanation beside the result."""
-    err().print(Text(safe(text)), soft_wrap=True)
+    _print(err(), text)
 
 
 def warn(text: str) -> None:
     """Print one line that deserves attention beside the result."""
-    err().print(Text(safe(text), style="yellow"), soft_wrap=True)
+    _print(err(), text, style="yellow")
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(readable(text, console), style=style), soft_wrap=True)
+
+
+def readable(text: str, console: Console) -> str:
+    """Return the text with nothing in it that steers a terminal, in lines as wide as the console if it is one."""
+    return flowed(safe(text), console.width) if console.is_terminal else safe(text)
 
 
 def emit(value: Any) -> None:

@@ -15,6 +15,7 @@ USAGE: Final = 2
 NO_RESULT: Final = 3
 INTERRUPTED: Final = 130
 
+_ERROR: Final = "Error: "
 EXIT_CODES: Final = (
     "Exit codes: 0 done · 1 an error, said in one sentence · 2 wrong usage · 3 the study ended without a result · "
     "130 interrupted."
@@ -34,11 +35,14 @@ def report(error: BaseException) -> int:
     """
     if os.environ.get("HPSEARCH_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
-    from hpsearch.cli.console import err, safe
+    from rich.text import Text
+
+    from hpsearch.cli.console import err, readable
 
     console = err()
-    console.print("Error: ", style="bold red", end="")
-    console.print(safe(sentence(error)), soft_wrap=True)
+    said = Text(readable(f"{_ERROR}{sentence(error)}", console))
+    said.stylize("bold red", 0, len(_ERROR))
+    console.print(said, soft_wrap=True)
     return NO_RESULT if isinstance(error, NoResultError) else FAILED
 
 

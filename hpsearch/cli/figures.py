@@ -10,6 +10,7 @@ from typing import Final
 
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
+from hpsearch.wording.figures import figure
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _TENTHS_BELOW_S: Final = 10
@@ -63,6 +64,11 @@ def ago(at: datetime, now: datetime | None = None) -> str:
 def plural(n: int, noun: str) -> str:
     """Return `1 trial`, `2 trials`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def score(value: float | None) -> str:
+    """Return the value of a metric as everywhere in the product, such as `0.8500`; a dash for None."""
+    return "-" if value is None else figure(value)
 
 
 def whole(value: int | None) -> str:

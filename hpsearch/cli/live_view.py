@@ -61,7 +61,7 @@ class LiveView:
 
     def tell(self, text: str) -> None:
         """Print lines above the picture, where they stay."""
-        self._live.console.print(Text(safe(text), style="yellow"), soft_wrap=True)
+        self._live.console.print(Text(consoles.readable(text, self._console), style="yellow"), soft_wrap=True)
 
     def wait(self, text: str) -> None:
         """Show what is being waited for, before there is a picture."""

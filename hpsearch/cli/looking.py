@@ -8,7 +8,7 @@ from typing import Final
 
 from hpsearch.cli import failure
 from hpsearch.cli.connecting import connected
-from hpsearch.cli.console import emit, note, say
+from hpsearch.cli.console import emit, note, out, say
 from hpsearch.cli.definition import load_study
 from hpsearch.cli.figures import parameters, size
 from hpsearch.cli.final_model import final_lines
@@ -175,7 +175,7 @@ def trial(name: str, server: str | None, token: str | None, data_dir: Path | Non
     if as_json:
         emit(trial_document(found, epochs))
         return failure.OK
-    for line in trial_lines(found, epochs, metric.metric):
+    for line in trial_lines(found, epochs, metric.metric, out().width):
         say(line)
     return failure.OK
 

@@ -131,8 +131,9 @@ def _is_idle(client: Client) -> bool:
 
 def _page_sentence(url: str, study: StudyView, settings: Settings, *, is_local: bool) -> str:
     """Return where the study can be watched in a browser."""
-    sentence = f"In a browser: {url}/ui/studies/{study.study_id}"
-    return f"{sentence} (sign in with the token in {settings.token_path})" if is_local else sentence
+    # The address has a line of its own: broken in two it could not be clicked.
+    sign_in = f" (sign in with the token in {settings.token_path})" if is_local else ""
+    return f"In a browser{sign_in}:\n{url}/ui/studies/{study.study_id}"
 
 
 @contextmanager

@@ -51,7 +51,8 @@ def print_studies(studies: Sequence[StudyView]) -> None:
 
 
 def _state(study: StudyView) -> str:
-    return study.state.lower() + (f" ({study.end_reason})" if study.end_reason else "")
+    usual = study.end_reason in (None, "max_trials", "space_exhausted")
+    return study.state.lower() + ("" if usual else f" ({words.end_reason(study)})")
 
 
 def _best(study: StudyView) -> str:

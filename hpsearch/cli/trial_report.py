@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hpsearch.cli.console import safe
-from hpsearch.cli.figures import duration, number, parameters, sparkline
+from hpsearch.cli.figures import duration, number, parameters, score, sparkline
 from hpsearch.domain.trial import Attempt
 from hpsearch.wire.pages import MeasurementView, TrialView
 from hpsearch.wording.trials import kind_of_trial
 
 _MAX_DETAIL_LINES = 20
+_UNBOUNDED = 100_000
+# Characters of a curve, at most and at least.
+_CURVE = 24
+_LEAST_CURVE = 8
 
 
 def trial_document(trial: TrialView, epochs: Sequence[MeasurementView]) -> dict[str, Any]:
@@ -22,13 +26,16 @@ def trial_document(trial: TrialView, epochs: Sequence[MeasurementView]) -> dict[
     }
 
 
-def trial_lines(trial: TrialView, epochs: Sequence[MeasurementView], metric: str) -> Iterator[str]:
+def trial_lines(
+    trial: TrialView, epochs: Sequence[MeasurementView], metric: str, width: int = _UNBOUNDED
+) -> Iterator[str]:
     """Yield what a person wants to know of a trial.
 
     Args:
         trial: The trial.
         epochs: Of its current attempt, in order.
         metric: The objective of its study.
+        width: Characters of a line: curves are drawn as wide as there is room.
     """
     which = kind_of_trial(trial.kind, trial.params) or "search"
     ended = f", {trial.stop_reason or trial.cause}" if trial.stop_reason or trial.cause else ""
@@ -38,13 +45,13 @@ def trial_lines(trial: TrialView, epochs: Sequence[MeasurementView], metric: str
     weights = f"{trial.n_weights:,}" if trial.n_weights is not None else "-"
     yield f"size        {weights} weights, seed {trial.seed}"
     if trial.value is not None:
-        yield f"result      {metric} {number(trial.value)} at epoch {trial.best_epoch} of {trial.epochs}"
+        yield f"result      {metric} {score(trial.value)} at epoch {trial.best_epoch} of {trial.epochs}"
         for name, value in sorted(trial.metrics.items()):
-            yield f"            {name} {number(value)}"
+            yield f"            {name} {score(value)}"
     yield f"cost        {duration(trial.duration_s)}, {duration(trial.device_seconds)} of device time"
     for attempt in trial.attempts:
         yield f"attempt {attempt.attempt}   {_attempt(attempt)}"
-    yield from _epoch_lines(epochs, metric)
+    yield from _epoch_lines(epochs, metric, width)
     if trial.detail:
         yield "said"
         yield from (f"  {line}" for line in trial.detail.splitlines()[-_MAX_DETAIL_LINES:])
@@ -57,7 +64,7 @@ def _attempt(attempt: Attempt) -> str:
     return safe(f"{state} on {by}, {duration(took)}")
 
 
-def _epoch_lines(epochs: Sequence[MeasurementView], metric: str) -> Iterator[str]:
+def _epoch_lines(epochs: Sequence[MeasurementView], metric: str, line_width: int) -> Iterator[str]:
     names = sorted({name for epoch in epochs for name in epoch.metrics}, key=lambda name: (name != metric, name))
     if not names:
         return
@@ -67,4 +74,6 @@ def _epoch_lines(epochs: Sequence[MeasurementView], metric: str) -> Iterator[str
         values = [value for epoch in epochs if (value := epoch.metrics.get(name)) is not None]
         if values:
             shown = "  ".join(f"{number(value, 4):>8}" for value in (values[0], values[-1], min(values), max(values)))
-            yield f"  {name:<{width}}  {shown}  {sparkline(values, 24)}"
+            line = f"  {name:<{width}}  {shown}"
+            room = min(_CURVE, line_width - len(line) - 2)
+            yield f"{line}  {sparkline(values, room)}" if room >= _LEAST_CURVE else line

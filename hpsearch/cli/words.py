@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpsearch.cli.figures import duration, number, plural
+from hpsearch.cli.figures import duration, plural, score
 from hpsearch.cli.progress import Snapshot, Story
 from hpsearch.wire.pages import RunningTrial, StudyView
 from hpsearch.wire.workers import WorkerView
@@ -54,7 +54,7 @@ def best_so_far(snapshot: Snapshot) -> str:
     best = snapshot.study.best
     if best is None:
         return "no result yet"
-    return f"best {snapshot.board.metric} {number(best.value)} (trial {best.number})"
+    return f"best {snapshot.board.metric} {score(best.value)} (trial {best.number})"
 
 
 def time_left(story: Story, snapshot: Snapshot) -> str:
@@ -88,7 +88,7 @@ def _under_way(trial: RunningTrial, metric: str) -> str:
     if not trial.epoch:
         return f"trial {trial.number} starting"
     value = trial.metrics.get(metric)
-    return f"trial {trial.number} epoch {trial.epoch}" + ("" if value is None else f" {metric} {number(value)}")
+    return f"trial {trial.number} epoch {trial.epoch}" + ("" if value is None else f" {metric} {score(value)}")
 
 
 def standing(snapshot: Snapshot) -> str:

@@ -79,7 +79,7 @@ def test_leaderboard_shows_only_what_differs_and_marks_baselines(one_study: Fake
     assert said.code == 0
     lines = said.out.splitlines()
     assert lines[0].split() == ["rank", "trial", "accuracy", "epochs", "weights", "parameters"]
-    assert lines[1].split() == ["1", "3", "0.99", "12", "5,000", "layers=1", "units=64", "learning_rate=0.001"]
+    assert lines[1].split() == ["1", "3", "0.9900", "12", "5,000", "layers=1", "units=64", "learning_rate=0.001"]
     assert "linear model  layers=0" in lines[3]
     assert "default network  layers=2" in lines[4]
     assert lines[5] == "all: activation=relu"
@@ -104,7 +104,7 @@ def test_leaderboard_after_confirmation_shows_means_and_ranks(one_study: FakeSer
     confirmed = {"mean": 0.97, "n_seeds": 5, "interval": [0.96, 0.98], "rank_interval": [1, 3]}
     one_study.routes["GET", S + "/leaderboard"] = board(row(1, **confirmed), row(2))
     said = remote("leaderboard", "digits")
-    assert "0.97 (0.96 to 0.98)" in said.out
+    assert "0.9700 (0.9600 to 0.9800)" in said.out
     assert "1-3" in said.out
 
 
@@ -119,7 +119,7 @@ def test_columns_are_those_asked_for(one_study: FakeServer, remote: Run):
     one_study.routes["GET", S + "/leaderboard"] = board(row(1), row(2))
     said = remote("leaderboard", "digits", "--columns", "trial, loss,units,learning_rate,took")
     assert said.out.splitlines()[0].split() == ["trial", "loss", "units", "learning_rate", "took"]
-    assert said.out.splitlines()[1].split() == ["3", "0.1", "64", "0.001", "1.6", "s"]
+    assert said.out.splitlines()[1].split() == ["3", "0.1000", "64", "0.001", "1.6", "s"]
     one_study.routes["GET", S + "/trials"] = page(trial(0), trial(1, params={"layers": 2}))
     said = remote("trials", "digits", "--columns", "state,layers,learning_rate")
     assert [line.split() for line in said.out.splitlines()[1:]] == [["complete", "1", "0.01"], ["complete", "2", "-"]]
@@ -300,7 +300,7 @@ def test_one_trial_by_number_with_its_epochs(one_study: FakeServer, remote: Run)
     assert said.code == 0
     assert "complete, early_stopping" in said.out
     assert "complete on gpu1" in said.out
-    assert "result      accuracy 0.95 at epoch 3 of 5" in said.out
+    assert "result      accuracy 0.9500 at epoch 3 of 5" in said.out
     assert any(line.split()[:5] == ["accuracy", "0.1", "0.3", "0.1", "0.3"] for line in said.out.splitlines())
     assert len(remote("trial", TRIAL_ID, "--json").json["measurements"]) == 3
 

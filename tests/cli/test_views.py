@@ -75,7 +75,7 @@ def test_a_narrow_board_is_broken_only_between_words(width: int):
     for params in SPACE:
         assert parameters(params) in " ".join(word for word in said.split() if "=" in word)
     figures = [line.split("  layers")[0].split() for line in lines if "layers=" in line]
-    assert [(cells[0] if width < 100 else cells[1], "0.99" in cells or "0.98" in cells) for cells in figures] == [
+    assert [(cells[0] if width < 100 else cells[1], "0.9900" in cells or "0.9800" in cells) for cells in figures] == [
         ("3", True),
         ("4", True),
     ]
@@ -86,7 +86,7 @@ def test_a_wide_board_has_a_column_for_each_parameter_and_one_line_a_row(width: 
     lines = drawn(of_space(), Story(), width)
     first = next(line for line in lines if "nesterov" in line)
     assert first.split() == [
-        "1", "3", "0.99", "12", "2", "128-64", "relu", "0.00123", "nesterov", "32", "0.31", "0.91", "1.2e-06",
+        "1", "3", "0.9900", "12", "2", "128-64", "relu", "0.00123", "nesterov", "32", "0.31", "0.91", "1.2e-06",
     ]  # fmt: skip
     assert lines[lines.index(first) + 1].split()[-2:] == ["-", "1.2e-05"], "adam has no momentum"
 
@@ -110,8 +110,8 @@ def under_way(n: int) -> tuple[RunningTrial, ...]:
     ("width", "said"),
     [
         (30, "trial 0 starting · 4 more"),
-        (60, "trial 0 starting · trial 1 epoch 1 accuracy 0.11111 · 3 more"),
-        (200, "trial 0 starting · trial 1 epoch 1 accuracy 0.11111 · trial 2 epoch 2 accuracy 0.22222 · 2 more"),
+        (60, "trial 0 starting · trial 1 epoch 1 accuracy 0.1111 · 3 more"),
+        (200, "trial 0 starting · trial 1 epoch 1 accuracy 0.1111 · trial 2 epoch 2 accuracy 0.2222 · 2 more"),
     ],
 )
 def test_running_trials_are_told_whole_with_their_last_epochs(width: int, said: str):
@@ -137,9 +137,9 @@ def test_the_picture_says_how_it_stands():
     text = "\n".join(lines)
     assert lines[0].startswith("digits  bayesian search, maximize accuracy  running")
     assert "3 of 4 trials, 1 running · about 10 s left" in text
-    assert "best accuracy 0.99 (trial 3)  ▁▅█" in text
+    assert "best accuracy 0.9900 (trial 3)  ▁▅█" in text
     assert text.split("rank ")[1].splitlines()[0].split() == ["trial", "accuracy", "epochs", "layers", "dropout"]
-    assert ["1", "3", "0.99", "12", "1", "0.1"] in [line.split() for line in lines]
+    assert ["1", "3", "0.9900", "12", "1", "0.1"] in [line.split() for line in lines]
     assert "activation" not in text, "what is the same in all rows tells nothing"
     assert "workers  local-1: 2 running" in text
     assert "▁" not in "\n".join(drawn(shot, story, 120, blocks=False))
@@ -272,10 +272,10 @@ def test_plain_lines_come_only_with_news(capsys: pytest.CaptureFixture[str]):
     assert lines == [
         "Starting …",
         "[0.0 s] digits: 0 of 4 trials, 1 running; no result yet",
-        "[2.0 s] digits: 1 of 4 trials, 1 running; best accuracy 0.97 (trial 5)",
-        "[9.0 s] digits: 3 of 4 trials, 1 running; best accuracy 0.98 (trial 4); about 4 s left",
+        "[2.0 s] digits: 1 of 4 trials, 1 running; best accuracy 0.9700 (trial 5)",
+        "[9.0 s] digits: 3 of 4 trials, 1 running; best accuracy 0.9800 (trial 4); about 4 s left",
         "note: no worker",
-        "[14 s] digits: 3 of 4 trials, 1 running; best accuracy 0.98 (trial 4); completed",
+        "[14 s] digits: 3 of 4 trials, 1 running; best accuracy 0.9800 (trial 4); completed",
     ]
 
 
@@ -301,5 +301,5 @@ def test_plain_lines_say_what_happens_before_the_first_result(capsys: pytest.Cap
     assert capsys.readouterr().err.splitlines() == [
         "[0.0 s] digits: 0 of 4 trials, 3 waiting; no result yet; the workers are starting",
         "[3.0 s] digits: 0 of 4 trials, 1 running, 3 waiting; no result yet; compiling; trial 7 starting",
-        "[14 s] digits: 0 of 4 trials, 1 running, 3 waiting; no result yet; trial 7 epoch 12 accuracy 0.11111",
+        "[14 s] digits: 0 of 4 trials, 1 running, 3 waiting; no result yet; trial 7 epoch 12 accuracy 0.1111",
     ]
