@@ -107,6 +107,11 @@ def coded(text: str) -> str:
     return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
+def breakable(name: str) -> Markup:
+    """Return a code name, escaped, that may be broken behind each underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": count,
     "figure": figure,
@@ -119,4 +124,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "words": words,
     "sentence": sentence,
     "coded": coded,
+    "breakable": breakable,
 }

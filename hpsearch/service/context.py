@@ -16,6 +16,7 @@ from hpsearch.service.content_place import open_content
 from hpsearch.service.signals import Signals
 from hpsearch.service.slots import Slots
 from hpsearch.settings import Settings
+from hpsearch.storage.engine import parse_url
 from hpsearch.storage.migrate import upgrade
 from hpsearch.storage.store import Store
 
@@ -82,14 +83,18 @@ class Context:
             msg = f"HPSEARCH_DATA_DIR {settings.data_dir} can not be made: {error.strerror}"
             raise InvalidInputError(msg, code="settings.invalid") from None
         url = settings.resolved_database_url
-        store = Store(url, clock=clock)
-        # Links are followed first: the same file under another name is the same file, on the same file system.
-        lock = claim_file(Path(str(store.url.database)).resolve()) if store.dialect == "sqlite" else None
+        parsed = parse_url(url)
+        # Before anything is made. Links are followed: the same file under another name is the same file, on the same
+        # file system.
+        lock = claim_file(Path(str(parsed.database)).resolve()) if parsed.get_backend_name() == "sqlite" else None
+        store = None
         try:
+            store = Store(url, clock=clock)
             upgrade(url)
             content = open_content(settings, store)
         except BaseException:
-            store.close()
+            if store is not None:
+                store.close()
             if lock is not None:
                 lock.close()
             raise

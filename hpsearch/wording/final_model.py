@@ -54,9 +54,10 @@ def flattery(final: FinalModel) -> str:
     """Return in a sentence how far the value it was chosen at can be trusted."""
     if final.optimism is None:
         return "It was chosen for this value, so expect a little less on new rows: no test rows were opened."
-    against = "test rows" if final.believe == "test" else "mean over new seeds"
+    by_test = final.believe == "test"
     if final.optimism <= 0:
-        return f"Selection did not flatter it: the {against} gave no worse."
+        return f"Selection did not flatter it: {'on the test rows' if by_test else 'over new seeds'} it is no worse."
+    against = "test rows" if by_test else "mean over new seeds"
     return f"Selection flattered it by {figure(final.optimism, 2)}: believe the {against}."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import stat
@@ -299,11 +300,15 @@ def test_an_interrupt_leaves_the_study_on_the_server(
     fake: FakeServer, remote: Run, yaml_file: Path, number: signal.Signals, hang_up: HangUp
 ):
     hang_up(signal.SIG_DFL)
-    Story(fake, study(n_trials=1))
-    timer = threading.Timer(0.4, os.kill, (os.getpid(), number))
-    timer.start()
+    story, looks = Story(fake, study(n_trials=1)), itertools.count()
+
+    def look(request: object) -> dict[str, Any]:
+        if next(looks) == 1:  # the command is following the study by now
+            os.kill(os.getpid(), number)
+        return story.look(request)
+
+    fake.routes["GET", S] = look
     said = remote("run", yaml_file)
-    timer.join()
     assert said.code == 130
     assert said.out == ""
     assert f"The study goes on at {fake.url}: run the same command again to watch it" in said.err
