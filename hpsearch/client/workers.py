@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hpsearch.client.checked import checked
 from hpsearch.client.connection import Connection, segment
 from hpsearch.client.files import content_digest, file_sha256, opened
 from hpsearch.client.paging import walk
@@ -14,6 +15,7 @@ from hpsearch.wire.reports import ReportReply, ReportRequest
 from hpsearch.wire.workers import RegisterReply, RegisterRequest, WorkerView
 
 
+@checked
 class Workers:
     """The workers of a server."""
 

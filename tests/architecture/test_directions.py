@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,9 @@ def _verdicts(folder: Path) -> dict[str, bool]:
     )
     verdicts = {}
     for line in done.stdout.splitlines():
-        for word, kept in ((" KEPT", True), (" BROKEN", False)):
-            if line.rstrip().endswith(word):
-                verdicts[line.rstrip().removesuffix(word).strip()] = kept
+        found = re.fullmatch(r"(.+) (KEPT|BROKEN)(?: \(\d+ ignored imports?\))?", line.rstrip())
+        if found is not None:
+            verdicts[found[1].strip()] = found[2] == "KEPT"
     assert verdicts, done.stdout + done.stderr
     return verdicts
 
