@@ -4,38 +4,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.complaints import complaints, summary
+from api.complaints import complaints_of, summary
+from api.middleware.gate import meter_of
 from api.problems import ProblemError
 from api.strict_json import parse
+
+if TYPE_CHECKING:
+    from api.edge import Edge
 
 Model = TypeVar("Model", bound=BaseModel)
 
 # A whole body must arrive within this time: a slow sender must not hold a connection for ever.
 BODY_TIMEOUT_S: Final = 30.0
-# Up to this size reading is quicker than a change of threads.
-_INLINE_BYTES: Final = 32 * 1024
+# Bodies of routes that need some fields only.
+SMALL_BODY_BYTES: Final = 512 * 1024
+# Up to this size reading is quicker than a change of threads; larger bodies are checked a few at a time.
+_SMALL_BYTES: Final = 32 * 1024
 
 
 async def read_json(request: Request) -> bytes:
     """Return the body of a JSON request.
 
     Raises:
-        ProblemError: 415 for another content type, 408 when it does not arrive, 413 above the route's cap.
+        ProblemError: 415 for another content type, and those of `read_body`.
     """
     _check_content_type(request.headers.get("content-type"))
+    return await read_body(request)
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the whole body; it counts as held in memory until the request is answered.
+
+    Raises:
+        ProblemError: 408 when it does not arrive in time, 413 above the route's cap, 503 while others hold too much.
+    """
+    meter_of(request.scope).hold()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await request.body()
     except TimeoutError:
-        raise ProblemError(
-            408, "body.too_slow", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds"
-        ) from None
+        detail = f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds; send it again"
+        raise ProblemError(408, "body.too_slow", detail) from None
 
 
 def _check_content_type(received: str | None) -> None:
@@ -56,7 +72,7 @@ def validate(model: type[Model], raw: bytes, code: str = "body.invalid") -> Mode
     """Return the model in a JSON text; ``code`` is the problem's when it is another.
 
     Raises:
-        ProblemError: 400 when it is not JSON, 422 when it is not this model; every field at fault is named.
+        ProblemError: Those of `parse`; 422 when it is not this model, with the fields at fault.
     """
     if not raw.strip():
         raise ProblemError(422, "body.missing", f"the body is empty; expected a JSON object ({model.__name__})")
@@ -64,14 +80,18 @@ def validate(model: type[Model], raw: bytes, code: str = "body.invalid") -> Mode
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = complaints(error.errors(include_url=False, include_context=False), value)
+        found = complaints_of(error, value)
     except RecursionError:
         raise ProblemError(400, "body.too_deep", "the body is nested too deep") from None
     raise ProblemError(422, code, summary(found), errors=found)
 
 
 def json_body(
-    model: type[Model], *, inline: bool = False, optional: bool = False, code: str = "body.invalid"
+    model: type[Model],
+    *,
+    inline: bool = False,
+    optional: bool = False,
+    code: str = "body.invalid",
 ) -> Callable[[Request], Awaitable[Model]]:
     """Return a dependency that gives the request's body as ``model``.
 
@@ -81,16 +101,17 @@ def json_body(
         optional: An empty body means the model's defaults.
         code: Of the problem when the body is not this model.
     """
+    check = partial(validate, model, code=code)
 
     async def read(request: Request) -> Model:
-        if optional and not request.headers.get("content-type") and not (await request.body()).strip():
+        if optional and not request.headers.get("content-type") and not (await read_body(request)).strip():
             return model()
         raw = await read_json(request)
         if optional and not raw.strip():
             return model()
-        if inline and len(raw) <= _INLINE_BYTES:
-            return validate(model, raw, code)
-        return await run_in_threadpool(validate, model, raw, code)
+        if len(raw) > _SMALL_BYTES:
+            return await cast("Edge", request.app.state.edge).computing.run(check, raw)
+        return check(raw) if inline else await run_in_threadpool(check, raw)
 
     return read
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 MAX_SHOWN: Final = 50
 _MAX_RECEIVED: Final = 80
 
@@ -29,6 +31,11 @@ _PLAIN: Final = {
     "list_type": "must be a list",
     "union_tag_not_found": "needs a type: int, float, categorical or fixed",
 }
+
+
+def complaints_of(error: ValidationError, received: Any) -> list[dict[str, str]]:
+    """Return `complaints` of what pydantic found wrong with what was received."""
+    return complaints(error.errors(include_url=False, include_context=False, include_input=False), received)
 
 
 def complaints(errors: Iterable[Mapping[str, Any]], received: Any) -> list[dict[str, str]]:

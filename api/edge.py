@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from api.broadcast import Broadcasts
 from api.callers import Callers
+from api.computing import Computing
 from api.intruders import Intruders
 from api.pace import Pace
 from api.problems import ProblemError
@@ -80,6 +81,8 @@ class Edge:
         broadcasts: What open streams share.
         validity: Whose tokens open streams hold.
         turnstile: Where claims and reports go through.
+        computing: Where definitions are checked and large bodies read.
+        charting: Where importances are computed, which may take long and wait for the sampler.
         stream_threads: The few threads in which open streams ask the database, so that they never take all.
     """
 
@@ -93,6 +96,8 @@ class Edge:
         self.intruders = Intruders()
         self.pace = Pace()
         self.turnstile = Turnstile(N_PLACES[context.store.dialect])
+        self.computing = Computing()
+        self.charting = Computing(1)
         self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)
         self.validity = Validity(self._is_valid)
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 from api.problems import ProblemError
 
 MAX_DEPTH: Final = 64
+# Values in one body: what is counted here need not be found out by checking each of them.
+MAX_VALUES: Final = 150_000
+_MAX_FIELDS: Final = 256
 _MAX_DIGITS: Final = 400
+
+
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class _RefusedError(ValueError):
@@ -22,9 +31,12 @@ def parse(body: bytes) -> Any:
     """Return the value of a JSON text: dicts, lists, strings, finite numbers, booleans and None.
 
     Raises:
-        ProblemError: 400 for text that is not JSON or not UTF-8 or nested deeper than 64; 422 for NaN, Infinity,
-            numbers outside the range of a double, huge integers and keys given twice.
+        ProblemError: 400 for text that is not JSON or not UTF-8 or nested deeper than 64; 413 for more than 150,000
+            values; 422 for NaN, Infinity, numbers outside the range of a double, huge integers, keys given twice and
+            objects of more than 256 fields.
     """
+    if _separators(body) > MAX_VALUES:
+        _check_number(_STRING.sub(b"", body))
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -41,6 +53,28 @@ def parse(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(value)
     return value
+
+
+def _separators(text: bytes) -> int:
+    """Return how many commas and opening brackets there are: at most one value stands behind each."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+def _check_number(bare: bytes) -> None:
+    """Refuse a text with more values than are read.
+
+    Args:
+        bare: Without the texts in it, which may hold commas.
+    """
+    if _separators(bare) <= MAX_VALUES:
+        return
+    depth = 0
+    for bracket in islice(_BRACKET.finditer(bare), MAX_VALUES):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > MAX_DEPTH:
+            _too_deep()
+    detail = f"the body holds more than {MAX_VALUES:,} values; send less at once"
+    raise ProblemError(413, "body.too_many_values", detail)
 
 
 def _too_deep() -> NoReturn:
@@ -65,6 +99,9 @@ def _check_depth(value: Any) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MAX_FIELDS:
+        msg = f"an object of {len(pairs):,} fields was received; at most {_MAX_FIELDS} are read"
+        raise _RefusedError(msg)
     made = dict(pairs)
     if len(made) != len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]

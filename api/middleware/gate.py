@@ -12,21 +12,49 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.middleware.scope import header, request_id_of
 from api.problems import ProblemError, problem
 
-# Bodies of all routes that do not say otherwise.
-MAX_BODY_BYTES: Final = 4 * 2**20
+# Bodies of all routes that do not say otherwise: a thousand times a usual study.
+MAX_BODY_BYTES: Final = 2**20
+# Bodies of all requests that wait for their last byte or their answer, but for the first bytes of each: what workers
+# send while they train always has room.
+MAX_HELD_BYTES: Final = 64 * 2**20
+_UNCOUNTED_BYTES: Final = 32 * 1024
 _METER: Final = "hpsearch.meter"
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}))(?::([0-9]{1,5}))?")
 _MAX_PORT: Final = 65_535
 _LOOPBACK_NAMES: Final = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
-class Meter:
-    """Counts the bytes of one request's body against its cap."""
+class Held:
+    """How many bytes of bodies are held in memory, beyond the first of each.
 
-    def __init__(self, declared: int | None) -> None:
+    Args:
+        most: Bytes in all.
+    """
+
+    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+        self.most = most
+        self.n_bytes = 0
+
+
+class Meter:
+    """Counts the bytes of one request's body against its cap, and those of all that are held against theirs."""
+
+    def __init__(self, declared: int | None, held: Held) -> None:
         self.cap = MAX_BODY_BYTES
         self._declared = declared
         self._n_bytes = 0
+        self._all = held
+        self._is_held = False
+        self._n_held = 0
+
+    def hold(self) -> None:
+        """Count what arrives as held until `release`: it is not written to disk while it comes."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Count nothing as held any more."""
+        self._all.n_bytes -= self._n_held
+        self._n_held = 0
 
     def allow(self, max_bytes: int | None) -> None:
         """Set the cap of the route; a body announced to be larger is refused at once.
@@ -42,11 +70,18 @@ class Meter:
         """Count what has arrived.
 
         Raises:
-            ProblemError: 413, more than the cap, whatever was announced.
+            ProblemError: 413, more than the cap, whatever was announced; 503, others hold too much.
         """
         self._n_bytes += n_bytes
         if self._n_bytes > self.cap:
             self._refuse()
+        if self._is_held and self._n_bytes > _UNCOUNTED_BYTES:
+            more = self._n_bytes - _UNCOUNTED_BYTES - self._n_held
+            if self._all.n_bytes + more > self._all.most:
+                detail = "the server is receiving too many large bodies at once; repeat the request in a moment"
+                raise ProblemError(503, "server.busy", detail, headers={"Retry-After": "5"})
+            self._n_held += more
+            self._all.n_bytes += more
 
     def _refuse(self) -> None:
         raise ProblemError(413, "body.too_large", f"the body is larger than the {self.cap:,} bytes allowed here")
@@ -70,6 +105,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
+        self._held = Held()
         self._listed = frozenset(name.strip().lower().encode("idna") for name in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +117,7 @@ class Gate:
         if refusal is not None:
             await problem(refusal, request_id_of(scope))(scope, receive, send)
             return
-        meter = scope[_METER] = Meter(_declared_length(scope))
+        meter = scope[_METER] = Meter(_declared_length(scope), self._held)
 
         async def metered() -> Message:
             message = await receive()
@@ -89,7 +125,10 @@ class Gate:
                 meter.count(len(message.get("body", b"")))
             return message
 
-        await self._app(scope, metered, send)
+        try:
+            await self._app(scope, metered, send)
+        finally:
+            meter.release()
 
     def _refusal(self, scope: Scope) -> ProblemError | None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import examples
-from api.bodies import json_body
+from api.bodies import SMALL_BODY_BYTES, json_body
 from api.edge import Edge, Shared
 from api.guard import Asker
 from api.parameters import TrialId, WorkerId
@@ -27,8 +27,9 @@ from hpsearch.service.context import Caller
 from hpsearch.wire.claims import ClaimReply, ClaimRequest
 from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult
 
-# A pack's epochs and a traceback or two; a worker cuts its own texts long before.
-_MAX_REPORT_BYTES: Final = 32 * 2**20
+# The epochs that a worker sends at once after an outage, with as many tracebacks as fit: it sends one trial's report
+# after the other when all together are refused.
+_MAX_REPORT_BYTES: Final = 4 * 2**20
 _MAX_MODEL_BYTES: Final = 2**30
 # Trials another server process made are seen by looking; ours wake the waiter at once.
 _LOOK_S: Final = 2.0
@@ -98,6 +99,7 @@ def _refused(result: ReportResult, reply: ReportReply) -> ProblemError:
     reply=ClaimReply,
     errors=(404,),
     body=ClaimRequest,
+    max_body_bytes=SMALL_BODY_BYTES,
     examples=examples.CLAIM,
 )
 async def claim_trials(

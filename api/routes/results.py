@@ -17,7 +17,7 @@ from api.replies import file_reply, is_current, json_reply, not_modified, tagged
 from api.routing import Routes
 from api.streams import Ends, EventStream, Frames, event_frames, leaderboard_frames, look
 from hpsearch.service import charts, events, models, results, watching
-from hpsearch.service.context import Caller
+from hpsearch.service.context import Caller, Context
 from hpsearch.wire import pages
 from hpsearch.wire.charts import Importances, Parallel, Timeline
 
@@ -149,11 +149,15 @@ def get_history(
 
 
 @routes.get("/v1/studies/{study_id}/importances", scope="read", reply=Importances, errors=(304, 404, 503))
-def get_importances(study_id: StudyId, request: Request, ctx: Service) -> Response:
+async def get_importances(study_id: StudyId, request: Request, edge: Shared) -> Response:
     """Return how much each searched parameter decided whether a result was among the best (PED-ANOVA).
 
     With fewer than ten results there are no items, and `reason` says why. Computed once for each number of results.
     """
+    return await edge.charting.run(_importances, request, edge.context, study_id)
+
+
+def _importances(request: Request, ctx: Context, study_id: str) -> Response:
     etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
     if is_current(request, etag):
         return not_modified(etag)

@@ -8,8 +8,8 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from api import examples
-from api.bodies import json_body
-from api.edge import Service
+from api.bodies import SMALL_BODY_BYTES, json_body
+from api.edge import Service, Shared
 from api.guard import Asker
 from api.parameters import IdempotencyKey, StudyId, TrialId
 from api.replies import json_reply
@@ -53,6 +53,7 @@ def cancel_study(study_id: StudyId, ctx: Service) -> Response:
     reply=StudyView,
     errors=(404, 409),
     body=ExtendRequest,
+    max_body_bytes=SMALL_BODY_BYTES,
     examples=examples.EXTEND,
 )
 def extend_study(
@@ -75,17 +76,20 @@ def retry_failed_trials(study_id: StudyId, ctx: Service) -> Response:
     status=201,
     errors=(404,),
     body=CloneRequest,
+    max_body_bytes=SMALL_BODY_BYTES,
     examples=examples.CLONE,
 )
-def clone_study(
+async def clone_study(
     study_id: StudyId,
-    ctx: Service,
+    edge: Shared,
     caller: Asker,
     body: Annotated[CloneRequest, Depends(json_body(CloneRequest, optional=True))],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a study with the same definition, under another name if one is given."""
-    view = steering.clone(ctx, caller, study_id, body, idempotency_key=idempotency_key)
+    view = await edge.computing.run(
+        steering.clone, edge.context, caller, study_id, body, idempotency_key=idempotency_key
+    )
     return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
 
 
@@ -96,6 +100,7 @@ def clone_study(
     status=201,
     errors=(404, 409),
     body=EnqueueRequest,
+    max_body_bytes=SMALL_BODY_BYTES,
     examples=examples.POINT,
 )
 def enqueue_trial(

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from api import examples
-from api.bodies import json_body, json_object, read_json
-from api.complaints import complaints
-from api.edge import Service
+from api.bodies import SMALL_BODY_BYTES, json_body, json_object, read_json
+from api.complaints import complaints_of
+from api.edge import Service, Shared
 from api.guard import Asker
 from api.parameters import IdempotencyKey, Page, StudyId
 from api.replies import json_reply, no_content
@@ -20,6 +20,7 @@ from hpsearch.domain.lifecycle import StudyState
 from hpsearch.domain.strict import Name, Text
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.service import preview, studies
+from hpsearch.service.context import Context
 from hpsearch.wire import pages
 from hpsearch.wire.studies import PreviewReply, Problem, StudyPatch, ValidateReply
 
@@ -38,9 +39,11 @@ _Raw = Annotated[bytes, Depends(read_json)]
     body=StudyDefinition,
     examples=examples.STUDIES,
 )
-def create_study(ctx: Service, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None) -> Response:
+async def create_study(
+    edge: Shared, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Create a study; its baselines and first trials are queued when this answers."""
-    view = studies.create(ctx, caller, body, idempotency_key=idempotency_key)
+    view = await edge.computing.run(studies.create, edge.context, caller, body, idempotency_key=idempotency_key)
     return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
 
 
@@ -51,8 +54,12 @@ def create_study(ctx: Service, caller: Asker, body: _Definition, idempotency_key
     body=StudyDefinition,
     examples=examples.STUDIES,
 )
-def validate_study(ctx: Service, raw: _Raw) -> Response:
+async def validate_study(edge: Shared, raw: _Raw) -> Response:
     """Say whether a definition would be accepted, and every reason why not; nothing is created."""
+    return await edge.computing.run(_validate, edge.context, raw)
+
+
+def _validate(ctx: Context, raw: bytes) -> Response:
     found = _read(raw)
     if isinstance(found, StudyDefinition):
         return json_reply(preview.validate(ctx, found))
@@ -60,8 +67,12 @@ def validate_study(ctx: Service, raw: _Raw) -> Response:
 
 
 @routes.post("/v1/studies/preview", scope="submit", reply=PreviewReply, body=StudyDefinition, examples=examples.STUDIES)
-def preview_study(ctx: Service, raw: _Raw) -> Response:
+async def preview_study(edge: Shared, raw: _Raw) -> Response:
     """Show what a definition would do: size of the grid, sample configurations, weights, cost; nothing is created."""
+    return await edge.computing.run(_preview, edge.context, raw)
+
+
+def _preview(ctx: Context, raw: bytes) -> Response:
     found = _read(raw)
     if isinstance(found, StudyDefinition):
         return json_reply(preview.preview(ctx, found))
@@ -74,7 +85,7 @@ def _read(raw: bytes) -> StudyDefinition | tuple[Problem, ...]:
     try:
         return StudyDefinition.model_validate(value)
     except ValidationError as error:
-        found = complaints(error.errors(include_url=False, include_context=False), value)
+        found = complaints_of(error, value)
         return tuple(Problem(field=item["field"], message=item["message"]) for item in found)
 
 
@@ -112,6 +123,7 @@ def get_study(study_id: StudyId, ctx: Service) -> Response:
     reply=pages.StudyView,
     errors=(404,),
     body=StudyPatch,
+    max_body_bytes=SMALL_BODY_BYTES,
     examples=examples.PATCH,
 )
 def update_study(

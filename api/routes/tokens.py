@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import examples
-from api.bodies import json_body
+from api.bodies import SMALL_BODY_BYTES, json_body
 from api.edge import Service, Shared
 from api.parameters import TokenId
 from api.replies import json_reply, no_content
@@ -21,7 +21,15 @@ from hpsearch.wire.tokens import TokenReply, TokenRequest, TokenView
 routes = Routes("tokens")
 
 
-@routes.post("/v1/tokens", scope="admin", reply=TokenReply, status=201, body=TokenRequest, examples=examples.TOKEN)
+@routes.post(
+    "/v1/tokens",
+    scope="admin",
+    reply=TokenReply,
+    status=201,
+    body=TokenRequest,
+    max_body_bytes=SMALL_BODY_BYTES,
+    examples=examples.TOKEN,
+)
 def create_token(ctx: Service, body: Annotated[TokenRequest, Depends(json_body(TokenRequest))]) -> Response:
     """Make a token. Its secret is in this answer and nowhere else: it can not be shown again."""
     return json_reply(tokens.create(ctx, body), 201)

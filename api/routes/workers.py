@@ -8,7 +8,7 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from api import examples
-from api.bodies import json_body
+from api.bodies import SMALL_BODY_BYTES, json_body
 from api.edge import Service
 from api.guard import Asker
 from api.parameters import Page, WorkerId
@@ -22,7 +22,13 @@ routes = Routes("workers")
 
 
 @routes.post(
-    "/v1/workers", scope="worker", reply=RegisterReply, status=201, body=RegisterRequest, examples=examples.REGISTER
+    "/v1/workers",
+    scope="worker",
+    reply=RegisterReply,
+    status=201,
+    body=RegisterRequest,
+    max_body_bytes=SMALL_BODY_BYTES,
+    examples=examples.REGISTER,
 )
 def register_worker(
     ctx: Service, caller: Asker, body: Annotated[RegisterRequest, Depends(json_body(RegisterRequest))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from api.bodies import BODY_TIMEOUT_S
+from api.bodies import read_body
 from api.problems import ProblemError
 
 MAX_FORM_BYTES: Final = 512 * 1024
@@ -19,14 +18,9 @@ async def form_fields(request: Request) -> dict[str, str]:
     """Return the fields of an urlencoded form by name; of a repeated one the last.
 
     Raises:
-        ProblemError: 408 when it does not arrive, 413 above the route's cap, 422 when it can not be read.
+        ProblemError: Those of `read_body`; 422 when it can not be read.
     """
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await request.body()
-    except TimeoutError:
-        detail = f"the form did not arrive within {BODY_TIMEOUT_S:.0f} seconds; send it again"
-        raise ProblemError(408, "body.too_slow", detail) from None
+    body = await read_body(request)
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 from hpsearch.domain.metrics import METRICS, TASKS, Task
 from hpsearch.domain.mlp import Activation, Init, Optimizer
+from hpsearch.domain.parameters import MAX_CHOICES
 
 Kind = Literal["int", "float", "word", "switch"]
 
@@ -100,7 +101,9 @@ def _split(said: Mapping[str, str]) -> Raw:
 
 
 def _parameter(one: Parameter, said: Mapping[str, str]) -> Any:
-    values = [_value(one, text.strip()) for text in said.get(f"{one.name}.values", "").split(",") if text.strip()]
+    # What is beyond the last one allowed stays one text: it is complained about, not taken apart.
+    texts = said.get(f"{one.name}.values", "").split(",", MAX_CHOICES)
+    values = [_value(one, text.strip()) for text in texts if text.strip()]
     if len(values) == 1:
         return values[0]
     if values and one.has_range:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from api.complaints import complaints
+from api.complaints import complaints_of
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import InvalidStudyError
 from hpsearch.yaml_reader import Document, Location, parse_yaml
@@ -133,7 +133,7 @@ def read_draft(text: str) -> Draft:
     try:
         return Draft(StudyDefinition.model_validate(document.data), (), document)
     except ValidationError as error:
-        found = complaints(error.errors(include_url=False, include_context=False), document.data)
+        found = complaints_of(error, document.data)
         draft = Draft(None, (), document)
         made = [draft.complaint(one["field"], one["message"]) for one in found[:_MAX_SHOWN]]
         made.sort(key=lambda one: one.line or 0)

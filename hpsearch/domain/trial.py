@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, Positive, Scalar, Text
+from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, Positive, Scalar, Text, at_most
 
 MAX_METRICS: Final = 64
 # Of one attempt, over all its epochs: about 50 MB in the database.
@@ -19,7 +19,7 @@ MAX_DETAIL_BYTES: Final = 16 * 1024
 
 MetricName = Annotated[Name, StringConstraints(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_./-]*$")]
 # A value that is not finite is null: SQL has no portable NaN.
-Metrics = Annotated[dict[MetricName, Float | None], Field(max_length=MAX_METRICS)]
+Metrics = Annotated[dict[MetricName, Float | None], Field(max_length=MAX_METRICS), at_most(MAX_METRICS)]
 
 Params = dict[str, Scalar]
 

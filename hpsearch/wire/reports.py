@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hpsearch.domain.strict import Frozen, Lenient, Name, Positive
+from hpsearch.domain.strict import Frozen, Lenient, Name, Positive, at_most
 from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.workers import WorkerProgress
 
@@ -19,7 +19,9 @@ class TrialReport(Frozen):
 
     trial_id: Name
     attempt: Positive
-    measurements: Annotated[tuple[Measurement, ...], Field(max_length=MAX_MEASUREMENTS)] = ()
+    measurements: Annotated[
+        tuple[Measurement, ...], Field(max_length=MAX_MEASUREMENTS, fail_fast=True), at_most(MAX_MEASUREMENTS)
+    ] = ()
     outcome: Outcome | None = None
 
 
@@ -31,7 +33,9 @@ class ReportRequest(Frozen):
         progress: What the worker is doing, for the fleet's view.
     """
 
-    reports: Annotated[tuple[TrialReport, ...], Field(min_length=1, max_length=MAX_REPORTS)]
+    reports: Annotated[
+        tuple[TrialReport, ...], Field(min_length=1, max_length=MAX_REPORTS, fail_fast=True), at_most(MAX_REPORTS)
+    ]
     progress: WorkerProgress | None = None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from hpsearch.domain.strict import Frozen, Int, Lenient, NewName, Text
+from hpsearch.domain.strict import Frozen, Int, Lenient, NewName, Text, at_most
 from hpsearch.domain.study import MAX_TRIALS
 from hpsearch.domain.trial import Params
 
@@ -90,10 +90,14 @@ class CloneRequest(Frozen):
     name: NewName | None = None
 
 
+# Every parameter of a space, with a width for each layer.
+MAX_POINT: Final = 128
+
+
 class EnqueueRequest(Frozen):
     """A point to try next; it counts as a search trial."""
 
-    params: Params
+    params: Annotated[Params, at_most(MAX_POINT)]
 
 
 class RetryFailedReply(Lenient):

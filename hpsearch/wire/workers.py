@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, NewName
+from hpsearch.domain.strict import Count, Float, Frozen, Lenient, Name, NewName, at_most
 
 # What a worker does with the trials it holds.
 Stage = Literal["fetching", "compiling", "training"]
@@ -64,7 +64,7 @@ class RegisterRequest(Frozen):
 
     name: NewName = "worker"
     version: Name | None = None
-    devices: Annotated[tuple[Device, ...], Field(max_length=64)] = ()
+    devices: Annotated[tuple[Device, ...], Field(max_length=64, fail_fast=True), at_most(64)] = ()
 
 
 class RegisterReply(Lenient):

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service, Shared
+from api.edge import Shared
 from api.guard import Asker
 from api.problems import ProblemError
 from api.web.forms import MAX_FORM_BYTES, form_fields
@@ -32,6 +31,8 @@ from hpsearch.wire.studies import PreviewReply
 _DATASETS_SHOWN: Final = 50
 _KEY_BYTES: Final = 16
 _WRONG: Final = 422
+# Twelve lists of a thousand values.
+_MAX_FIELDS_BYTES: Final = 128 * 1024
 
 routes = PageRoutes("page")
 
@@ -59,8 +60,12 @@ class Chosen:
 
 
 @routes.get("/ui/studies/new", scope="submit")
-def new_study_page(request: Request, ctx: Service, chosen: Annotated[Chosen, Depends()]) -> Response:
+async def new_study_page(request: Request, edge: Shared, chosen: Annotated[Chosen, Depends()]) -> Response:
     """Ask for the data set, or show the form for the chosen one."""
+    return await edge.computing.run(_new_study, request, edge.context, chosen)
+
+
+def _new_study(request: Request, ctx: Context, chosen: Chosen) -> Response:
     if chosen == Chosen():
         known = datasets.listing(ctx, limit=_DATASETS_SHOWN, page_token=None)
         return page(
@@ -107,21 +112,24 @@ def _plain(reference: DatasetReference) -> dict[str, str]:
     return {name: str(value) for name, value in reference.model_dump(exclude_none=True).items()}
 
 
-@routes.post("/ui/studies/new/compose", scope="submit", max_body_bytes=MAX_FORM_BYTES)
+@routes.post("/ui/studies/new/compose", scope="submit", max_body_bytes=_MAX_FIELDS_BYTES)
 async def compose_study_part(request: Request, edge: Shared) -> Response:
     """Write the definition that the form's fields say, and check it."""
     fields = await form_fields(request)
     dataset = {fields.get("dataset.kind", ""): fields.get("dataset.value", "")}
-    text = as_yaml(from_fields(fields, dataset, fields.get("task", "")))
-    checked = await run_in_threadpool(_checked, edge.context, text)
-    return page(request, "parts/composed.html", **checked)
+
+    def compose() -> Response:
+        text = as_yaml(from_fields(fields, dataset, fields.get("task", "")))
+        return page(request, "parts/composed.html", **_checked(edge.context, text))
+
+    return await edge.computing.run(compose)
 
 
 @routes.post("/ui/studies/new/check", scope="submit", max_body_bytes=MAX_FORM_BYTES)
 async def check_study_part(request: Request, edge: Shared) -> Response:
     """Check a definition, and tell what it would do."""
     text = (await form_fields(request)).get("yaml", "")
-    return page(request, "parts/draft.html", **await run_in_threadpool(_checked, edge.context, text))
+    return page(request, "parts/draft.html", **await edge.computing.run(_checked, edge.context, text))
 
 
 @routes.post("/ui/studies", scope="submit", max_body_bytes=MAX_FORM_BYTES)
@@ -129,13 +137,13 @@ async def create_study_page(request: Request, edge: Shared, caller: Asker) -> Re
     """Create the study of a definition and lead to its page; the same form twice makes one study."""
     fields = await form_fields(request)
     text, key = fields.get("yaml", ""), fields.get("key", "")
-    draft = await run_in_threadpool(read_draft, text)
+    draft = await edge.computing.run(read_draft, text)
     if draft.definition is None:
         return _refused(request, text, draft.complaints)
     # A form that is sent again after a change means another study.
     once = hashlib.sha256(f"{key}\n{text}".encode()).hexdigest() if key else None
     try:
-        made = await run_in_threadpool(studies.create, edge.context, caller, draft.definition, idempotency_key=once)
+        made = await edge.computing.run(studies.create, edge.context, caller, draft.definition, idempotency_key=once)
     except InvalidInputError as error:
         field = str(error.details.get("field", ""))
         return _refused(request, text, (draft.complaint(field, error.message),))

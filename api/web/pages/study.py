@@ -146,8 +146,12 @@ def study_history(study_id: StudyId, request: Request, ctx: Service) -> Response
 
 
 @routes.get("/ui/studies/{study_id}/data/importances", scope="read")
-def study_importances(study_id: StudyId, request: Request, ctx: Service) -> Response:
+async def study_importances(study_id: StudyId, request: Request, edge: Shared) -> Response:
     """Return the importances of the parameters."""
+    return await edge.charting.run(_importances, request, edge.context, study_id)
+
+
+def _importances(request: Request, ctx: Context, study_id: str) -> Response:
     return data_reply(request, lambda: charts.importances(ctx, study_id), results.leaderboard_etag(ctx, study_id))
 
 

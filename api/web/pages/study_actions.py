@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.complaints import complaints, summary
-from api.edge import Service
+from api.bodies import read_body
+from api.complaints import complaints_of, summary
+from api.edge import Service, Shared
 from api.guard import Asker
 from api.parameters import StudyId
 from api.web.page_routes import PageRoutes
@@ -55,9 +56,10 @@ async def form_of(request: Request) -> dict[str, str]:
 
     Raises:
         InvalidInputError: There are too many of them.
+        ProblemError: Those of `read_body`.
     """
     try:
-        return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS))
+        return dict(parse_qsl((await read_body(request)).decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS))
     except ValueError:
         msg = f"a form of this page has at most {_MAX_FIELDS} fields"
         raise InvalidInputError(msg, code="form.invalid") from None
@@ -122,7 +124,7 @@ async def extend_from_page(study_id: StudyId, request: Request, ctx: Service) ->
 
 
 @routes.post("/ui/studies/{study_id}/clone", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
-async def clone_from_page(study_id: StudyId, request: Request, ctx: Service, caller: Asker) -> Response:
+async def clone_from_page(study_id: StudyId, request: Request, edge: Shared, caller: Asker) -> Response:
     """Create a study with the same definition and go to its page."""
     name = (await form_of(request)).get("name", "").strip()
     try:
@@ -130,7 +132,7 @@ async def clone_from_page(study_id: StudyId, request: Request, ctx: Service, cal
     except ValueError:
         msg = "a name has 1 to 200 printable characters; choose another one"
         raise InvalidInputError(msg, code="clone.invalid") from None
-    made = await run_in_threadpool(steering.clone, ctx, caller, study_id, wanted)
+    made = await edge.computing.run(steering.clone, edge.context, caller, study_id, wanted)
     return done(request, "Cloned.", _address(made.study_id), leave=True)
 
 
@@ -145,7 +147,7 @@ async def edit_from_page(study_id: StudyId, request: Request, ctx: Service) -> R
             labels=labels_of(form.get("labels", "")),
         )
     except ValidationError as error:
-        msg = summary(complaints(error.errors(include_url=False, include_context=False), dict(form)))
+        msg = summary(complaints_of(error, dict(form)))
         raise InvalidInputError(msg, code="edit.invalid") from None
     await run_in_threadpool(studies.patch, ctx, study_id, change)
     return done(request, "Saved.", _address(study_id), leave=True)

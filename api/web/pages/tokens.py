@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.complaints import complaints, summary
+from api.complaints import complaints_of, summary
 from api.edge import Service, Shared
 from api.parameters import TokenId
 from api.web.forms import MAX_FORM_BYTES, form_fields
@@ -60,7 +60,7 @@ async def create_token_part(request: Request, edge: Shared) -> Response:
     try:
         wanted = TokenRequest.model_validate(asked)
     except ValidationError as error:
-        found = complaints(error.errors(include_url=False, include_context=False), asked)
+        found = complaints_of(error, asked)
         return _refused(request, summary(found))
     made = await run_in_threadpool(tokens.create, edge.context, wanted)
     return page(request, "parts/token_made.html", made=made, complaint=None)
