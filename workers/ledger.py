@@ -14,8 +14,8 @@ from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from hpsearch.wire.reports import MAX_MEASUREMENTS, MAX_REPORTS, TrialReport
 
-# Of all trials in one request, so that a request after a long outage stays within what a server takes: some 8 MB.
-MAX_EPOCHS: Final = 20_000
+# Of all trials in one request, so that a request after a long outage stays within what a server takes: some 2 MB.
+MAX_EPOCHS: Final = 5_000
 
 
 @dataclass(eq=False)

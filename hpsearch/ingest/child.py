@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_NICENESS: Final = 10
 
 
 def _limit(limits: dict[str, Any]) -> None:
     import resource
 
+    # Whoever asks the server something goes first.
+    os.nice(_NICENESS)
     cpu_s = int(limits["cpu_s"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (int(limits["memory_bytes"]),) * 2)

@@ -85,11 +85,11 @@ def _reason_to_leave_out(cells: Cells) -> str | None:
         return "it has no value in any row"
     if cells.form != "text":
         return None
-    n_present = len(cells.values) - cells.values.null_count()
-    n_distinct = cells.values.drop_nulls().n_unique()
     longest = cells.values.str.len_chars().max()
     if isinstance(longest, int) and longest > MAX_TEXT_LENGTH:
         return f"it holds texts of up to {longest:,} characters, which are no categories"
+    n_present = len(cells.values) - cells.values.null_count()
+    n_distinct = cells.values.drop_nulls().n_unique()
     if n_distinct > MAX_CATEGORIES or (n_distinct > _FEW and n_distinct > n_present / 2):
         return (
             f"it holds {n_distinct:,} distinct texts in {n_present:,} rows, which are names or free text rather than "

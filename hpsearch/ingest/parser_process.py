@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import subprocess
-from dataclasses import asdict, dataclass
+import threading
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.errors import InvalidDatasetError, UnavailableError
+from hpsearch.ingest.machine import memory_of_machine
 from hpsearch.interpreter import python_command
 
 if TYPE_CHECKING:
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-# Parsers reserve 1.5 to 2 GiB of addresses that they never touch, so this bounds real use at about 6 GiB. Measured:
-# 100 million cells of CSV, and a CSV of 1 GiB, each took 3.2 GiB and 9 to 13 s of processor time.
-_MEMORY_BYTES: Final = 8 << 30
+# Parsers reserve 1.5 to 2 GiB of addresses that they never touch. Beyond these each may use 6 GiB, and all at once half
+# of the machine's memory. Measured: 100 million cells of CSV, and a CSV of 1 GiB, each took 3.2 GiB and 9 to 13 s of
+# processor time.
+_RESERVED_BYTES: Final = 2 << 30
+_MOST_BYTES: Final = 6 << 30
+_N_AT_ONCE: Final = 2
+_MACHINE_SHARE: Final = 0.5
+_places = threading.BoundedSemaphore(_N_AT_ONCE)
 # Processor time first: a parser that hangs in a loop ends by it, while a busy machine only makes the clock run longer.
 _LEAST_CPU_S: Final = 40
 _LEAST_WALL_S: Final = 60.0
@@ -35,6 +42,11 @@ _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "
 _UNUSABLE: Final = "dataset.unreadable"
 # What the allocator under polars writes when there is no more.
 _OUT_OF_MEMORY: Final = b"memory allocation"
+
+
+def _memory_bytes() -> int:
+    each = int(memory_of_machine() * _MACHINE_SHARE / _N_AT_ONCE)
+    return _RESERVED_BYTES + min(_MOST_BYTES, each)
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Limits:
         wall_s: From start to end, seconds.
     """
 
-    memory_bytes: int = _MEMORY_BYTES
+    memory_bytes: int = field(default_factory=_memory_bytes)
     cpu_s: int = _LEAST_CPU_S
     wall_s: float = _LEAST_WALL_S
 
@@ -61,6 +73,8 @@ class Limits:
 def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | None, limits: Limits) -> DatasetProfile:
     """Return the profile of a file after a child process has parsed it and written its stored form.
 
+    Two are parsed at a time; whoever comes then waits here.
+
     Args:
         path: The uploaded file.
         content: Where the stored form goes; must not exist. The caller removes it after an error.
@@ -72,6 +86,11 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
         InvalidDatasetError: What the parser says, or that it ran out of time or memory or crashed.
         UnavailableError: The child process could not be started.
     """
+    with _places:
+        return _parse(path, content, target=target, task=task, limits=limits)
+
+
+def _parse(path: Path, content: Path, *, target: str | None, task: Task | None, limits: Limits) -> DatasetProfile:
     order = {"path": str(path), "content": str(content), "target": target, "task": task, "limits": asdict(limits)}
     command = python_command("-m", "hpsearch.ingest.child")
     try:

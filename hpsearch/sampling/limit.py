@@ -21,7 +21,7 @@ from hpsearch.sampling.weights import n_weights, obeys
 
 Shares = Mapping[str, float]
 
-_MAX_FRAMES: Final = 2_000
+_MAX_FRAMES: Final = 1_000
 # Halvings of the range in which the largest allowed share is sought: 2^-20 is far below one unit of any width.
 _HALVINGS: Final = 20
 
@@ -152,7 +152,7 @@ class Limit:
     def frames(self) -> Iterator[Params]:
         """Yield every frame: one value for each class of values that switch the same conditions on, all depths.
 
-        Of more than 2,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
+        Of more than 1,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
         """
         slots = [replace(slot, values=self._representatives(slot)) for slot in self.plan.structural]
         try:

@@ -32,7 +32,7 @@ _SUGGEST_TIMEOUT_S: Final = 30.0
 _MAX_CHUNK: Final = 256
 _MAX_BAYESIAN_CHUNK: Final = 16
 # Where few points keep to a weight limit, each takes up to 0.05 s to find.
-_MAX_LIMITED_CHUNK: Final = 16
+_MAX_LIMITED_CHUNK: Final = 8
 
 
 def fill(ctx: Context, study_id: int) -> int:

@@ -9,8 +9,11 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import psutil
 import pytest
 
@@ -18,6 +21,7 @@ from hpsearch.data.reading.open_file import read_file
 from hpsearch.errors import InvalidDatasetError
 from hpsearch.ingest.describe import describe
 from hpsearch.ingest.intake import ingest_upload
+from hpsearch.ingest.machine import memory_of_machine
 from hpsearch.ingest.parser_process import Limits
 from tests.ingest import hostile, thrift
 
@@ -111,7 +115,13 @@ def test_the_bomb_is_one_and_never_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert sum(member.file_size for member in archive.infolist()) > 900 * path.stat().st_size
         assert archive.read("c39.npy")[-8:] == bytes(8)
-    # The child alone, so that what it takes can be read from the system.
+    reply, peak_kib = _parsed_alone(path, tmp_path)
+    assert reply["error"]["code"] == "dataset.too_large"
+    assert peak_kib < 300_000
+
+
+def _parsed_alone(path: Path, tmp_path: Path) -> tuple[dict[str, Any], int]:
+    """Return the answer of a child and the most memory it had, in KiB: alone, so that the system can tell."""
     order = {
         "path": str(path),
         "content": str(tmp_path / "content"),
@@ -123,14 +133,65 @@ def test_the_bomb_is_one_and_never_unpacked(tmp_path: Path) -> None:
         "import json, resource, subprocess, sys\n"
         "order, command = sys.stdin.buffer.read(), [sys.executable, '-m', 'hpsearch.ingest.child']\n"
         "done = subprocess.run(command, input=order, capture_output=True)\n"
-        "print(json.loads(done.stdout)['error']['code'], resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        "print(json.dumps([json.loads(done.stdout), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
     )
     seen = subprocess.run(
         [sys.executable, "-c", program], input=json.dumps(order), capture_output=True, text=True, check=True
     )
-    code, peak_kib = seen.stdout.split()
-    assert code == "dataset.too_large"
-    assert int(peak_kib) < 300_000
+    reply, peak_kib = json.loads(seen.stdout)
+    return reply, peak_kib
+
+
+def test_few_files_are_parsed_at_once_and_at_low_priority(tmp_path: Path) -> None:
+    paths = [tmp_path / f"upload {number}" for number in range(3)]
+    for path in paths:
+        os.mkfifo(path)  # nobody writes into it, so the child waits
+    with ThreadPoolExecutor() as threads:
+        for path in paths:
+            threads.submit(ingest_upload, path, target=None, limits=Limits(wall_s=60.0))
+        deadline = time.monotonic() + 30
+        while len(nice := [child.nice() for child in _children()]) < 2 or min(nice) == psutil.Process().nice():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert nice == [min(psutil.Process().nice() + 10, 19)] * 2
+        for path in paths:
+            path.open("wb").close()  # waits for its child, which then finds nothing in it
+
+
+def _children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "hpsearch.ingest.child" in child.cmdline()]
+
+
+def test_free_text_is_left_out_before_it_is_cleaned(tmp_path: Path) -> None:
+    path = tmp_path / "texts.parquet"
+    texts = ["x" * 1_000_000] * 200
+    pl.DataFrame({"a": texts, "b": list(range(200)), "y": [0, 1] * 100}).write_parquet(path)
+    del texts
+    reply, peak_kib = _parsed_alone(path, tmp_path)
+    assert "texts of up to 1,000,000 characters, which are no categories" in json.dumps(reply["profile"]["warnings"])
+    assert peak_kib < 200_000  # 300,000 when all texts were looked through first
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"memory.max": "max"}, None),
+        ({"memory.max": "1000000"}, 1_000_000),
+        ({"a/memory.max": "3000000", "a/b/memory.max": "max"}, 3_000_000),
+        ({"a/memory.max": "3000000", "a/b/memory.max": "2000000"}, 2_000_000),
+        ({"memory/a/b/memory.limit_in_bytes": "4000000"}, 4_000_000),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712"}, None),
+    ],
+)
+def test_the_memory_is_that_of_the_container(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    own = tmp_path / "own"
+    own.write_text("5:memory:/a/b\n3:cpu,cpuacct:/c\n0::/a/b\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert memory_of_machine(tmp_path, own) == (expected or psutil.virtual_memory().total)
+    assert memory_of_machine(tmp_path, tmp_path / "none") == psutil.virtual_memory().total
 
 
 def test_memory_beyond_the_limit_is_a_refusal(tmp_path: Path) -> None:

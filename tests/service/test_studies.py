@@ -35,7 +35,7 @@ def test_a_study_whose_points_are_hard_to_find_is_created_quickly(manual_context
     begun_s = time.process_time()
     study = studies.create(manual_context, ADMIN, hard)
     assert time.process_time() - begun_s < 3
-    assert study.counts["WAITING"] == 16
+    assert study.counts["WAITING"] == 8
 
 
 @pytest.mark.parametrize(

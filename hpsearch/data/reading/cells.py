@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from hpsearch.data.reading.dates import days_since_1970
+from hpsearch.data.reading.limits import MAX_TEXT_LENGTH
 from hpsearch.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ MISSING_WORDS: Final = (
 # From this share of numbers on, a text among them is a mistake rather than a category.
 _NUMERIC_SHARE: Final = 0.9
 _FEW: Final = 20
+_FREE_TEXT_BYTES: Final = 64 * MAX_TEXT_LENGTH
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,10 @@ def plain_texts(series: pl.Series, *, typed: bool) -> pl.Series:
 def _texts(series: pl.Series, *, typed: bool) -> Cells:
     import polars as pl
 
+    longest = series.str.len_bytes().max()
+    if isinstance(longest, int) and longest > _FREE_TEXT_BYTES:
+        # Free text whatever blanks stand around it: it will not be used, and to clean gigabytes of it takes long.
+        return Cells("text", series)
     numbers = series.cast(pl.Float64, strict=False)
     if not typed and numbers.null_count() == series.null_count():
         return _numbers(numbers)

@@ -118,7 +118,7 @@ def _from_matrix(arrays: dict[str, np.ndarray[Any, Any]], name: str, *, needs_ta
         )
         raise InvalidDatasetError(msg, code="dataset.target")
     names = _feature_names(arrays.get("feature_names"), n_columns)
-    wide = np.asfortranarray(matrix.reshape(len(matrix), n_columns))
+    wide = matrix.reshape(len(matrix), n_columns)
     columns = [_series(column, wide[:, number]) for number, column in enumerate(names)]
     if target is not None:
         target_of_name = f"{target}_target" if target in names else target
