@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -127,10 +128,10 @@ _WIDTHS: Final = [f"units_{layer}" for layer in range(1, 33)]
 def definitions() -> dict[str, dict[str, Any]]:
     """Return the definitions that are dearest to check, preview and create, by name."""
     parents = dict.fromkeys(_WIDTHS[:8], _STEPS)
-    crossed = {name: {**_STEPS, "when": {parent: [1] * 48 for parent in parents}} for name in _WIDTHS[8:]}
+    crossed = {name: {**_STEPS, "when": {parent: [1] * 25 for parent in parents}} for name in _WIDTHS[8:]}
     batches = {"batch_size": {"type": "categorical", "choices": list(range(1, MAX_CHOICES + 1))}}
     listed = {
-        name: {"type": "int", "low": 1, "high": 9, "when": {"batch_size": list(range(1, 281))}} for name in _WIDTHS
+        name: {"type": "int", "low": 1, "high": 9, "when": {"batch_size": list(range(1, 125))}} for name in _WIDTHS
     }
     choices = {name: {"values": list(range(1, 41))} for name in _WIDTHS[:8]}
     mixed = {
@@ -145,7 +146,7 @@ def definitions() -> dict[str, dict[str, Any]]:
         "steps, infeasible": study(dict.fromkeys(_WIDTHS, _STEPS), constraints={"max_weights": 1}),
         "8 conditions on 10,000 values": study(parents | crossed, constraints={"max_weights": 300}),
         "as a grid": study(parents | crossed, kind="grid"),
-        "9,960 listed values": study(batches | listed, constraints={"max_weights": 100}),
+        "4,968 listed values": study(batches | listed, constraints={"max_weights": 100}),
         "crossed conditions": study(choices | mixed, constraints={"max_weights": 60}),
         "crossed, as a grid": study(choices | mixed, kind="grid"),
         "a grid of 100,000": study(
@@ -174,7 +175,7 @@ def _studies() -> Iterator[Body]:
                 yield Body(f"definition: {name}", "POST", f"/v1/studies{route}", make)
         for name, definition in definitions().items():
             made = json.dumps(definition).encode()
-            yield Body(f"definition: {name}", "POST", f"/v1/studies{route}", lambda made=made: made)
+            yield Body(f"definition: {name}", "POST", f"/v1/studies{route}", partial(bytes, made))
 
 
 def _small() -> Iterator[Body]:
@@ -207,9 +208,9 @@ def yaml_texts() -> dict[str, str]:
     return {
         "nested merges": "\n".join(merges),
         "values": f"a: [{'1,' * 120_000}]",
-        "fields": "".join(f"k{i}: 1\n" for i in range(9_990)),
-        "aliases": f"a: &a 1\nb: [{'*a,' * 80_000}]",
-        "brackets": "a: " + "[" * 200_000,
+        "fields": "".join(f"k{i}: 1\n" for i in range(7_400)),
+        "aliases": f"a: &a 1\nb: [{'*a,' * 70_000}]",
+        "brackets": "a: " + "[" * 170_000,
         "comments": "#\n" * 85_000,
         "one text": 'a: "' + "é" * 80_000 + '"',
     }
@@ -217,10 +218,10 @@ def yaml_texts() -> dict[str, str]:
 
 def _forms() -> Iterator[Body]:
     for name, text in yaml_texts().items():
-        yield Body(f"YAML: {name}", "POST", "/ui/studies/new/check", lambda t=text: _form(yaml=t), dict(_FORM))
+        yield Body(f"YAML: {name}", "POST", "/ui/studies/new/check", partial(_form, yaml=text), dict(_FORM))
     for name, definition in definitions().items():
         text = json.dumps(definition)
-        yield Body(f"YAML: {name}", "POST", "/ui/studies/new/check", lambda t=text: _form(yaml=t), dict(_FORM))
+        yield Body(f"YAML: {name}", "POST", "/ui/studies/new/check", partial(_form, yaml=text), dict(_FORM))
     yield Body("YAML: fields", "POST", "/ui/studies", lambda: _form(yaml=yaml_texts()["fields"]), dict(_FORM))
     lists = {f"{name}.values": ",".join(map(str, range(1, 1_500))) for name in ("layers", "units", "batch_size")}
     lists |= {
@@ -237,8 +238,8 @@ def _forms() -> Iterator[Body]:
         ("/ui/tokens", MAX_FORM_BYTES),
         ("/ui/sign-in", 8_192),
     ):
-        yield Body("fields", "POST", path, lambda n=n_bytes: (b"a=1&" * n)[: n - 1], dict(_FORM))
-        yield Body("one digit", "POST", path, lambda n=n_bytes: b"max_trials=" + b"1" * (n - 11), dict(_FORM))
+        yield Body("fields", "POST", path, partial(bytes, (b"a=1&" * n_bytes)[: n_bytes - 1]), dict(_FORM))
+        yield Body("one digit", "POST", path, partial(bytes, b"max_trials=" + b"1" * (n_bytes - 11)), dict(_FORM))
 
 
 def _form(**fields: str) -> bytes:
@@ -247,7 +248,7 @@ def _form(**fields: str) -> bytes:
 
 def _files() -> Iterator[Body]:
     for name, make in files().items():
-        yield Body(f"file: {name}", "POST", "/v1/datasets", lambda make=make: _part(make()), dict(_PARTS))
+        yield Body(f"file: {name}", "POST", "/v1/datasets", partial(_part_of, make), dict(_PARTS))
     yield Body("file: texts", "POST", "/ui/datasets", lambda: _part(files()["parquet of huge texts"]()), dict(_PARTS))
     model = b"x" * 2**20
     headers = {"X-Content-SHA256": hashlib.sha256(model).hexdigest(), "Content-Type": "application/octet-stream"}
@@ -262,6 +263,10 @@ def files() -> dict[str, Callable[[], bytes]]:
 def _part(data: bytes) -> bytes:
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
     return head.encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+def _part_of(make: Callable[[], bytes]) -> bytes:
+    return _part(make())
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

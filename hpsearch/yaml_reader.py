@@ -14,10 +14,10 @@ import yaml
 from hpsearch.errors import InvalidStudyError
 
 # Fields, values, aliases and marks between them cost about 15 microseconds each: all that can be written is read
-# within a second. A definition has some hundred of them, and at most 10,000 listed values.
+# within a second. A definition has some hundred of them, and at most 5,000 listed values.
 MAX_BYTES: Final = 256 * 1024
-_MAX_TOKENS: Final = 40_000
-_MAX_NODES: Final = 20_000
+_MAX_TOKENS: Final = 30_000
+_MAX_NODES: Final = 15_000
 _MAX_DEPTH: Final = 64
 _MAX_DIGITS: Final = 1_000
 

@@ -24,7 +24,7 @@ from hpsearch.domain.strict import Name, Scalar
 
 MAX_PARAMETERS: Final = 64
 # Choices and values in conditions, over all parameters.
-MAX_LISTED: Final = 10_000
+MAX_LISTED: Final = 5_000
 
 _PER_LAYER: Final = re.compile(r"units_([1-9][0-9]?)")
 _PLAIN_NAMES: Final = frozenset(MlpConfig.model_fields) | {"layers"}

@@ -83,10 +83,10 @@ _CHOICES = {"type": "categorical", "choices": list(range(1, 1_001))}
             },
             None,
         ),
-        ({f"units_{i}": _CHOICES for i in range(1, 11)}, None),
+        ({f"units_{i}": _CHOICES for i in range(1, 6)}, None),
         (
-            {f"units_{i}": _CHOICES for i in range(1, 12)},
-            "at most 10,000 choices and values of conditions in all, received 11,000",
+            {f"units_{i}": _CHOICES for i in range(1, 7)},
+            "at most 5,000 choices and values of conditions in all, received 6,000",
         ),
         ({"units": {"values": [None] * 100_000}}, "at most 1000 items, received 100000"),
         ({f"units_{i}": 1 for i in range(100_000)}, "at most 64 parameters, received 100,000"),
