@@ -231,6 +231,10 @@ def _forms() -> Iterator[Body]:
     compose = "/ui/studies/new/compose"
     yield Body("lists of 1,500", "POST", compose, lambda: _form(**chosen, **lists), dict(_FORM))
     yield Body("one text", "POST", compose, lambda: _form(name='"' * 40_000), dict(_FORM))
+    labels = ",".join(f"k{i}=v" for i in range(8_000))
+    edit = "/ui/studies/{study_id}/edit"
+    yield Body("8,000 labels", "POST", edit, lambda: _form(name="x", labels=labels)[: 64 * 1024], dict(_FORM))
+    yield Body("notes", "POST", edit, lambda: _form(name="x", notes="é" * 10_000), dict(_FORM))
     for path, n_bytes in (
         ("/ui/studies/{study_id}/extend", 64 * 1024),
         ("/ui/studies/{study_id}/clone", 64 * 1024),
