@@ -5,8 +5,8 @@
 `benchmarks.body_kinds` makes a body for each route that takes one, the page's forms too; a route without any is an
 error. They are sent one after another. For each: its bytes, the answer's status and seconds, the CPU seconds of the
 server (less those for `/healthz`) and of its children that ended, how much its memory grew at the peak and stayed
-grown, and the slowest answer of `/healthz` in between. What the server itself should meet: 1 s of CPU, 100 MiB and 200 ms.
-Files are parsed by child processes, at low priority and with limits of their own.
+grown, and the slowest answer of `/healthz` in between. What the server itself should meet: 1 s of CPU, 100 MiB and
+200 ms. Files are parsed by child processes, at low priority and with limits of their own.
 """
 
 from __future__ import annotations
