@@ -9,6 +9,7 @@ import structlog
 
 from hpsearch.content.files import FileContent
 from hpsearch.content.location import DATABASE, FILES, Location
+from hpsearch.content.s3 import S3Content
 from hpsearch.content.store import ContentStore, name_of
 from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.service.content import Content
@@ -54,6 +55,8 @@ def build(settings: Settings, database: Store, location: Location) -> ContentSto
             msg = "HPSEARCH_CONTENT=database: needs PostgreSQL; with SQLite leave it out: files in the data directory"
             raise InvalidInputError(msg, code="settings.invalid")
         return DatabaseContent(database)
+    if location.kind == "s3":
+        return S3Content(location.bucket, location.prefix)
     if location.folder is not None and not location.folder.is_dir():
         msg = f"{location.folder}, which HPSEARCH_CONTENT names, is no folder; make it or mount it first"
         raise InvalidInputError(msg, code="settings.invalid")

@@ -116,7 +116,7 @@ class ContentConformance:
             thread.start()
         for thread in threads:
             thread.join()
-        assert faults == []
+        assert not faults, faults
 
     def test_a_damaged_content_is_healed_by_putting_it_again(self, tmp_path: Path) -> None:
         store = self.open()
