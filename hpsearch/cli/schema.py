@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch import _layout
 from hpsearch.cli.console import emit, note, say
-from hpsearch.errors import NotFoundError
+from hpsearch.errors import NotFoundError, UnavailableError
 from hpsearch.local.server import make_data_dir
 from hpsearch.settings import Settings
 
@@ -28,14 +28,25 @@ def upgrade(database_url: str | None, data_dir: Path | None, *, as_json: bool) -
 
 
 def check(database_url: str | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """Return if the tables are as the code expects.
+    """Return if the tables are as the code expects and the content store takes and gives contents.
 
     Raises:
         ConflictError: They are not; the message says in what.
+        UnavailableError: The content store can not be used; the message says why.
     """
     settings = _existing(database_url, data_dir)
     _migrate().check(settings.resolved_database_url)
-    emit({"ok": True}) if as_json else note("The database and the code agree.")
+    health = _layout.load("hpsearch.service.content_health").content_health(settings)
+    if health.is_set_up and not health.is_usable:
+        raise UnavailableError(health.problem, code="content.unavailable")
+    if as_json:
+        emit({"ok": True, "content": health.location or None})
+        return
+    note("The database and the code agree.")
+    if health.is_set_up:
+        note(f"The content store {health.location} takes data sets and models and gives them back.")
+    else:
+        note("There is no content store yet; the first  hpsearch serve  sets it up.")
 
 
 def current(database_url: str | None, data_dir: Path | None, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -24,7 +24,7 @@ from hpsearch.content.store import ContentStore, digest_of, name_of
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
 from hpsearch.service.backup_manifest import DatabaseCopy, Manifest, StoredContent
 from hpsearch.service.content_place import build, open_content
-from hpsearch.service.context import claim_file
+from hpsearch.service.exclusive import nobody_else
 from hpsearch.service.ids import new_uid
 from hpsearch.settings import Settings
 from hpsearch.storage import migrate, snapshot
@@ -194,7 +194,7 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Manif
             msg = "the database is not empty: name another with --data-dir or --database-url, or give --replace"
             raise ConflictError(msg, code="restore.not_empty")
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _nobody_else(url), _staging(_beside(settings)) as staging:
+        with nobody_else(url), _staging(_beside(settings)) as staging:
             copy = staging / "database"
             _extract(archive, manifest.database.member, copy, manifest.database.sha256)
             location = _target(settings, manifest)
@@ -307,27 +307,6 @@ def _beside(settings: Settings) -> Path:
     folder = Path(str(url.database)).parent
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@contextmanager
-def _nobody_else(url: str) -> Iterator[None]:
-    """Keep servers off the database, or find out that there is one.
-
-    Raises:
-        ConflictError: A server runs on it.
-    """
-    parsed = parse_url(url)
-    lock: IO[str] | None = None
-    if parsed.get_backend_name() == "sqlite":
-        lock = claim_file(Path(str(parsed.database)).resolve())
-    elif snapshot.is_served(url):
-        msg = "a server runs on this database: stop all its servers and try again in a quarter of a minute"
-        raise ConflictError(msg, code="database.in_use")
-    try:
-        yield
-    finally:
-        if lock is not None:
-            lock.close()
 
 
 @contextmanager

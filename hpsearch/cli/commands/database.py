@@ -1,4 +1,4 @@
-"""`hpsearch db upgrade | check | current | backup | restore`."""
+"""`hpsearch db upgrade | check | current | backup | restore | content move`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
     group.command("current")(current)
     group.command("backup")(backup)
     group.command("restore")(restore)
+    content = typer.Typer(help="Look after the content store: data sets and models.", no_args_is_help=True)
+    content.command("move")(move_content)
+    group.add_typer(content, name="content")
     app.add_typer(group, name="db", rich_help_panel="Server")
 
 
@@ -34,7 +37,7 @@ def upgrade(
 def check(
     database_url: options.DatabaseUrl = None, data_dir: options.DataDir = None, as_json: options.Json = False
 ) -> None:
-    """Check that the database has exactly the tables this version needs."""
+    """Check that the database has exactly the tables this version needs, and that its content store works."""
     from hpsearch.cli import schema
 
     schema.check(database_url, data_dir, as_json=as_json)
@@ -80,3 +83,29 @@ def restore(
     from hpsearch.cli import backup as copies
 
     raise typer.Exit(copies.restore(source, database_url, data_dir, replace=replace, as_json=as_json))
+
+
+def move_content(
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="PLACE", help="As in HPSEARCH_CONTENT: files:, files:/shared/folder, database: or s3://…"
+        ),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="PLACE", help="Where they are (default: the database knows).", show_default=False
+        ),
+    ] = None,
+    leave_missing: Annotated[
+        bool, typer.Option("--leave-missing", help="Go on although some are not there; they stay lost.")
+    ] = False,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Copy data sets and models to another content store and use that from now on; no server may run."""
+    from hpsearch.cli import content
+
+    content.move(to, source, database_url, data_dir, leave_missing=leave_missing, as_json=as_json)
