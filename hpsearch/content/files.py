@@ -81,14 +81,14 @@ class FileContent:
                     yield from (entry.name for entry in os.scandir(folder.path) if is_name(entry.name))
 
     def owner(self) -> str | None:
-        """Return the id of the database the folder belongs to; None before there was one."""
+        """Return the id of whom the folder belongs to; None before there was one."""
         try:
             return (self._root / _OWNER).read_text(encoding="utf-8").strip() or None
         except FileNotFoundError:
             return None
 
     def set_owner(self, uid: str) -> None:
-        """Note the id of the database the folder belongs to."""
+        """Note the id of whom the folder belongs to."""
         temporary = self._root / _TEMPORARY / uid
         temporary.write_text(uid + "\n", encoding="utf-8")
         temporary.replace(self._root / _OWNER)

@@ -115,7 +115,7 @@ class S3Content:
             yield from (entry["path"] for entry in page if is_name(entry["path"]))
 
     def owner(self) -> str | None:
-        """Return the id of the database the prefix belongs to; None before there was one."""
+        """Return the id of whom the prefix belongs to; None before there was one."""
         try:
             with self._asking():
                 return bytes(self._api.get(self._bucket, _OWNER).bytes()).decode().strip() or None
@@ -123,7 +123,7 @@ class S3Content:
             return None
 
     def set_owner(self, uid: str) -> None:
-        """Note the id of the database the prefix belongs to."""
+        """Note the id of whom the prefix belongs to."""
         with self._asking(needs_bucket=True):
             self._api.put(self._bucket, _OWNER, uid.encode())
 

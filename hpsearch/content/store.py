@@ -82,14 +82,14 @@ class ContentStore(Protocol):
         """
 
     def owner(self) -> str | None:
-        """Return the id of the database the store belongs to; None before there was one.
+        """Return the id of whom the store belongs to; None before there was one, or where that can not be in doubt.
 
         Raises:
             UnavailableError: The store does not answer.
         """
 
     def set_owner(self, uid: str) -> None:
-        """Note the id of the database the store belongs to.
+        """Note the id of whom the store belongs to.
 
         Raises:
             OSError: It can not be written.

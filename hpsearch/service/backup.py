@@ -23,7 +23,7 @@ from hpsearch.content.location import DATABASE, FILES, Location
 from hpsearch.content.store import ContentStore, digest_of, name_of
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
 from hpsearch.service.backup_manifest import DatabaseCopy, Manifest, StoredContent
-from hpsearch.service.content_place import build, open_content
+from hpsearch.service.content_place import build, open_content, owner_of
 from hpsearch.service.exclusive import nobody_else
 from hpsearch.service.ids import new_uid
 from hpsearch.settings import Settings
@@ -235,17 +235,17 @@ def _target(settings: Settings, manifest: Manifest) -> Location:
 def _check_owner(store: ContentStore, manifest: Manifest, *, replace: bool) -> None:
     if replace or manifest.is_all_in_database:
         return
-    if store.owner() not in (None, manifest.store_uid):
+    if store.owner() not in (None, manifest.store_uid and owner_of(manifest.store_uid, store.location)):
         msg = f"{store.location} holds what belongs to another database; name another place, or give --replace"
         raise ConflictError(msg, code="restore.not_empty")
 
 
 def _place(url: str, uid: str, store: ContentStore) -> None:
     """Let store and database know each other, once both are in place."""
-    store.set_owner(uid)
+    store.set_owner(owner_of(uid, store.location))
     with Store(url) as database, database.write() as tx:
         tx.contents.name_store(uid)
-        tx.contents.place_store(uid, store.location)
+        tx.contents.place_store(store.location)
 
 
 def _restore_content(archive: zipfile.ZipFile, manifest: Manifest, store: ContentStore, staging: Path) -> None:

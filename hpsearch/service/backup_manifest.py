@@ -55,7 +55,7 @@ class Manifest(Frozen):
         content: Stored files: data sets and models. None of them is a file of its own when the store is `database:`.
         missing: Digests of files that rows name and that were lost or altered before the backup.
         store: Where the files were kept, as `HPSEARCH_CONTENT` names it.
-        store_uid: Id the store was known by; empty before there was one.
+        store_uid: Id of the database among content stores; empty before there was one.
     """
 
     format: Literal[1] = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from hpsearch.content.incoming import Incoming
 from hpsearch.content.location import DATABASE, Location
 from hpsearch.content.store import ContentStore, name_of
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
-from hpsearch.service.content_place import build, open_content
+from hpsearch.service.content_place import build, claim, open_content, owner_of
 from hpsearch.service.exclusive import nobody_else
 from hpsearch.settings import Settings
 from hpsearch.storage import migrate
@@ -65,13 +64,11 @@ def move(settings: Settings, target: str, *, source: str | None = None, leave_mi
         with Store(url) as database:
             old = _source(settings, database, source)
             new = build(settings, database, wanted)
-            uid, recorded = _known(database)
+            uid, _ = _known(database)
             if old.location == new.location:
                 msg = f"the data sets and models of this database are in {old.location} already"
                 raise ConflictError(msg, code="content.there")
-            # Of one target always the same: after a crash it is known as ours.
-            new_uid = uid if recorded == new.location else str(uuid.uuid5(uuid.UUID(uid), new.location))
-            if wanted != DATABASE and new.owner() not in (None, new_uid):
+            if new.owner() not in (None, owner_of(uid, new.location)):
                 msg = f"{new.location} belongs to another database of hpsearch; choose an empty place"
                 raise ConflictError(msg, code="content.foreign")
             _check_sizes(database, new)
@@ -83,9 +80,9 @@ def move(settings: Settings, target: str, *, source: str | None = None, leave_mi
                     f"with --from; {old.location} is still the store"
                 )
                 raise ConflictError(msg, code="content.missing")
-            new.set_owner(new_uid)
+            claim(new, uid)
             with database.write() as tx:
-                tx.contents.place_store(new_uid, new.location)
+                tx.contents.place_store(new.location)
             if old.location == str(DATABASE):  # nobody could delete it by hand
                 for name in old.names():
                     old.delete(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +88,7 @@ def _set_up(settings: Settings, database: Store, chosen: Location | None) -> Con
             if not tx.is_alone and tx.contents.n_referred():
                 _adopt(settings, tx, store, location)
             claim(store, uid)
-            tx.contents.place_store(uid, str(location))
+            tx.contents.place_store(str(location))
             return store
     # Another server was first.
     return _open_known(settings, database, chosen, uid=uid, recorded=Location.parse(recorded))
@@ -132,22 +133,30 @@ def _adopt(settings: Settings, tx: Transaction, store: ContentStore, location: L
     )
 
 
+def owner_of(uid: str, location: str) -> str:
+    """Return what a database notes in its store at a location, so that a place it has left is not taken for it."""
+    return str(uuid.uuid5(uuid.UUID(uid), location))
+
+
 def claim(store: ContentStore, uid: str) -> None:
     """Make a store that of a database.
+
+    Args:
+        store: Any.
+        uid: Of the database among content stores.
 
     Raises:
         ConflictError: It belongs to another; code `content.foreign`.
         InvalidInputError: It can not be written to.
     """
-    owner = store.owner()
-    if owner not in (None, uid):
+    if store.owner() not in (None, owner_of(uid, store.location)):
         msg = (
             f"{store.location} belongs to another database of hpsearch; choose an empty place with HPSEARCH_CONTENT, "
             "or delete what is there"
         )
         raise ConflictError(msg, code="content.foreign")
     try:
-        store.set_owner(uid)
+        store.set_owner(owner_of(uid, store.location))
     except OSError as error:
         msg = f"the content store {store.location} can not be written to ({error.strerror})"
         raise InvalidInputError(msg, code="settings.invalid") from None
@@ -172,7 +181,7 @@ def _open_known(
         )
         raise ConflictError(msg, code="content.elsewhere")
     store = build(settings, database, chosen)
-    if store.owner() != uid:
+    if chosen != DATABASE and store.owner() != owner_of(uid, str(recorded)):
         here = f"{settings.data_dir}" if chosen == FILES else f"{chosen}"
         where = "the data directory of another server" if recorded == FILES else f"{recorded}"
         msg = f"the data sets and models of this database are in {where}, and {here} is another place"

@@ -87,14 +87,11 @@ class DatabaseContent:
             names = list(tx.connection.execute(firsts).scalars())
         yield from names
 
-    def owner(self) -> str | None:
-        """Return the id of the database, which the store belongs to by being in it."""
-        with self._database.read() as tx:
-            found = tx.contents.store()
-        return None if found is None else found[0]
+    def owner(self) -> None:
+        """Return None: where the store lies, there is its owner."""
 
     def set_owner(self, uid: str) -> None:
-        """Do nothing: where the store lies, there is its owner."""
+        """Do nothing."""
 
 
 def _is(name: str) -> ColumnElement[bool]:

@@ -98,7 +98,7 @@ class ContentRepository:
         return self._connection.execute(select(func.count()).select_from(content).where(_IS_REFERRED_TO)).scalar_one()
 
     def store(self, *, lock: bool = False) -> tuple[str, str | None] | None:
-        """Return id and location of the store; None before `name_store`.
+        """Return the id of the database among content stores, and where its store is; None before `name_store`.
 
         Args:
             lock: Let nobody else change it before this transaction ends.
@@ -108,12 +108,10 @@ class ContentRepository:
         return None if row is None else (row.uid, row.location)
 
     def name_store(self, uid: str) -> None:
-        """Give the store an id, unless it has one."""
+        """Give the database an id among content stores, unless it has one."""
         statement = self._insert(content_store).values(id=_ONLY, uid=uid)
         self._connection.execute(statement.on_conflict_do_nothing())
 
-    def place_store(self, uid: str, location: str) -> None:
-        """Note where the contents are from now on, under which id."""
-        self._connection.execute(
-            update(content_store).where(content_store.c.id == _ONLY).values(uid=uid, location=location)
-        )
+    def place_store(self, location: str) -> None:
+        """Note where the contents are from now on."""
+        self._connection.execute(update(content_store).where(content_store.c.id == _ONLY).values(location=location))

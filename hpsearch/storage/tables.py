@@ -338,12 +338,12 @@ replica = Table(
     Column("started_at", Instant, nullable=False),
 )
 
-# One row, of id 1: the store that holds the contents of this database.
+# One row, of id 1: where the contents of this database are.
 content_store = Table(
     "content_store",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    # The store carries the same id: a server that sees another one, or none, has come to the wrong place.
+    # The store carries an id made of this one and its location: a server that sees another is at the wrong place.
     Column("uid", String(36), nullable=False),
     # As HPSEARCH_CONTENT names it; NULL before a server was started on this database.
     Column("location", Text),

@@ -6,7 +6,10 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from hpsearch.service.context import Context
+from hpsearch.settings import Settings
 from tests.cli.conftest import Said
+from tests.service.contents import add, read
 
 Run = Callable[..., Said]
 
@@ -27,7 +30,31 @@ def test_upgrade_check_and_current(hpsearch: Run, tmp_path: Path):
     assert hpsearch("db", "current").out == f"{head}\n"
     assert hpsearch("db", "current", "--json").json == {"current": head, "head": head}
     assert hpsearch("db", "check").code == 0
-    assert hpsearch("db", "check", "--json").json == {"ok": True}
+    assert "no content store yet" in hpsearch("db", "check").err
+    assert hpsearch("db", "check", "--json").json == {"ok": True, "content": None}
+
+
+def test_the_content_store_is_checked_and_moved(hpsearch: Run, tmp_path: Path):
+    said = hpsearch("db", "content", "move", "--to", "files:/nowhere")
+    assert (said.code, said.out) == (1, "")
+    assert "is no folder" in said.err
+    context = Context.open(Settings(data_dir=tmp_path / "data"))
+    uid = add(context, b"content")
+    context.close()
+    assert "The content store files: takes data sets" in hpsearch("db", "check").err
+    (tmp_path / "shared").mkdir()
+    place = f"files:{tmp_path / 'shared'}"
+    said = hpsearch("db", "content", "move", "--to", place)
+    assert said.code == 0, said.err
+    assert f"Copied 1 file from files: to {place}." in said.err
+    assert f"HPSEARCH_CONTENT={place}" in said.err
+    assert hpsearch("db", "check").code == 1
+    context = Context.open(Settings(data_dir=tmp_path / "data", content=place))
+    assert read(context, uid) == b"content"
+    context.close()
+    moved = hpsearch("db", "content", "move", "--to", "files:", "--json").json
+    assert moved == {"before": place, "after": "files:", "n_copied": 0, "n_there": 1, "missing": []}
+    assert hpsearch("db", "check", "--json").json == {"ok": True, "content": "files:"}
 
 
 def test_a_named_database_and_one_that_differs(hpsearch: Run, tmp_path: Path):

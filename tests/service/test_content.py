@@ -211,7 +211,12 @@ def test_an_upload_prepares_the_cache_of_its_server(context: Context, other: Con
         return
     uid = add(context, _SAME)
     n_read: list[str] = []
-    monkeypatch.setattr(DatabaseContent, "read", lambda _store, name: iter([_SAME] if not n_read.append(name) else []))
+
+    def count(_store: object, name: str) -> Iterator[bytes]:
+        n_read.append(name)
+        yield _SAME
+
+    monkeypatch.setattr(DatabaseContent, "read", count)
     assert read(context, uid) == read(context, uid) == _SAME
     assert n_read == []
     assert read(other, uid) == read(other, uid) == _SAME
