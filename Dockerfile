@@ -18,7 +18,7 @@ RUN python -m venv /opt/build && /opt/build/bin/python .ci/requirements.py wheel
 
 FROM build AS server-environment
 RUN python -m venv /opt/hpsearch \
- && /opt/build/bin/python .ci/requirements.py install /opt/hpsearch server requirements.lock
+ && /opt/build/bin/python .ci/requirements.py install /opt/hpsearch server,s3 requirements.lock
 
 FROM build AS worker-environment
 ARG WORKER_EXTRA=worker
