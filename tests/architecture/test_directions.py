@@ -34,6 +34,7 @@ _BREAKS = {
         "import hpsearch.service",
     ),
     "SQL lives in storage and migrations": ("hpsearch/service/ids.py", "import sqlalchemy"),
+    "obstore lives in the content stores": ("hpsearch/service/ids.py", "import obstore"),
     "Optuna lives in sampling, and in the bridge to it": ("hpsearch/service/ids.py", "import optuna"),
     "Keras lives in workers.training": ("workers/__init__.py", "import keras"),
     "Engines stand on what they share, and never see each other": (
