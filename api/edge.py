@@ -28,6 +28,7 @@ from hpsearch.service.context import Context
 MAX_STREAMS: Final = 1024
 MAX_STREAMS_PER_TOKEN: Final = 512
 MAX_UPLOADS: Final = 4
+MAX_UPLOADS_PER_TOKEN: Final = 2
 _STREAM_THREADS: Final = 6
 
 
@@ -91,7 +92,7 @@ class Edge:
         self.closing = asyncio.Event()
         self.streams = Slots("event streams", total=MAX_STREAMS, each=MAX_STREAMS_PER_TOKEN)
         self.broadcasts = Broadcasts()
-        self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS)
+        self.uploads = Slots("uploads", total=MAX_UPLOADS, each=MAX_UPLOADS_PER_TOKEN)
         self.callers = Callers(context.clock)
         self.intruders = Intruders()
         self.pace = Pace()

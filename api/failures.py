@@ -119,7 +119,7 @@ def _on_parameters(request: Request, error: Exception) -> Response:
 def _on_disk(request: Request, error: Exception) -> Response:
     if cast("OSError", error).errno not in _DISK_FULL:
         raise error
-    found = ProblemError(503, "server.disk_full", _NO_ROOM, headers={"Retry-After": "30"})
+    found = ProblemError(507, "server.disk_full", _NO_ROOM, headers={"Retry-After": "30"})
     return problem(found, request_id_of(request.scope))
 
 

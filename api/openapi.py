@@ -31,6 +31,7 @@ _MEANINGS: Final = {
     422: "The content can not be used; `errors` names every field at fault.",
     429: "A limit is reached; wait as long as `Retry-After` says.",
     503: "The database does not answer: repeat the identical request after `Retry-After` seconds.",
+    507: "The disk of the server or of its content store is full; nothing was kept. Repeat it once there is room.",
 }
 _EXAMPLE: Final = {
     "type": "urn:hpsearch:problem:study.invalid",

@@ -16,9 +16,11 @@ from starlette.requests import Request
 
 from api.problems import ProblemError
 
-# A sender slower than this, looked at after the grace, is told to come back with a better line.
+# A sender slower than this on average, looked at after the grace, is told to come back with a better line: it holds a
+# place that others wait for. A gibibyte in an hour is 300 kB/s.
 _GRACE_S: Final = 20.0
-_MIN_BYTES_PER_S: Final = 1024
+_MIN_BYTES_PER_S: Final = 32 * 1024
+_MAX_S: Final = 3600.0
 _PIECE: Final = 512 * 1024
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 _DIGEST_FIELD: Final = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):")
@@ -28,7 +30,7 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
     """Yield the body in pieces of half a mebibyte.
 
     Raises:
-        ProblemError: 408 when it comes too slowly, 413 when it is too large.
+        ProblemError: 408 when it comes too slowly or takes too long, 413 when it is too large.
         ClientDisconnect: It was cut off.
     """
     loop = asyncio.get_running_loop()
@@ -45,6 +47,8 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
             break
         n_bytes += len(chunk)
         taken_s = loop.time() - begun_s
+        if taken_s > _MAX_S:
+            raise _too_long()
         if taken_s > _GRACE_S and n_bytes / taken_s < _MIN_BYTES_PER_S:
             raise _slow()
         held += chunk
@@ -56,7 +60,15 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
 
 
 def _slow() -> ProblemError:
-    detail = f"the upload is slower than {_MIN_BYTES_PER_S} bytes per second and was given up; nothing was stored"
+    detail = (
+        f"the upload is slower than {_MIN_BYTES_PER_S} bytes per second on average, or stood still for "
+        f"{_GRACE_S:.0f} s, and was given up; nothing was stored"
+    )
+    return ProblemError(408, "body.too_slow", detail)
+
+
+def _too_long() -> ProblemError:
+    detail = f"the upload took longer than {_MAX_S:.0f} s and was given up; nothing was stored"
     return ProblemError(408, "body.too_slow", detail)
 
 

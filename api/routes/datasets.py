@@ -56,7 +56,7 @@ def mount_upload(app: FastAPI, settings: Settings) -> None:
         scope="submit",
         reply=Dataset,
         status=201,
-        errors=(400, 408, 413, 415, 422, 429),
+        errors=(400, 408, 413, 415, 422, 429, 507),
         described=_FORM,
         max_body_bytes=cap,
     )(create_dataset)
@@ -90,7 +90,7 @@ def get_dataset_profile(dataset_id: DatasetId, ctx: Service) -> Response:
 @routes.get(
     "/v1/datasets/{dataset_id}/content",
     scope=("submit", "worker"),
-    errors=(304, 404),
+    errors=(304, 404, 409),
     responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def download_dataset(dataset_id: DatasetId, ctx: Service, request: Request) -> Response:

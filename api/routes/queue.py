@@ -150,7 +150,7 @@ async def _wait(
     "/v1/workers/{worker_id}/trials/{trial_id}/model",
     scope="worker",
     reply=StoredModel,
-    errors=(404, 408, 409, 413, 422),
+    errors=(404, 408, 409, 413, 422, 507),
     max_body_bytes=_MAX_MODEL_BYTES,
     described={
         "requestBody": {

@@ -46,6 +46,7 @@ def ingest_upload(
 
     Raises:
         InvalidDatasetError: It can not be read or used; nothing is left behind.
+        OSError: There is no room for the stored form; nothing is left behind.
         UnavailableError: The child process could not be started; try again.
     """
     content = path.with_name(f"{uuid.uuid4().hex}.parquet")

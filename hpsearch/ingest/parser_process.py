@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -42,6 +43,10 @@ _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "
 _UNUSABLE: Final = "dataset.unreadable"
 # What the allocator under polars writes when there is no more.
 _OUT_OF_MEMORY: Final = b"memory allocation"
+# As Rust and Python end what they say of a full disk; polars keeps nothing else of it.
+_NO_ROOM: Final = tuple(
+    sign % number for number in (errno.ENOSPC, errno.EDQUOT) for sign in (b"(os error %d)", b"[Errno %d]")
+)
 
 
 def _memory_bytes() -> int:
@@ -84,6 +89,7 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
 
     Raises:
         InvalidDatasetError: What the parser says, or that it ran out of time or memory or crashed.
+        OSError: There is no room for the stored form.
         UnavailableError: The child process could not be started.
     """
     with _places:
@@ -153,6 +159,8 @@ def _profile(answer: bytes, complaint: bytes, status: int) -> DatasetProfile:
         said = reply["error"]
         raise InvalidDatasetError(str(said["message"]), code=str(said["code"]), details=said["details"])
     _log.warning("ingest.child_died", status=status, stderr=complaint[-2_000:].decode("utf-8", errors="replace"))
+    if any(sign in complaint for sign in _NO_ROOM):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if _OUT_OF_MEMORY in complaint or b"MemoryError" in complaint:
         msg = "the file needs more memory than a data set may; leave out rows or columns, or check it for damage"
         raise InvalidDatasetError(msg, code="dataset.too_large")

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import socket
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _PREFIX: Final = "hps"
 _SECRET_BYTES: Final = 32
 # Compared with when the public id is unknown, so that an unknown token costs the same path as a wrong one.
 _NOBODY: Final = hashlib.sha256(b"nobody").hexdigest()
+_MAX_NAME: Final = 200
 _MAX_EXPIRY_S: Final = 100 * 365 * 86_400
 
 
@@ -128,7 +130,9 @@ def ensure_local(ctx: Context) -> str:
         else:
             path.chmod(0o600)
             return raw
-    raw = create(ctx, TokenRequest(name="local", scopes=("admin",))).token
+    # Several servers of one database have one each.
+    name = "".join(c for c in f"local {socket.gethostname()} {ctx.settings.data_dir}" if c.isprintable())
+    raw = create(ctx, TokenRequest(name=name[:_MAX_NAME], scopes=("admin",))).token
     temporary = path.with_name(f".token.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

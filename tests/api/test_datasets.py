@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 import threading
 import time
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from api.dataset_form import _stem
-from tests.api.conftest import STUDY, Edge, Live, eventually
+from hpsearch.settings import Settings
+from tests.api.conftest import STUDY, Edge, Live, _edge, bearer_of, eventually
+from tests.chaos.places import NotHereError, small_disk
 
 _CSV = "a,b,kind\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60))
 
@@ -112,9 +115,6 @@ def test_only_forms_are_taken(edge: Edge, content_type: str | None) -> None:
 
 
 def test_the_cap_holds_whatever_is_announced(tmp_path: Path) -> None:
-    from hpsearch.settings import Settings
-    from tests.api.conftest import _edge
-
     for edge in _edge(Settings(data_dir=tmp_path, max_upload_bytes=100_000)):
         headers = edge.headers["submit"] | {"Content-Type": "multipart/form-data; boundary=x"}
         head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -148,10 +148,11 @@ def test_a_name_is_made_of_any_file_name(filename: str, name: str) -> None:
     assert _stem(filename) == name
 
 
-def _half_an_upload(live: Live) -> socket.socket:
+def _half_an_upload(live: Live, headers: dict[str, str] | None = None) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", live.port))
     head = (
-        f"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nAuthorization: {live.admin['Authorization']}\r\n"
+        "POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: {(headers or live.admin)['Authorization']}\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 3000000\r\n\r\n"
     )
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"1,2\n" * 400_000
@@ -180,9 +181,17 @@ def test_a_dawdling_upload_is_given_up(live: Live, monkeypatch: pytest.MonkeyPat
     connection.close()
 
 
-def test_an_upload_in_drips_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.uploads._GRACE_S", 0.5)
-    monkeypatch.setattr("api.uploads._MIN_BYTES_PER_S", 10**9)
+def _set_limit(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    if limit == "pace":
+        monkeypatch.setattr("api.uploads._GRACE_S", 0.5)
+        monkeypatch.setattr("api.uploads._MIN_BYTES_PER_S", 10**9)
+    else:
+        monkeypatch.setattr("api.uploads._MAX_S", 0.5)
+
+
+@pytest.mark.parametrize("limit", ["pace", "time"])
+def test_an_upload_in_drips_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    _set_limit(monkeypatch, limit)
     connection = _half_an_upload(live)
     stop = threading.Event()
 
@@ -203,15 +212,37 @@ def test_an_upload_in_drips_is_given_up(live: Live, monkeypatch: pytest.MonkeyPa
 
 
 def test_only_so_many_uploads_at_once(live: Live) -> None:
-    connections = [_half_an_upload(live) for _ in range(4)]
-    eventually(lambda: live.app.state.edge.uploads.n_taken == 4)
+    others = [bearer_of(live.context, "submit") for _ in range(2)]
     with live.client() as client:
+        connections = [_half_an_upload(live) for _ in range(2)]
+        eventually(lambda: live.app.state.edge.uploads.n_taken == 2)
         answer = client.post("/v1/datasets", files={"file": ("a.csv", _CSV)})
-        assert answer.status_code == 429
+        assert answer.status_code == 429, "two of one token"
         assert "Retry-After" in answer.headers
+        connections += [_half_an_upload(live, others[0]) for _ in range(2)]
+        eventually(lambda: live.app.state.edge.uploads.n_taken == 4)
+        answer = client.post("/v1/datasets", files={"file": ("a.csv", _CSV)}, headers=others[1])
+        assert answer.status_code == 429, "four in all"
         begun = time.monotonic()
         assert client.get("/v1/datasets").status_code == 200
         assert time.monotonic() - begun < 2
     for connection in connections:
         connection.close()
     eventually(lambda: live.app.state.edge.uploads.n_taken == 0)
+
+
+def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    rows = (f"{chance.random()},{chance.random()},{'xy'[i % 2]}\n" for i in range(80_000))
+    fits_once = "a,b,kind\n" + "".join(rows)
+    try:
+        with small_disk(tmp_path / "small", megabytes=4) as folder:
+            for edge in _edge(Settings(data_dir=folder)):
+                # No room for what is sent; and none for it beside what is made of it.
+                for content in (b"1,2\n" * 2_000_000, fits_once):
+                    answer = _upload(edge, content)
+                    assert (answer.status_code, answer.json()["code"]) == (507, "server.disk_full"), answer.text
+                    assert _stored(edge) == []
+                assert _upload(edge, _CSV).status_code == 201
+    except NotHereError as error:
+        pytest.skip(str(error))

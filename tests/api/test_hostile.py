@@ -339,8 +339,8 @@ def test_a_database_that_is_away_is_a_503(edge: Edge, monkeypatch: pytest.Monkey
     assert answer.headers["Retry-After"] == "1"
 
 
-@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 503), (errno.EIO, 500)])
-def test_a_full_disk_is_a_503(edge: Edge, monkeypatch: pytest.MonkeyPatch, number: int, status: int) -> None:
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EIO, 500)])
+def test_a_full_disk_is_a_507(edge: Edge, monkeypatch: pytest.MonkeyPatch, number: int, status: int) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), "/data/secret/path")
 
@@ -348,7 +348,7 @@ def test_a_full_disk_is_a_503(edge: Edge, monkeypatch: pytest.MonkeyPatch, numbe
     answer = edge.client.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n")}, headers=edge.admin)
     assert answer.status_code == status
     assert "secret" not in answer.text
-    assert ("Retry-After" in answer.headers) == (status == 503)
+    assert ("Retry-After" in answer.headers) == (status == 507)
 
 
 def test_an_error_of_the_core_without_a_status_is_a_500(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
