@@ -15,7 +15,7 @@ from hpsearch.storage.tables import metadata
 from tests.invariants.audit import Audit
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_KEPT: Final = ("dataset", "token")
+_KEPT: Final = ("dataset", "token", "content", "content_piece", "content_store")
 
 
 @dataclass
