@@ -8,6 +8,7 @@ Everything is set by environment variables, because the engine lives in a proces
 - `HPSEARCH_STUB_PACK` (1): trials in training at once; the slot of one that has ended is refilled at the next epoch.
 - `HPSEARCH_STUB_FAULTS`: comma-separated `fault:parameter=value`; a trial with that value of that parameter
   - `kill`s its own process (SIGKILL) after the first epoch,
+  - `slay`s its worker as well, as a machine that goes down does,
   - `hang`s for ever after the first epoch,
   - `error`s: ends as a trial that raised an exception,
   - `diverge`s,
@@ -167,6 +168,9 @@ class StubEngine:
         """Do what was asked for, and return how the trial ends by it."""
         match fault:
             case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "slay":
+                os.kill(os.getppid(), signal.SIGKILL)
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
                 time.sleep(_HANG_S)
