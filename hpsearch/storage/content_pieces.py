@@ -62,6 +62,8 @@ class DatabaseContent:
             while piece := tx.connection.execute(pieces.where(content_piece.c.number == number)).first():
                 yield piece.data
                 number += 1
+                if len(piece.data) < PIECE_BYTES:  # the last one: nobody needs to ask for another
+                    break
         if number == 0:
             raise missing(name)
 
