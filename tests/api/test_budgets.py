@@ -17,7 +17,7 @@ from benchmarks.bodies import check_all_routes
 from benchmarks.body_kinds import Body, bodies
 from tests.api.conftest import Edge
 
-# The budget is 1 s; machines for tests are slower, and busy. Without their mends these took from 5 s to for ever.
+# The budget is 1 s; machines for tests are slower, and busy. The worst of these took 12 s, and for ever.
 _CPU_S = 2.5
 _MEMORY_KIB = 100 * 1024
 _ID = "01a1fcaa-8692-752e-b261-aadb553fcee8"
