@@ -236,7 +236,8 @@ def test_streams_end_with_their_token(live: Live, monkeypatch: pytest.MonkeyPatc
             for stream in streams:
                 for _ in stream.iter_raw():
                     assert time.monotonic() - begun < 5
-            assert live.app.state.edge.streams.n_taken == 1, "others go on"
+            # The client sees the end a moment before the server has given the places back. Others go on.
+            eventually(lambda: live.app.state.edge.streams.n_taken == 1)
         eventually(lambda: live.app.state.edge.streams.n_taken == 0)
 
 
