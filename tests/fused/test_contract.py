@@ -1,7 +1,4 @@
-"""What is particular to stacked programs, the fast part; all of it is `python -m workers.training.fused.verify`.
-
-Curves over hundreds of steps, its point 2, are compared for every engine by `tests/conformance`.
-"""
+"""What is particular to stacked programs, the fast part; all of it is `python -m workers.training.fused.verify`."""
 
 from __future__ import annotations
 
@@ -28,6 +25,16 @@ def test_point_1_each_optimizer_steps_as_kerass(dtype: DType, n_steps: int) -> N
     findings = updates.check(dtype, n_steps)
     assert len(findings) == 7
     _assert_holds(findings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["diabetes", "digits"])
+def test_point_2_curves_and_weights_are_kerass_over_400_steps(data: str) -> None:
+    from workers.training.fused.verify import curves
+
+    # Another eighth of the cases on each set of data, in the program of all; but of those with wide layers, all four.
+    every, offset = {"diabetes": (8, 2), "digits": (1, 0)}[data]
+    _assert_holds(curves.check([data], n_epochs=34, every=every, offset=offset))
 
 
 def test_point_3_members_do_not_touch_each_other() -> None:
