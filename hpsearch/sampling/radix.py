@@ -32,20 +32,16 @@ class _Digit:
     def __init__(
         self,
         slot: Slot,
-        classes: Mapping[str, Sequence[int]],
-        parents: Mapping[str, Slot],
+        classes: Mapping[str, _Classes],
         frontier: Sequence[str],
         following: Sequence[str],
     ) -> None:
         self.name = slot.name
         self.values = slot.values or ()
-        self.class_of = classes[slot.name]
+        self.class_of = classes[slot.name].of_values
         sizes = Counter(self.class_of)
         self.class_sizes = [sizes[c] for c in range(len(sizes))]
-        self._conditions = [
-            (frontier.index(name), _classes_under(parents[name], classes[name], wanted))
-            for name, wanted in slot.when.items()
-        ]
+        self._conditions = [(frontier.index(name), classes[name].that_switch_on(slot.name)) for name in slot.when]
         self._kept = [frontier.index(name) if name in frontier else None for name in following]
 
     def active(self, state: State) -> bool:
@@ -67,21 +63,25 @@ class _Digit:
         return next(near, None)
 
 
-def _classes(parent: Slot, slots: Sequence[Slot]) -> list[int]:
-    """Return the class of each value of a parameter: values that switch the same children on share one."""
-    children: dict[Key, list[int]] = {}
-    for child, slot in enumerate(slots):
-        for wanted in slot.when.get(parent.name, ()):
-            children.setdefault(wanted, []).append(child)
-    numbers: dict[tuple[int, ...], int] = {}
-    signatures = (tuple(children.get(key(value), ())) for value in parent.values or ())
-    return [numbers.setdefault(signature, len(numbers)) for signature in signatures]
+class _Classes:
+    """The classes of a parameter's values: values that switch the same children on share one.
 
+    Attributes:
+        of_values: The class of each value, in their order.
+    """
 
-def _classes_under(parent: Slot, class_of: Sequence[int], wanted: frozenset[Key]) -> frozenset[int]:
-    """Return the classes of the parent's values under which a child that wants these values is active."""
-    pairs = zip(parent.values or (), class_of, strict=True)
-    return frozenset(number for value, number in pairs if key(value) in wanted)
+    def __init__(self, parent: Slot, slots: Sequence[Slot]) -> None:
+        children: dict[Key, list[str]] = {}
+        for slot in slots:
+            for wanted in slot.when.get(parent.name, ()):
+                children.setdefault(wanted, []).append(slot.name)
+        self._numbers: dict[tuple[str, ...], int] = {}
+        switched_on = (tuple(children.get(key(value), ())) for value in parent.values or ())
+        self.of_values = [self._numbers.setdefault(names, len(self._numbers)) for names in switched_on]
+
+    def that_switch_on(self, child: str) -> frozenset[int]:
+        """Return the classes under which a child is active."""
+        return frozenset(number for names, number in self._numbers.items() if child in names)
 
 
 class Radix:
@@ -102,9 +102,8 @@ class Radix:
             for place in range(len(slots) + 1)
         ]
         self.frontiers = frontiers
-        classes = {slot.name: _classes(slot, slots) for slot in slots}
-        parents = {slot.name: slot for slot in slots}
-        self.digits = [_Digit(slot, classes, parents, frontiers[i], frontiers[i + 1]) for i, slot in enumerate(slots)]
+        classes = {slot.name: _Classes(slot, slots) for slot in slots}
+        self.digits = [_Digit(slot, classes, frontiers[i], frontiers[i + 1]) for i, slot in enumerate(slots)]
         self.counts = self._count(self._reach(cap))
         self.size = self.counts[0][()]
 

@@ -111,8 +111,7 @@ def test_many_conditions_on_many_values_are_counted_quickly():
     begun = time.process_time()
     with pytest.raises(InvalidStudyError, match="combinations"):
         Grid(space({**parents, **crossed}), ANY)
-    # 0.4 s, and up to five times that under coverage; 12 s when each child looked through its parents' values anew.
-    assert time.process_time() - begun < 6
+    assert time.process_time() - begun < 2  # 12 s when each child looked through its parents' values anew
 
 
 def test_a_hundred_thousand_points_under_a_limit_are_ready_quickly():
