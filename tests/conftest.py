@@ -15,6 +15,7 @@ import pytest
 
 from tests.databases import PID_VARIABLE, RunDirectory, fresh_database
 from tests.postgres import NoPostgresError
+from tests.required import lacking
 from workers.training.fused.xla_flags import compile_exactly
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _postgres(run: RunDirectory, *, migrated: bool) -> Iterator[str]:
         run.server()
     except NoPostgresError as error:
         # Said again in the last lines of the run, and an error where PostgreSQL is required.
-        (pytest.fail if os.environ.get(_REQUIRE_VARIABLE) else pytest.skip)(str(error))
+        lacking("PG", str(error))
     with fresh_database(run, migrated=migrated) as url:
         yield url
 

@@ -16,6 +16,7 @@ from api.dataset_form import _stem
 from hpsearch.settings import Settings
 from tests.api.conftest import STUDY, Edge, Live, _edge, bearer_of, eventually
 from tests.chaos.places import NotHereError, small_disk
+from tests.required import lacking
 
 _CSV = "a,b,kind\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60))
 
@@ -245,4 +246,4 @@ def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path) -> None:
                     assert _stored(edge) == []
                 assert _upload(edge, _CSV).status_code == 201
     except NotHereError as error:
-        pytest.skip(str(error))
+        lacking("MOUNT", str(error))

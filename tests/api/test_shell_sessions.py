@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,14 @@ from api.problems import ProblemDocument
 from api.samples import SERVER
 from tests.api.conftest import Live, Worker, create_study, eventually
 from tests.architecture.checkout import ROOT
+from tests.required import program
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the sessions are about curl")
+
+@pytest.fixture(autouse=True, scope="module")
+def curl() -> str:
+    """What the sessions are about."""
+    return program("curl", "curl", "CURL")
+
 
 _GUIDE = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
 _README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from tests.architecture.checkout import ROOT
-from tests.deploy.programs import program
 from tests.processes import address_of, hpsearch, running, said
+from tests.required import program
 
 _DEPLOY = ROOT / "deploy"
 _NAME = "hpsearch.example.com"
@@ -49,7 +49,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _nginx(behind: Behind, folder: Path) -> Iterator[int]:
-    nginx, openssl = program("nginx", "nginx"), program("openssl", "openssl")
+    nginx, openssl = program("nginx", "nginx", "DEPLOY"), program("openssl", "openssl", "DEPLOY")
     subprocess.run(
         [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
          "-subj", f"/CN={_NAME}", "-addext", f"subjectAltName=DNS:{_NAME}",
@@ -82,7 +82,7 @@ def _nginx(behind: Behind, folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _caddy(behind: Behind, folder: Path) -> Iterator[int]:
-    caddy = program("caddy", "caddy")
+    caddy = program("caddy", "caddy", "DEPLOY")
     port = _free_port()
     site = (_DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     for old, new in {
@@ -157,6 +157,9 @@ def test_a_name_the_server_does_not_know_is_refused_behind_a_proxy(behind: Behin
 
 def test_caddys_formatter_has_nothing_to_change():
     done = subprocess.run(
-        [program("caddy", "caddy"), "fmt", str(_DEPLOY / "Caddyfile")], capture_output=True, text=True, check=False
+        [program("caddy", "caddy", "DEPLOY"), "fmt", str(_DEPLOY / "Caddyfile")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout == (_DEPLOY / "Caddyfile").read_text(encoding="utf-8")

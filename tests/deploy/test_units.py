@@ -13,8 +13,8 @@ import pytest
 
 from hpsearch.settings import ENVIRONMENT
 from tests.architecture.checkout import ROOT
-from tests.deploy.programs import program
 from tests.deploy.rules import OTHER_VARIABLES, command_problem
+from tests.required import program
 
 _DEPLOY = ROOT / "deploy"
 _UNITS = sorted([*_DEPLOY.glob("*.service"), *_DEPLOY.glob("*.timer")])
@@ -35,7 +35,7 @@ def _verified(units: list[Path], folder: Path) -> str:
     for unit in units:
         text = unit.read_text(encoding="utf-8").replace(_PROGRAM, sys.executable)
         (folder / unit.name).write_text(text, encoding="utf-8")
-    analyze = program("systemd-analyze", "systemd")
+    analyze = program("systemd-analyze", "systemd", "DEPLOY")
     done = subprocess.run(
         [analyze, "verify", *(str(folder / unit.name) for unit in units)], capture_output=True, text=True, check=False
     )
@@ -56,7 +56,7 @@ def test_a_mistake_in_a_unit_would_be_noticed(tmp_path: Path):
 
 @pytest.mark.parametrize("unit", _SERVICES, ids=_name)
 def test_services_are_hardened(unit: Path):
-    analyze = program("systemd-analyze", "systemd")
+    analyze = program("systemd-analyze", "systemd", "DEPLOY")
     # In tenths; 10.0 is a service without any restriction.
     arguments = ["security", "--offline=yes", "--threshold=25", "--no-pager", str(unit)]
     done = subprocess.run([analyze, *arguments], capture_output=True, text=True, check=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import api
+from tests.required import lacking
 
 _WEB = Path(api.__file__).parent / "web"
 _SOURCES = _WEB / "charts"
 _MAX_PACKED_BYTES = 350_000
-# Set where a run that can not build must fail, as it must in CI.
-_REQUIRE_VARIABLE = "HPSEARCH_TEST_REQUIRE_NPM"
+_NOT_REBUILT = "THE CHART BUNDLE WAS NOT REBUILT"
 
 
 def test_the_lock_names_no_registry() -> None:
@@ -51,19 +50,11 @@ def test_the_committed_bundle_is_of_these_sources() -> None:
     assert f"built from {hashlib.sha256(sources).hexdigest()[:16]} " in first_line, "run `make charts`"
 
 
-def _not_rebuilt(why: str) -> None:
-    """Skip, or fail where the bundle must be rebuilt, as it must in CI."""
-    told = f"THE CHART BUNDLE WAS NOT REBUILT: {why}"
-    if os.environ.get(_REQUIRE_VARIABLE):
-        pytest.fail(told)
-    pytest.skip(told)
-
-
 @pytest.mark.slow
 def test_the_committed_bundle_is_a_fresh_build(tmp_path: Path) -> None:
     npm = shutil.which("npm") or ""
     if not npm:
-        _not_rebuilt("there is no npm on this machine")
+        lacking("NPM", f"{_NOT_REBUILT}: there is no npm on this machine")
     work, built = tmp_path / "charts", tmp_path / "static"
     built.mkdir()
     shutil.copytree(_SOURCES, work, ignore=shutil.ignore_patterns("node_modules"))
@@ -75,7 +66,7 @@ def test_the_committed_bundle_is_a_fresh_build(tmp_path: Path) -> None:
         check=False,
     )
     if fetched.returncode:
-        _not_rebuilt(f"npm could not fetch its packages: {fetched.stderr[-300:]}")
+        lacking("NPM", f"{_NOT_REBUILT}: npm could not fetch its packages: {fetched.stderr[-300:]}")
     subprocess.run(["node", "build.mjs", "--into", str(built)], cwd=work, check=True, capture_output=True)
     for name in ("echarts.js", "echarts.LICENSE.txt"):
         assert (built / name).read_bytes() == (_WEB / "static" / name).read_bytes(), f"{name}: run `make charts`"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.processes import address_of, hpsearch, running
+from tests.required import lacking
 from tests.web.browser.chromium import NoBrowserError, launched
 from tests.web.browser.scene import Scene, set_up
 from tests.web.browser.visitor import Visitor
-
-# Set where a run without a browser must fail, as it must in CI.
-_REQUIRE_VARIABLE = "HPSEARCH_TEST_REQUIRE_BROWSER"
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +25,7 @@ def browser() -> Iterator[Browser]:
         try:
             found = launched(playwright)
         except NoBrowserError as error:
-            if os.environ.get(_REQUIRE_VARIABLE):
-                pytest.fail(str(error))
-            pytest.skip(str(error))
+            lacking("BROWSER", str(error))
         yield found
         found.close()
 
