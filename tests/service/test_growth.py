@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import fmean
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from hpsearch.domain.trial import Outcome
 from hpsearch.service import confirmation, reports, steering, studies
@@ -18,23 +14,9 @@ from hpsearch.wire.reports import ReportRequest, TrialReport
 from hpsearch.wire.studies import EnqueueRequest
 from tests.invariants import invariants
 from tests.service.fleet_stub import ADMIN, StubWorker, definition
+from tests.service.statements import statements_run
 
 ERROR = Outcome(state="FAILED", cause="training_error")
-
-
-@contextmanager
-def statements_run() -> Iterator[list[str]]:
-    """Yield the statements run within the block."""
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 def _failed(worker: StubWorker, n: int) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, event
 
 from hpsearch.clock import ManualClock
 from hpsearch.errors import InvalidInputError
@@ -17,6 +14,7 @@ from hpsearch.service.context import Context
 from hpsearch.service.overview import StudySummary, overview
 from hpsearch.service.recent import Recent
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
+from tests.service.statements import statements_run
 
 
 def _only(ctx: Context) -> StudySummary:
@@ -100,20 +98,6 @@ def test_a_pause_is_no_part_of_the_pace(manual_context: Context, worker: StubWor
     assert _only(manual_context).left_s == pytest.approx(50.0)
 
 
-@contextmanager
-def _counted() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
 def test_a_page_costs_the_same_however_much_happened(
     manual_context: Context, worker: StubWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,12 +105,12 @@ def test_a_page_costs_the_same_however_much_happened(
     for _ in range(3):
         studies.create(manual_context, ADMIN, definition(budget={"max_trials": 30}))
     _work(worker, 0.5, 0.9)
-    with _counted() as cold:
+    with statements_run() as cold:
         overview(manual_context, limit=10)
-    with _counted() as warm:
+    with statements_run() as warm:
         overview(manual_context, limit=10)
     _work(worker, *([0.4] * 20))
-    with _counted() as later:
+    with statements_run() as later:
         overview(manual_context, limit=10)
     ours = [[one for one in statements if "study" in one or "worker" in one] for statements in (cold, warm, later)]
     paces = [[one for one in statements if "number DESC" in one] for statements in ours]
