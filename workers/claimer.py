@@ -99,17 +99,15 @@ class Claimer(Loop):
     def _take(self, reply: ClaimReply) -> list[Assignment]:
         """Enter all claimed trials at once, so that heartbeats cover them while data is fetched for the first."""
         self._thresholds.learn(reply.studies, reply.model_thresholds)
-        taken = []
+        claimed = []
         for trial in reply.trials:
             study = reply.studies.get(trial.study_id)
             if study is None:
                 self._log.error("the server sent a trial without its study: it is left alone", trial_id=trial.trial_id)
                 continue
             self._supersede(trial)
-            assignment = self._ledger.add(trial, study)
-            if assignment is None:
-                continue
-            taken.append(assignment)
+            claimed.append((trial, study))
+        taken = self._ledger.add(claimed)
         if len(taken) > 1:
             self._log.info(f"claimed {len(taken)} trials: {_listed(taken)}")
         for assignment in taken if len(taken) == 1 else ():

@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Condition
 from typing import Final
@@ -63,19 +64,21 @@ class Ledger:
         self._has_news = False
         self._is_urgent = False
 
-    def add(self, trial: ClaimedTrial, study: StudyBrief) -> Assignment | None:
-        """Return the assignment made of a claimed trial; heartbeats cover it from now on.
+    def add(self, claimed: Iterable[tuple[ClaimedTrial, StudyBrief]]) -> list[Assignment]:
+        """Return the assignments made of claimed trials; heartbeats cover all of them from now on.
 
-        None when this very attempt is held already: the claim was answered twice.
+        An attempt that is held already is left out: its claim was answered twice.
         """
         with self._changed:
-            attempt = (trial.trial_id, trial.attempt)
-            if any((held.trial.trial_id, held.trial.attempt) == attempt for held in self._held.values()):
-                return None
-            assignment = Assignment(next(self._tickets), trial, study)
-            self._held[assignment.ticket] = assignment
+            known = {(held.trial.trial_id, held.trial.attempt) for held in self._held.values()}
+            added = [
+                Assignment(next(self._tickets), trial, study)
+                for trial, study in claimed
+                if (trial.trial_id, trial.attempt) not in known
+            ]
+            self._held |= {assignment.ticket: assignment for assignment in added}
             self._changed.notify_all()
-            return assignment
+            return added
 
     def held(self) -> list[Assignment]:
         """Return all assignments that are not over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,15 +73,20 @@ def run_study(options: RunOptions) -> int:
             crew.engine = options.engine or (engine if engine != "auto" else None)
             _connect(crew, options, settings, view)
             with closing(Link(crew.url, crew.token)) as link:
-                definition = uploaded_definition(link.client, file, view.wait)
-                found = continue_or_create(link.client, definition, view.tell, always_new=options.always_new)
+                tend = _tending(crew, link) if crew.own_server else None
+                definition = link.steadily(lambda client: uploaded_definition(client, file, view.wait), tend)
+                found = link.steadily(
+                    lambda client: continue_or_create(client, definition, view.tell, always_new=options.always_new),
+                    tend,
+                )
                 progress.study = found.study
                 view.tell(_page_sentence(crew.url, found.study, settings, is_local=options.server is None))
                 if found.study.state not in STUDY_FINAL:
                     progress.study = _search(crew, options, link, found.study, view)
                 # Whoever has nothing to do any more may go while the model is fetched.
                 crew.dismiss()
-                outcome = collect(link.client, progress.study, out)
+                ended = progress.study
+                outcome = link.steadily(lambda client: collect(client, ended, out), tend)
                 crew.is_idle = crew.own_server and _is_idle(link.client)
     except KeyboardInterrupt:
         _explain_interrupt(progress.study, options)
@@ -101,6 +106,16 @@ def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) ->
         return
     view.wait("Starting the local server …")
     crew.open_local(meanwhile=lambda: _hire(crew, options, view))
+
+
+def _tending(crew: Crew, link: Link) -> Callable[[], None]:
+    """Return what brings a local server back that went: another command had started it, and ended it with itself."""
+
+    def tend() -> None:
+        crew.tend_server()
+        link.move(crew.url, crew.token)
+
+    return tend
 
 
 def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeVar
 
 from hpsearch.cli import console
 from hpsearch.cli.progress import Snapshot
@@ -28,6 +28,9 @@ _RUNNING: Final = 12
 _TOP: Final = 10
 # A server that stays away this long is given up; the study on it goes on.
 GIVE_UP_AFTER_S: Final = 600.0
+# A local server that another command ends takes a while to end, and ours to start.
+_GONE_S: Final = 60.0
+_T = TypeVar("_T")
 
 
 class View(Protocol):
@@ -92,6 +95,28 @@ class Link:
         if (url, token) != (self.url, self.token):
             self.close()
             self.url, self.token = url, token
+
+    def steadily(self, act: Callable[[Client], _T], tend: Callable[[], None] | None) -> _T:
+        """Return what ``act`` returns; when the server has gone meanwhile, ``act`` is called again.
+
+        Args:
+            act: Asks the server; may be called several times.
+            tend: Brings the server back, and moves this link to it; None for a server that is not ours to start.
+
+        Raises:
+            UnavailableError: The server can not be reached, and does not come back within a minute.
+            HpsearchError: The server refuses, or ``tend`` gave up.
+        """
+        deadline = time.monotonic() + _GONE_S
+        while True:
+            try:
+                return act(self.client)
+            except UnavailableError:
+                if tend is None or time.monotonic() > deadline:
+                    raise
+            time.sleep(_GAP_S)
+            stop_if_asked()
+            tend()
 
     def close(self) -> None:
         """Give the connections back."""

@@ -81,6 +81,7 @@ class Crew:
     _slots: list[_Slot] = field(default_factory=list)
     _n_hired: int = 0
     _trainers: int | None = None
+    _is_dismissed: bool = False
 
     def open_local(self, meanwhile: Callable[[], None] | None = None) -> str:
         """Find or start the local server and return its address.
@@ -126,7 +127,7 @@ class Crew:
         Raises:
             StartError: The server, or every worker, keeps dying; the message holds the end of a log.
         """
-        self._tend_server()
+        self.tend_server()
         for number, slot in enumerate(self._slots, start=1):
             if not slot.child.is_alive and not slot.given_up:
                 self._replace(number, slot)
@@ -137,6 +138,7 @@ class Crew:
 
     def dismiss(self) -> None:
         """Tell the workers to go, without waiting for it: what is left to do needs none of them."""
+        self._is_dismissed = True
         for slot in self._slots:
             if slot.child.is_alive:
                 slot.child.process.terminate()
@@ -209,7 +211,12 @@ class Crew:
         self.tell(f"{words}\nIt is started again; its trials go back to the queue.")
         slot.child = self._start_worker(number)
 
-    def _tend_server(self) -> None:
+    def tend_server(self) -> None:
+        """Start the local server again when it is gone, whoever had started it.
+
+        Raises:
+            StartError: It keeps dying; the message holds the end of its log.
+        """
         if not self.own_server:
             return
         if self._server is not None and self._server.is_alive:
@@ -239,7 +246,7 @@ class Crew:
             time.sleep(1)
             self.url, self._server = local.ensure(self.settings)
         self.token = local.token_of(self.settings)
-        if self.url != before:
+        if self.url != before and not self._is_dismissed:
             stop([slot.child for slot in self._slots], WORKER_GRACE_S)
             for number, slot in enumerate(self._slots, start=1):
                 slot.child = self._start_worker(number)

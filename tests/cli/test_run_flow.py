@@ -17,6 +17,8 @@ import pytest
 
 from hpsearch.cli import watching
 from hpsearch.cli.progress import Snapshot
+from hpsearch.client import Client
+from hpsearch.errors import UnavailableError
 from tests.cli.conftest import (
     DEFINITION,
     NOW,
@@ -390,3 +392,34 @@ def test_events_wake_the_watcher(fake: FakeServer, remote: Run, yaml_file: Path,
     said = remote("run", yaml_file)
     timer.cancel()
     assert said.code == 0
+
+
+def test_what_is_asked_of_a_server_that_went_is_asked_again_of_the_one_started_for_it():
+    link = watching.Link("http://127.0.0.1:1", "t")
+    gone = UnavailableError("gone", retry_after_s=0)
+    asked: list[str] = []
+
+    def act(client: Client) -> str:
+        asked.append(client.url)
+        if len(asked) < 3:
+            raise gone
+        return "answer"
+
+    assert link.steadily(act, lambda: link.move(f"http://127.0.0.1:{len(asked) + 1}", "t")) == "answer"
+    assert asked == ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"]
+    link.close()
+
+
+def test_a_remote_server_that_went_is_an_error_at_once():
+    link = watching.Link("http://127.0.0.1:1", "t")
+    gone = UnavailableError("gone", retry_after_s=0)
+    asked: list[str] = []
+
+    def act(client: Client) -> str:
+        asked.append(client.url)
+        raise gone
+
+    with pytest.raises(UnavailableError, match="gone"):
+        link.steadily(act, None)
+    assert len(asked) == 1
+    link.close()

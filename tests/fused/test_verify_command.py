@@ -33,7 +33,7 @@ class _Server:
             split=brief.split, training=brief.training, algorithm=SimpleNamespace(seed=brief.data_order_seed)
         )
         self.study = SimpleNamespace(study_id=brief.study_id, name=brief.name, resolved=brief, definition=definition)
-        self.trials = SimpleNamespace(all_measurements=lambda _: iter(measurements))
+        self.trials = SimpleNamespace(get=lambda _: self.trial, all_measurements=lambda _: iter(measurements))
         self.studies = SimpleNamespace(get=lambda _: self.study)
         self.datasets = SimpleNamespace(
             download=lambda _, target, **__: shutil.copy(task.content, target), profile=lambda _: task.profile
@@ -56,7 +56,6 @@ def asked(monkeypatch: pytest.MonkeyPatch, builtin: Builtin, make_task: MakeTask
             yield server
 
         monkeypatch.setattr(verifying, "connected", connected)
-        monkeypatch.setattr(verifying, "find_trial", lambda *_: server.trial)
         return verifying.verify("x", None, None, None, **({"within": None, "as_json": False} | options))
 
     return ask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,6 +264,20 @@ def test_when_somebody_elses_server_ends_one_is_started(crew: Crew, world: World
     crew.tend()
     assert [child.name for child in world.started] == ["server"]
     assert "another command had started, has ended" in world.told[0]
+
+
+def test_dismissed_workers_stay_away_when_the_server_is_started_elsewhere(
+    crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.others_server = True
+    crew.open_local()
+    crew.hire(1)
+    crew.dismiss()
+    world.others_server, world.refuses_port = False, True
+    monkeypatch.setattr(local, "announced", lambda _settings: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    crew.tend_server()
+    assert [child.name for child in world.started] == ["worker 1", "server"]
 
 
 def test_a_remote_server_is_never_started(crew: Crew, world: World):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import threading
@@ -135,8 +136,8 @@ def test_what_can_not_be_imported_is_told(client: Client, theirs: optuna.Study):
 def test_every_question_is_answered_as_by_optunas_own_storage(storage: ReadOnlyStorage, ended: Study):
     """The same trials in memory, asked the same: every reading method agrees."""
     mine = storage.get_study_id_from_name(ended.name)
-    copy = ended.to_optuna()
-    theirs, their_id = copy._storage, copy._study_id
+    exported = ended.to_optuna()
+    theirs, their_id = exported._storage, exported._study_id
     assert storage.get_study_name_from_id(mine) == theirs.get_study_name_from_id(their_id)
     assert storage.get_study_directions(mine) == theirs.get_study_directions(their_id)
     assert storage.get_study_system_attrs(mine) == theirs.get_study_system_attrs(their_id)
@@ -158,8 +159,9 @@ def test_every_question_is_answered_as_by_optunas_own_storage(storage: ReadOnlyS
 
 
 def plain(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
-    trial._trial_id = 0
-    return trial
+    copied = copy.copy(trial)  # the storage in memory hands out its own
+    copied._trial_id = 0
+    return copied
 
 
 def test_optunas_plots_are_drawn_from_the_storage(storage: ReadOnlyStorage, ended: Study):

@@ -40,8 +40,7 @@ def claimed(trial_id: str = "t", attempt: int = 1, kind: str = "search") -> Clai
 
 
 def held(ledger: Ledger, **fields: Any) -> Assignment:
-    assignment = ledger.add(claimed(**fields), FakeServer().study)
-    assert assignment is not None
+    (assignment,) = ledger.add([(claimed(**fields), FakeServer().study)])
     return assignment
 
 
@@ -165,7 +164,7 @@ class TestLedger:
     def test_an_attempt_claimed_twice_is_held_once(self):
         ledger = Ledger()
         held(ledger)
-        assert ledger.add(claimed(), FakeServer().study) is None
+        assert ledger.add([(claimed(), FakeServer().study)]) == []
         assert held(ledger, attempt=2).ticket != 1
 
     def test_every_held_trial_is_reported_and_epochs_only_until_acknowledged(self):
@@ -223,10 +222,7 @@ class TestLedger:
 def test_models_must_beat_the_threshold(direction: str, kept: list[bool]):
     ledger = Ledger()
     study = FakeServer(direction=direction).study
-    assignment = ledger.add(claimed(), study)
-    refit = ledger.add(claimed("r", kind="refit"), study)
-    assert assignment is not None
-    assert refit is not None
+    assignment, refit = ledger.add([(claimed(), study), (claimed("r", kind="refit"), study)])
     thresholds = Thresholds()
     assert thresholds.keeps(assignment, 0.0)
     thresholds.learn(["study-1"], {"study-1": 0.5})
