@@ -87,7 +87,7 @@ charts:  ## Build the chart library of the web page (api/web/static/echarts.js);
 
 .PHONY: screenshots
 screenshots: $(STAMP)  ## Draw docs/images anew: every page in both themes, on a real study; needs chromium.
-	$(BIN)/python -m tests.web.browser.screenshots $(ARGS)
+	$(BIN)/python -m tests.api.web.browser.screenshots $(ARGS)
 
 .PHONY: chaos
 chaos: $(STAMP)  ## Kill everything, thirteen ways, on both databases (ARGS="--seeds 20", or "C1 --seed 7").
@@ -95,7 +95,7 @@ chaos: $(STAMP)  ## Kill everything, thirteen ways, on both databases (ARGS="--s
 
 .PHONY: planted
 planted: $(STAMP)  ## Plant eleven bugs, one after the other: each must turn the proofs red.
-	$(BIN)/python -m tests.planted $(ARGS)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: soak
 soak: $(STAMP)  ## 20,000 trials on PostgreSQL and 10,000 on SQLite while everything is killed; takes an hour.

@@ -11,21 +11,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from api import docs, failures, openapi
-from api.connections import Places
-from api.edge import Edge
+from api.app_state import Edge
+from api.documentation import openapi
+from api.errors import error_responses
+from api.limits.connections import Places
 from api.metrics import Metrics
 from api.middleware.envelope import Envelope
 from api.middleware.failsafe import Failsafe
 from api.middleware.gate import Gate
 from api.middleware.observe import Observe
-from api.routes import datasets, operation, queue, results, steering, studies, tokens, trials, workers
+from api.routes import datasets, documentation, operation, queue, results, steering, studies, tokens, trials, workers
 from api.routing import mount
 from api.web.problem_pages import ProblemPages
 from api.web.site import page_routes
 from hpsearch import __version__
 from hpsearch.service.context import Context
-from hpsearch.service.maintenance import Maintenance
+from hpsearch.service.operations.maintenance import Maintenance
 from hpsearch.settings import Settings
 
 # The routes workers call all day come first: they are looked for in this order.
@@ -40,7 +41,7 @@ _RESOURCES = (
     workers.routes,
     tokens.routes,
     operation.routes,
-    docs.routes,
+    documentation.routes,
 )
 
 
@@ -94,7 +95,7 @@ def create_app(
     metrics.gauge("hpsearch_connections", "Open connections.", lambda: places.n_taken)
     metrics.gauge("hpsearch_event_streams", "Open event streams.", lambda: app.state.edge.streams.n_taken)
     metrics.gauge("hpsearch_uploads", "Data files being received.", lambda: app.state.edge.uploads.n_taken)
-    failures.install(app)
+    error_responses.install(app)
     for resource in (*_RESOURCES, *page_routes(settings)):
         mount(app, resource)
     datasets.mount_upload(app, settings)

@@ -9,9 +9,9 @@ from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.edge import Edge
+from api.app_state import Edge
+from api.errors.problem_documents import ProblemError
 from api.middleware.gate import meter_of
-from api.problems import ProblemError
 from hpsearch.errors import ForbiddenError, UnauthenticatedError
 from hpsearch.service import tokens
 from hpsearch.service.context import Caller

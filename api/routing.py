@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from api.documentation.openapi import body_field, error_responses
 from api.guard import Guard
-from api.openapi import body_field, error_responses
 from hpsearch.wire.tokens import Scope
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -126,7 +126,7 @@ def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about 
         reply: Model of the answer, for the documentation; endpoints make the bytes themselves.
         status: Of the answer when all goes well.
         errors: Statuses it may answer beyond those every route may.
-        body: Model of the request's body, for the documentation; `api.bodies` reads it.
+        body: Model of the request's body, for the documentation; `api.request_bodies.json_bodies` reads it.
         examples: Of the body, by name.
         described: Further members of the operation in the documentation.
         max_body_bytes: Largest body; None keeps the general cap.

@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from uvicorn.server import HANDLED_SIGNALS
 
-from api import discovery, logs
+from api import logs, server_file
 from api.app import create_app
-from api.connections import Places, bounded, raise_descriptor_limit
+from api.limits.connections import Places, bounded, raise_descriptor_limit
 from hpsearch.errors import InvalidInputError
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
@@ -129,7 +129,7 @@ def run(
 
             def started() -> None:
                 if _is_near(address[0]):
-                    discovery.announce(settings, _near_url(family, address[0], url, listener.getsockname()[1]))
+                    server_file.announce(settings, _near_url(family, address[0], url, listener.getsockname()[1]))
                 print(f"hpsearch is listening on {url}", flush=True)  # noqa: T201 - what the command is asked for
                 print(f"Its page for browsers is {url}/ui", flush=True)  # noqa: T201 - the same
                 if on_listening is not None:
@@ -140,7 +140,7 @@ def run(
             _spare_the_collector()
             server.run(sockets=[listener])
     finally:
-        discovery.withdraw(settings)
+        server_file.withdraw(settings)
         context.close()
 
 

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 import numpy as np
 import polars as pl
 
-from api.bodies import SMALL_BODY_BYTES
 from api.middleware.gate import MAX_BODY_BYTES
-from api.strict_json import MAX_VALUES
+from api.request_bodies.json_bodies import SMALL_BODY_BYTES
+from api.request_bodies.strict_json import MAX_VALUES
 from api.web.forms import MAX_FORM_BYTES
 from hpsearch.domain.parameters import MAX_CHOICES, MAX_STEPS
 

@@ -26,11 +26,13 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.suggest import suggest
-from hpsearch.service import creating, fleet, studies
 from hpsearch.service.context import Caller, Context
-from hpsearch.service.creating import NewTrial
 from hpsearch.service.definitions import definition_of, resolved_of, shape_of
-from hpsearch.service.progress import progress_of
+from hpsearch.service.fleet import workers as fleet
+from hpsearch.service.queue import trial_rows
+from hpsearch.service.queue.progress import progress_of
+from hpsearch.service.queue.trial_rows import NewTrial
+from hpsearch.service.studies import crud
 from hpsearch.settings import Settings
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
@@ -65,7 +67,7 @@ def new_study(ctx: Context, **changes: Any) -> str:
         ctx: The opened parts of a server.
         changes: Fields of the definition other than in `STUDY`.
     """
-    return studies.create(ctx, CALLER, StudyDefinition.model_validate({**STUDY, **changes})).study_id
+    return crud.create(ctx, CALLER, StudyDefinition.model_validate({**STUDY, **changes})).study_id
 
 
 def make_history(ctx: Context, study_id: str, n_trials: int, *, n_epochs: int = 50) -> None:
@@ -116,7 +118,7 @@ def _add(tx: Transaction, study: StudyRecord, n: int, n_epochs: int, workers: li
         max_trials=study.max_trials,
         observations=(),
     )
-    ids = creating.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in suggest(request)])
+    ids = trial_rows.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in suggest(request)])
     ended = _end_all(tx, study, (min(ids), max(ids)), n_epochs, workers)
     _tell(tx, study, (min(ids), max(ids)), n_epochs)
     turn = -1.0 if request.direction == "maximize" else 1.0

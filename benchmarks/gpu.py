@@ -81,7 +81,7 @@ def _study(name: str, load: Load, *, is_quick: bool) -> StudyBrief:
         training = Training(max_epochs=2 if is_quick else 20, early_stopping=None)
         task, split = "binary", Split(validation=0.25, test=0.0)
     else:
-        from hpsearch.cli.definition import load_study
+        from hpsearch.studyfile.reader import load_study
 
         definition = load_study(_EXAMPLE).definition()
         space, split, task = definition.space, definition.split, "multiclass"
@@ -149,14 +149,14 @@ def _train(name: str, folder: Path, programs: Path, *, is_quick: bool) -> dict[s
     from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():
-        from workers.training.fused.kept_programs import keep_programs
-        from workers.training.fused.xla_flags import compile_exactly
+        from workers.training.fused.graph.compile_cache import keep_programs
+        from workers.training.fused.graph.xla_flags import compile_exactly
 
         compile_exactly()
         keep_programs(programs)
         from workers.training.engine.task import TrialTask
         from workers.training.fused.engine import FusedEngine
-        from workers.training.fused.space_points import points
+        from workers.training.fused.planning.space_points import points
     log: list[str] = []
     engine = FusedEngine(explain=log.append, programs=programs)
     load = (_QUICK if is_quick else LOADS)[name]
@@ -228,7 +228,7 @@ def _contract(*, is_quick: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"points": points, "holds": done.returncode == 0, "log": done.stdout}
     if not is_quick:
         script = (
-            "from workers.training.fused.xla_flags import compile_exactly; compile_exactly()\n"
+            "from workers.training.fused.graph.xla_flags import compile_exactly; compile_exactly()\n"
             "from workers.training.fused.verify import curves\n"
             "worst = [f for f in curves.check(['breast_cancer', 'digits'], every=4) if not f.holds]\n"
             "print([(f.what, f.worst, f.bound) for f in worst]); raise SystemExit(len(worst) > 0)"

@@ -66,8 +66,8 @@ def load(n_trials: int) -> None:
     """Print bytes and times of the study page, opened by a browser that never was there and by one that was."""
     from playwright.sync_api import sync_playwright
 
-    from tests.web.browser.chromium import launched
-    from tests.web.browser.visitor import Visitor
+    from tests.api.web.browser.chromium import launched
+    from tests.api.web.browser.visitor import Visitor
 
     figures: dict[str, list[float]] = {}
     with filled(n_trials) as (url, token, study_id), sync_playwright() as playwright:

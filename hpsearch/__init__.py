@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hpsearch.client import Client
+    from hpsearch.client.objects.model import Model, load
+    from hpsearch.client.objects.study import Study
     from hpsearch.interactive.fitting import Fitted, fit
-    from hpsearch.interactive.model import Model, load
     from hpsearch.interactive.starting import start, stop
-    from hpsearch.interactive.study import Study
     from hpsearch.sklearn import HPSearchClassifier, HPSearchRegressor
 
 __version__ = "0.1.0"
@@ -44,10 +44,10 @@ _WHERE: Final = {
     "Fitted": "hpsearch.interactive.fitting",
     "HPSearchClassifier": "hpsearch.sklearn",
     "HPSearchRegressor": "hpsearch.sklearn",
-    "Model": "hpsearch.interactive.model",
-    "Study": "hpsearch.interactive.study",
+    "Model": "hpsearch.client.objects.model",
+    "Study": "hpsearch.client.objects.study",
     "fit": "hpsearch.interactive.fitting",
-    "load": "hpsearch.interactive.model",
+    "load": "hpsearch.client.objects.model",
     "start": "hpsearch.interactive.starting",
     "stop": "hpsearch.interactive.starting",
 }

@@ -16,7 +16,7 @@ import pytest
 from tests.databases import PID_VARIABLE, RunDirectory, fresh_database
 from tests.postgres import NoPostgresError
 from tests.required import lacking
-from workers.training.fused.xla_flags import compile_exactly
+from workers.training.fused.graph.xla_flags import compile_exactly
 
 if TYPE_CHECKING:
     from hpsearch.clock import ManualClock

@@ -13,13 +13,13 @@ from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError, InvalidInputError
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
-from workers.cache import DataCache
-from workers.ledger import Assignment, Ledger
-from workers.link import Link
-from workers.loop import Loop
-from workers.supervisor import Supervisor
-from workers.supply import Prepared
-from workers.thresholds import Thresholds
+from workers.assignments import Assignment, Ledger
+from workers.server.dataset_cache import DataCache
+from workers.server.model_thresholds import Thresholds
+from workers.server.server_session import Link
+from workers.server.worker_thread import Loop
+from workers.trainers.dispatcher import Prepared
+from workers.trainers.supervisor import Supervisor
 
 # Between claims the server answered at once with nothing: draining, quarantined, or an old server.
 _PAUSE_S: Final = 1.0

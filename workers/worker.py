@@ -12,19 +12,19 @@ from hpsearch.client import Client
 from hpsearch.errors import HpsearchError
 from hpsearch.wire.workers import RegisterRequest
 from workers import devices
-from workers.cache import DataCache
+from workers.assignments import Ledger
 from workers.claimer import Claimer
-from workers.courier import Courier
-from workers.farewell import give_back
-from workers.folder import make_folder
-from workers.journal import Journal
-from workers.ledger import Ledger
-from workers.link import Link, StoppedError
 from workers.log import logger
 from workers.options import WorkerOptions
-from workers.reporter import Reporter
-from workers.supervisor import Supervisor
-from workers.thresholds import Thresholds
+from workers.server.dataset_cache import DataCache
+from workers.server.model_thresholds import Thresholds
+from workers.server.model_uploader import Courier
+from workers.server.report_journal import Journal
+from workers.server.reporter import Reporter
+from workers.server.server_session import Link, StoppedError
+from workers.shutdown import give_back
+from workers.trainers.supervisor import Supervisor
+from workers.work_folder import make_folder
 
 _REQUEST_TIMEOUT_S: Final = 30.0
 _MAX_NAME_CHARACTERS: Final = 200

@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.middleware.scope import REQUEST_ID, header
+from api.request_scope import REQUEST_ID, header
 
 _GIVEN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _DEFAULT_POLICY: Final = (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'")

@@ -8,8 +8,8 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.middleware.scope import request_id_of, route_of
-from api.problems import ProblemError, problem
+from api.errors.problem_documents import ProblemError, problem
+from api.request_scope import request_id_of, route_of
 
 _log = logging.getLogger("hpsearch.api")
 _DETAIL: Final = "something unexpected happened on the server; its log tells more under this request_id"

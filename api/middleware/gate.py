@@ -9,8 +9,8 @@ from typing import Final, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.middleware.scope import header, request_id_of
-from api.problems import ProblemError, problem
+from api.errors.problem_documents import ProblemError, problem
+from api.request_scope import header, request_id_of
 
 # Bodies of all routes that do not say otherwise: a thousand times a usual study.
 MAX_BODY_BYTES: Final = 2**20

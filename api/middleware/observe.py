@@ -8,7 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
-from api.middleware.scope import request_id_of, route_of
+from api.request_scope import request_id_of, route_of
 
 _access = structlog.stdlib.get_logger("hpsearch.api.access")
 

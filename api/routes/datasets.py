@@ -8,12 +8,12 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dataset_form import receive_dataset
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
 from api.guard import Asker
-from api.multipart import OVERHEAD_BYTES
 from api.parameters import DatasetId, Page
-from api.replies import file_reply, json_reply, no_content
+from api.request_bodies.dataset_form import receive_dataset
+from api.request_bodies.multipart import OVERHEAD_BYTES
+from api.responses import file_reply, json_reply, no_content
 from api.routing import Routes, mount
 from hpsearch.domain.dataset import Dataset, DatasetProfile
 from hpsearch.service import datasets

@@ -7,11 +7,11 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service
+from api.app_state import Service
 from api.metrics import CONTENT_TYPE, Metrics
-from api.replies import json_reply
+from api.responses import json_reply
 from api.routing import PUBLIC, Routes
-from hpsearch.service import health
+from hpsearch.service.operations import health
 
 routes = Routes("operation")
 

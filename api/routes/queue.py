@@ -11,19 +11,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import examples
-from api.bodies import SMALL_BODY_BYTES, json_body
-from api.edge import Edge, Shared
+from api.app_state import Edge, Shared
+from api.documentation import examples
+from api.errors.problem_documents import ProblemError
 from api.guard import Asker
 from api.parameters import TrialId, WorkerId
-from api.problems import ProblemError
-from api.replies import json_reply
+from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
+from api.request_bodies.uploads import expected_digest, receive_file
+from api.responses import json_reply
 from api.routing import Routes
-from api.uploads import expected_digest, receive_file
-from api.waiting import departure, drop, first_of, started
+from api.streaming.async_waits import departure, drop, first_of, started
 from hpsearch.domain.strict import MAX_INT
-from hpsearch.service import claims, models, reports
 from hpsearch.service.context import Caller
+from hpsearch.service.queue import claims, reports
+from hpsearch.service.results import models
 from hpsearch.wire.claims import ClaimReply, ClaimRequest
 from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult
 

@@ -9,15 +9,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Edge, Service, Shared
+from api.app_state import Edge, Service, Shared
+from api.event_streams import Ends, EventStream, Frames, event_frames, leaderboard_frames, look
 from api.exports import Format, export_reply
 from api.guard import Asker
 from api.parameters import Page, StudyId, TrialId
-from api.replies import file_reply, is_current, json_reply, not_modified, tagged
+from api.responses import file_reply, is_current, json_reply, not_modified, tagged
 from api.routing import Routes
-from api.streams import Ends, EventStream, Frames, event_frames, leaderboard_frames, look
-from hpsearch.service import charts, events, models, results, watching
 from hpsearch.service.context import Caller, Context
+from hpsearch.service.results import charts, events, models, trials
+from hpsearch.service.studies import study_snapshot
 from hpsearch.wire import pages
 from hpsearch.wire.charts import Importances, Parallel, Timeline
 
@@ -52,10 +53,10 @@ async def get_leaderboard(study_id: StudyId, request: Request, edge: Shared, cal
 
 def _leaderboard(request: Request, edge: Edge, study_id: str, page: Page) -> Response:
     # The tag is taken first: a change in between makes the next request fetch again, never miss.
-    etag = f'"{results.leaderboard_etag(edge.context, study_id)}"'
+    etag = f'"{trials.leaderboard_etag(edge.context, study_id)}"'
     if is_current(request, etag):
         return not_modified(etag)
-    found = results.leaderboard(edge.context, study_id, limit=page.limit, page_token=page.page_token)
+    found = trials.leaderboard(edge.context, study_id, limit=page.limit, page_token=page.page_token)
     return json_reply(found, headers=tagged(etag))
 
 
@@ -64,7 +65,7 @@ def get_running(
     study_id: StudyId, ctx: Service, limit: Annotated[int, Query(ge=1, le=200, description="Trials at most.")] = 50
 ) -> Response:
     """Return the trials under way, the earliest first, with the metrics of the last epoch each has reported."""
-    return json_reply(watching.running(ctx, study_id, limit=limit))
+    return json_reply(study_snapshot.running(ctx, study_id, limit=limit))
 
 
 @routes.get("/v1/studies/{study_id}/leaderboard/stream", scope="read", errors=(404, 429), responses=_STREAM)
@@ -76,7 +77,7 @@ async def stream_leaderboard(
 
 
 async def _leaderboard_stream(edge: Edge, caller: Caller, study_id: str, limit: int, seen: str | None) -> Response:
-    await look(edge, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
+    await look(edge, trials.leaderboard_etag, study_id)  # 404 comes before the stream begins
 
     def frames(ends: Ends) -> Frames:
         return leaderboard_frames(edge, study_id, limit, seen, ends)
@@ -144,7 +145,7 @@ def get_history(
         )
         return json_reply(found, headers=tagged(etag))
 
-    etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
+    etag = f'"{trials.leaderboard_etag(ctx, study_id)}"'
     return not_modified(etag) if is_current(request, etag) else make()
 
 
@@ -158,7 +159,7 @@ async def get_importances(study_id: StudyId, request: Request, edge: Shared) -> 
 
 
 def _importances(request: Request, ctx: Context, study_id: str) -> Response:
-    etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
+    etag = f'"{trials.leaderboard_etag(ctx, study_id)}"'
     if is_current(request, etag):
         return not_modified(etag)
     return json_reply(charts.importances(ctx, study_id), headers=tagged(etag))
@@ -176,7 +177,7 @@ def get_parallel(
     When there are more than `limit`, a quarter are the best ones and the others an even draw over all ranks; `sample`
     says so.
     """
-    etag = f'"{results.leaderboard_etag(ctx, study_id)}"'
+    etag = f'"{trials.leaderboard_etag(ctx, study_id)}"'
     if is_current(request, etag):
         return not_modified(etag)
     return json_reply(charts.parallel(ctx, study_id, limit=limit), headers=tagged(etag))
@@ -210,7 +211,7 @@ def export_study(
     study_id: StudyId, ctx: Service, form: Annotated[Format, Query(alias="format", description="Of the file.")] = "csv"
 ) -> Response:
     """Download every trial as a row: facts, `param.…`, `metric.…`."""
-    return export_reply(lambda: results.export_rows(ctx, study_id), form, f"study-{study_id}")
+    return export_reply(lambda: trials.export_rows(ctx, study_id), form, f"study-{study_id}")
 
 
 @routes.get("/v1/studies/{study_id}/model", scope="read", errors=(304, 404, 409), responses=_BYTES)

@@ -7,15 +7,15 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.responses import Response
 
-from api import examples
-from api.bodies import SMALL_BODY_BYTES, json_body
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.documentation import examples
 from api.guard import Asker
 from api.parameters import IdempotencyKey, StudyId, TrialId
-from api.replies import json_reply
+from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
+from api.responses import json_reply
 from api.routing import Routes
 from hpsearch.domain.trial import Trial
-from hpsearch.service import steering
+from hpsearch.service.studies import steering
 from hpsearch.wire.pages import StudyView, TrialView
 from hpsearch.wire.studies import CloneRequest, EnqueueRequest, ExtendRequest, RetryFailedReply
 

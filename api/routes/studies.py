@@ -8,19 +8,19 @@ from fastapi import Depends, Query
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from api import examples
-from api.bodies import SMALL_BODY_BYTES, json_body, json_object, read_json
-from api.complaints import complaints_of
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.documentation import examples
+from api.errors.validation_messages import complaints_of
 from api.guard import Asker
 from api.parameters import IdempotencyKey, Page, StudyId
-from api.replies import json_reply, no_content
+from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body, json_object, read_json
+from api.responses import json_reply, no_content
 from api.routing import Routes
 from hpsearch.domain.lifecycle import StudyState
 from hpsearch.domain.strict import Name, Text
 from hpsearch.domain.study import StudyDefinition
-from hpsearch.service import preview, studies
 from hpsearch.service.context import Context
+from hpsearch.service.studies import crud, preview
 from hpsearch.wire import pages
 from hpsearch.wire.studies import PreviewReply, Problem, StudyPatch, ValidateReply
 
@@ -43,7 +43,7 @@ async def create_study(
     edge: Shared, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Create a study; its baselines and first trials are queued when this answers."""
-    view = await edge.computing.run(studies.create, edge.context, caller, body, idempotency_key=idempotency_key)
+    view = await edge.computing.run(crud.create, edge.context, caller, body, idempotency_key=idempotency_key)
     return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
 
 
@@ -100,7 +100,7 @@ def list_studies(
     ] = None,
 ) -> Response:
     """List studies, newest first."""
-    found = studies.listing(
+    found = crud.listing(
         ctx,
         limit=page.limit,
         page_token=page.page_token,
@@ -114,7 +114,7 @@ def list_studies(
 @routes.get("/v1/studies/{study_id}", scope="read", reply=pages.StudyView, errors=(404,))
 def get_study(study_id: StudyId, ctx: Service) -> Response:
     """Return a study: definition, state, counts, best trial, budget used."""
-    return json_reply(studies.get(ctx, study_id))
+    return json_reply(crud.get(ctx, study_id))
 
 
 @routes.patch(
@@ -130,11 +130,11 @@ def update_study(
     study_id: StudyId, ctx: Service, body: Annotated[StudyPatch, Depends(json_body(StudyPatch))]
 ) -> Response:
     """Change name, priority, notes or labels; what is left out stays."""
-    return json_reply(studies.patch(ctx, study_id, body))
+    return json_reply(crud.patch(ctx, study_id, body))
 
 
 @routes.delete("/v1/studies/{study_id}", scope="submit", status=204, errors=(404, 409))
 def delete_study(study_id: StudyId, ctx: Service) -> Response:
     """Delete an ended study with its trials, measurements and models."""
-    studies.delete(ctx, study_id)
+    crud.delete(ctx, study_id)
     return no_content()

@@ -8,11 +8,11 @@ from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api import examples
-from api.bodies import SMALL_BODY_BYTES, json_body
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.documentation import examples
 from api.parameters import TokenId
-from api.replies import json_reply, no_content
+from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
+from api.responses import json_reply, no_content
 from api.routing import Routes
 from hpsearch.service import tokens
 from hpsearch.wire.pages import Page

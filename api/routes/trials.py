@@ -7,14 +7,14 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 from starlette.responses import Response
 
-from api.edge import Service
+from api.app_state import Service
 from api.parameters import Page, StudyId, TrialId
-from api.replies import json_reply
+from api.responses import json_reply
 from api.routing import Routes
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.strict import MAX_INT
 from hpsearch.domain.trial import Trial
-from hpsearch.service import results
+from hpsearch.service.results import trials
 from hpsearch.wire import pages
 
 routes = Routes("trials")
@@ -41,7 +41,7 @@ def list_trials(
     order: Annotated[Literal["asc", "desc"], Query(description="Rising or falling.")] = "asc",
 ) -> Response:
     """List a study's trials."""
-    found = results.trials(
+    found = trials.trials(
         ctx,
         study_id,
         limit=page.limit,
@@ -57,7 +57,7 @@ def list_trials(
 @routes.get("/v1/trials/{trial_id}", scope="read", reply=pages.TrialView, errors=(404,))
 def get_trial(trial_id: TrialId, ctx: Service) -> Response:
     """Return a trial: parameters, state, result, attempts."""
-    return json_reply(results.trial(ctx, trial_id))
+    return json_reply(trials.trial(ctx, trial_id))
 
 
 @routes.get("/v1/trials/{trial_id}/measurements", scope="read", reply=pages.Page[pages.MeasurementView], errors=(404,))
@@ -68,5 +68,5 @@ def list_measurements(
     attempt: Annotated[int | None, Query(ge=1, le=MAX_INT, description="The current attempt when left out.")] = None,
 ) -> Response:
     """Return every metric of every epoch of one attempt, in order of epochs."""
-    found = results.measurements(ctx, trial_id, attempt=attempt, limit=page.limit, page_token=page.page_token)
+    found = trials.measurements(ctx, trial_id, attempt=attempt, limit=page.limit, page_token=page.page_token)
     return json_reply(found)

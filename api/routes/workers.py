@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.responses import Response
 
-from api import examples
-from api.bodies import SMALL_BODY_BYTES, json_body
-from api.edge import Service
+from api.app_state import Service
+from api.documentation import examples
 from api.guard import Asker
 from api.parameters import Page, WorkerId
-from api.replies import json_reply
+from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
+from api.responses import json_reply
 from api.routing import Routes
-from hpsearch.service import fleet
+from hpsearch.service.fleet import workers
 from hpsearch.wire import pages
 from hpsearch.wire.workers import RegisterReply, RegisterRequest, WorkerView
 
@@ -34,35 +34,35 @@ def register_worker(
     ctx: Service, caller: Asker, body: Annotated[RegisterRequest, Depends(json_body(RegisterRequest))]
 ) -> Response:
     """Register a worker process; each start is a new worker. The answer gives the rhythm to keep."""
-    made = fleet.register(ctx, caller, body)
+    made = workers.register(ctx, caller, body)
     return json_reply(made, 201, {"Location": f"/v1/workers/{made.worker_id}"})
 
 
 @routes.get("/v1/workers", scope="read", reply=pages.Page[WorkerView])
 def list_workers(ctx: Service, page: Page) -> Response:
     """List the fleet, newest first."""
-    return json_reply(fleet.listing(ctx, limit=page.limit, page_token=page.page_token))
+    return json_reply(workers.listing(ctx, limit=page.limit, page_token=page.page_token))
 
 
 @routes.get("/v1/workers/{worker_id}", scope="read", reply=WorkerView, errors=(404,))
 def get_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Return a worker."""
-    return json_reply(fleet.get(ctx, worker_id))
+    return json_reply(workers.get(ctx, worker_id))
 
 
 @routes.post("/v1/workers/{worker_id}/drain", scope="admin", reply=WorkerView, errors=(404,))
 def drain_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Let a worker finish what it holds and give it nothing more."""
-    return json_reply(fleet.drain(ctx, worker_id))
+    return json_reply(workers.drain(ctx, worker_id))
 
 
 @routes.post("/v1/workers/{worker_id}/enable", scope="admin", reply=WorkerView, errors=(404,))
 def enable_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Give a worker trials again, quarantined or not."""
-    return json_reply(fleet.enable(ctx, worker_id))
+    return json_reply(workers.enable(ctx, worker_id))
 
 
 @routes.post("/v1/workers/{worker_id}/disable", scope="admin", reply=WorkerView, errors=(404,))
 def disable_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Give a worker nothing more until it is enabled."""
-    return json_reply(fleet.disable(ctx, worker_id))
+    return json_reply(workers.disable(ctx, worker_id))

@@ -13,8 +13,8 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.problems import ProblemError
-from api.replies import is_current
+from api.errors.problem_documents import ProblemError
+from api.responses import is_current
 from api.routing import PUBLIC
 from api.web.page_routes import PageRoutes
 

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from api.bodies import read_body
-from api.problems import ProblemError
+from api.errors.problem_documents import ProblemError
+from api.request_bodies.json_bodies import read_body
 
 MAX_FORM_BYTES: Final = 512 * 1024
 _MAX_FIELDS: Final = 256

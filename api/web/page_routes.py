@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 
+from api.errors.problem_documents import ProblemError
 from api.guard import Guard
-from api.problems import ProblemError
 from api.routing import Routes
 from api.web import session
 from hpsearch.wire.tokens import Scope

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import MEDIA_TYPE
+from api.errors.problem_documents import MEDIA_TYPE
 from api.web import session
 from api.web.rendering import lead_to, page, wants_part
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from api.complaints import complaints_of
+from api.errors.validation_messages import complaints_of
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import InvalidStudyError
-from hpsearch.yaml_reader import Document, Location, parse_yaml
+from hpsearch.studyfile.yaml_reader import Document, Location, parse_yaml
 
 # What complaints of the reader call the text.
 _SOURCE: Final = Path("the definition")

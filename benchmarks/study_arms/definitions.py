@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from hpsearch.yaml_reader import read_yaml
+from hpsearch.studyfile.yaml_reader import read_yaml
 
 _EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _NO_LAST_STAGES: Final[dict[str, Any]] = {"confirm": {"top_k": 0}, "refit": "off"}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.study_arms.plan import Parameter, Plan, Stop
-from hpsearch.cli.definition import StudyFile, load_study
 from hpsearch.client.files import file_sha256
 from hpsearch.domain.metrics import DEFAULT_METRIC, direction_of
 from hpsearch.domain.mlp import count_weights
@@ -24,6 +23,7 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.training import Training
 from hpsearch.ingest.intake import Ingested, ingest_named, ingest_upload
+from hpsearch.studyfile.reader import StudyFile, load_study
 
 METRICS: Final = ("accuracy", "roc_auc", "mse", "loss")
 # Parameters that the other side's networks do not have.

@@ -92,7 +92,7 @@ def _in_processes(job: Job) -> Report:
 
 
 def _rate() -> dict[str, object]:
-    from workers.training.fused.machine import matrix_rate, this_machine
+    from workers.training.fused.planning.device_profile import matrix_rate, this_machine
     from workers.training.keras_networks import runtime
 
     # In full float32, as training does; a GPU's TF32 is five times as fast.

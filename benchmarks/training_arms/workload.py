@@ -135,7 +135,7 @@ def _plain_list(name: str, n_trials: int) -> list[Trial]:
 
 
 def _full_list(name: str, n_trials: int) -> list[Trial]:
-    from hpsearch.cli.definition import load_study  # the arms of plain Keras import this file, too, and not that
+    from hpsearch.studyfile.reader import load_study  # the arms of plain Keras import this file, too, and not that
 
     space, draw = load_study(_FULL).definition().space, random.Random(f"{_SEED} full {name}")
     trials = []

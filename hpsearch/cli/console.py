@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from hpsearch.cli.flow import flowed
+from hpsearch.cli.line_wrap import flowed
 
 # Wide enough that a table in a pipe or a file is never folded or cut.
 _UNBOUNDED: Final = 100_000

@@ -15,15 +15,15 @@ from hpsearch.client.checked import checked
 from hpsearch.client.connection import DEFAULT_TIMEOUT_S, Connection
 from hpsearch.client.datasets import Datasets
 from hpsearch.client.defining import definition_of
-from hpsearch.client.finding import StudyRef
 from hpsearch.client.locating import locate
+from hpsearch.client.lookup import StudyRef
+from hpsearch.client.objects.study import Study
 from hpsearch.client.studies import Studies
 from hpsearch.client.tokens import Tokens
 from hpsearch.client.trials import Trials
 from hpsearch.client.workers import Workers
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import HpsearchError
-from hpsearch.interactive.study import Study
 
 
 @checked

@@ -13,7 +13,7 @@ from hpsearch.client.checked import checked
 from hpsearch.client.connection import Connection, segment
 from hpsearch.client.events import follow
 from hpsearch.client.files import download
-from hpsearch.client.finding import StudyRef, study_id_of
+from hpsearch.client.lookup import StudyRef, study_id_of
 from hpsearch.client.paging import walk
 from hpsearch.domain.trial import Trial
 from hpsearch.wire.charts import Importances, Parallel, Timeline

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.client.checked import checked
 from hpsearch.client.connection import Connection
-from hpsearch.client.finding import StudyRef, is_id, named_study
+from hpsearch.client.lookup import StudyRef, is_id, named_study
 from hpsearch.client.paging import walk
 from hpsearch.client.results import Results
 from hpsearch.domain.study import StudyDefinition

@@ -8,7 +8,7 @@ from pathlib import Path
 from hpsearch.client.checked import checked
 from hpsearch.client.connection import Connection, segment
 from hpsearch.client.files import download
-from hpsearch.client.finding import trial_id_of
+from hpsearch.client.lookup import trial_id_of
 from hpsearch.client.paging import walk
 from hpsearch.wire.pages import MeasurementView, Page, TrialView
 

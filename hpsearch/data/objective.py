@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpsearch.data.recast import table_for_task
+from hpsearch.data.target_for_task import table_for_task
 from hpsearch.domain.metrics import METRICS, Task
 from hpsearch.errors import InvalidStudyError
 

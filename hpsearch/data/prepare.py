@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.data.column_plan import ColumnPlan, fit_column, moments, write_column
-from hpsearch.data.recast import table_for_task
+from hpsearch.data.target_for_task import table_for_task
 from hpsearch.errors import InvalidStudyError
 
 if TYPE_CHECKING:

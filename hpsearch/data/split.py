@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.data.recast import table_for_task
 from hpsearch.data.split_column import rows_by_column
+from hpsearch.data.target_for_task import table_for_task
 from hpsearch.errors import InvalidStudyError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hpsearch.data.reading.cells import read_cells
 from hpsearch.data.reading.limits import MAX_CATEGORIES, MAX_PREPARED_CELLS, MAX_TEXT_LENGTH, MIN_ROWS
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
 from hpsearch.errors import InvalidDatasetError
-from hpsearch.ingest.oddities import oddities
+from hpsearch.ingest.data_warnings import oddities
 from hpsearch.ingest.target import Target, read_target, target_name
 
 if TYPE_CHECKING:

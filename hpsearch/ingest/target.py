@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hpsearch.data.column_plan import moments
 from hpsearch.data.reading.cells import Cells, read_cells
 from hpsearch.data.reading.limits import MAX_CLASSES, MAX_TEXT_LENGTH
-from hpsearch.data.recast import number_label
+from hpsearch.data.target_for_task import number_label
 from hpsearch.errors import InvalidDatasetError
 
 if TYPE_CHECKING:

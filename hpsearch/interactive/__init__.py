@@ -1,1 +1,1 @@
-"""What people hold in Python and in notebooks: studies, leaderboards, models and plots as objects."""
+"""The shortest way in from Python: start a local server, fit a data set, get a model."""

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from hpsearch.client.checked import checked, checked_call
 from hpsearch.client.client import Client
 from hpsearch.client.continuing import create, same_study
+from hpsearch.client.objects.model import Model
+from hpsearch.client.objects.study import Study
 from hpsearch.domain.dataset import Dataset
 from hpsearch.domain.lifecycle import StudyState
 from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import HpsearchError, InvalidStudyError
 from hpsearch.interactive import starting
-from hpsearch.interactive.model import Model
-from hpsearch.interactive.study import Study
 from hpsearch.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Final
 
 from hpsearch.client.checked import checked_call
 from hpsearch.client.client import Client
-from hpsearch.local.crew import Crew
+from hpsearch.local.processes import Crew
 from hpsearch.local.tending import Tending
 from hpsearch.settings import Settings
 

@@ -87,7 +87,7 @@ def start(
         environment: Variables to set; None values are unset. Secrets go here, as arguments are visible to everyone.
     """
     merged = {key: value for key, value in (os.environ | dict(environment or {})).items() if value is not None}
-    command = python_command("-m", "hpsearch.cli.leash", str(os.getpid()), *arguments)
+    command = python_command("-m", "hpsearch.cli.parent_watch", str(os.getpid()), *arguments)
     log_start = _prepare(log)
     with log.open("ab") as file:
         # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops all in order.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hpsearch.errors import HpsearchError
-from hpsearch.local.crew import Crew
+from hpsearch.local.processes import Crew
 
 _LOOK_EVERY_S: Final = 1.0
 

@@ -9,8 +9,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 
 from hpsearch.client.checked import checked_call
+from hpsearch.client.objects.study import Study
 from hpsearch.domain.lifecycle import FINAL
-from hpsearch.interactive.study import Study
 from hpsearch.optuna.distributions import distributions_of
 from hpsearch.optuna.reading import curve_of, search_trials
 from hpsearch.optuna.trials import frozen

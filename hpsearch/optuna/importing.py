@@ -11,10 +11,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.client.checked import checked_call
 from hpsearch.client.client import Client
+from hpsearch.client.objects.study import Study
 from hpsearch.domain.metrics import direction_of
 from hpsearch.domain.parameters import same
 from hpsearch.errors import InvalidInputError, InvalidStudyError
-from hpsearch.interactive.study import Study
 from hpsearch.optuna.distributions import parameter_of
 
 _MAX_VALUES: Final = 1_000

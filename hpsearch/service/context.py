@@ -11,8 +11,8 @@ from typing import IO, Self
 from hpsearch.clock import Clock, SystemClock
 from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.sampling.background import BackgroundSampler
-from hpsearch.service.content import Content
-from hpsearch.service.content_place import open_content
+from hpsearch.service.content.contents import Content
+from hpsearch.service.content.store_choice import open_content
 from hpsearch.service.signals import Signals
 from hpsearch.service.slots import Slots
 from hpsearch.settings import Settings

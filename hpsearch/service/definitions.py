@@ -5,7 +5,7 @@ from __future__ import annotations
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.request import Shape
-from hpsearch.service.recent import Recent
+from hpsearch.service.lru_cache import Recent
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.trial import Attempt
+from hpsearch.storage.executemany import one_or_many
 from hpsearch.storage.paging import check_limit, checked, decode_token, encode_token
-from hpsearch.storage.parameters import one_or_many
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.tables import attempt, measurement, worker
 
 _END: Final = unread(

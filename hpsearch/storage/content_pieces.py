@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from hpsearch.content.store import PIECE_BYTES, checked, missing
 from hpsearch.errors import UnavailableError
 from hpsearch.storage.engine import is_disk_full
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.store import Store
 from hpsearch.storage.tables import content_piece
 

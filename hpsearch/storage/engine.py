@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from hpsearch.errors import InvalidInputError, UnavailableError
-from hpsearch.storage.pipeline import pipelined
+from hpsearch.storage.pg_pipeline import pipelined
 
 _SQLITE_BUSY_MS: Final = 10_000
 # A connection used so lately is taken to stand still.

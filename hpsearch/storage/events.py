@@ -22,8 +22,8 @@ from sqlalchemy import (
     true,
 )
 
-from hpsearch.storage.parameters import one_or_many
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.executemany import one_or_many
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.tables import event
 
 _ADD: Final = unread(insert(event).inline())

@@ -27,12 +27,12 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialKind, TrialState, sources
+from hpsearch.storage.executemany import one_or_many
 from hpsearch.storage.lease_clock import LeaseClock
-from hpsearch.storage.parameters import one_or_many
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.lease_shift import Limits, shift
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.records import ClaimedRow, QueuedTrial, columns_of, to_record
 from hpsearch.storage.tables import attempt, study, trial, worker
-from hpsearch.storage.time_shift import Limits, shift
 
 _CLAIMED = columns_of(ClaimedRow, trial)
 _OWN = (field.name for field in fields(QueuedTrial) if field.name not in ("study_uid", "model_threshold"))

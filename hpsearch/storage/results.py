@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, insert, select
 
 from hpsearch.domain.lifecycle import TrialState
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.tables import result, trial
 
 _ADD: Final = unread(insert(result).inline())

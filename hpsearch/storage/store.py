@@ -25,7 +25,7 @@ from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.losses import LossRepository
 from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.overview import OverviewRepository
-from hpsearch.storage.pipeline import begin
+from hpsearch.storage.pg_pipeline import begin
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
 from hpsearch.storage.requeue import Requeue

@@ -15,7 +15,7 @@ from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.labels import has_label
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.records import StudyHeading, StudyRecord, columns_of, to_record
 from hpsearch.storage.tables import dataset, event, idempotency, study, trial
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
-from hpsearch.storage.pipeline import unread
+from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.records import WorkerRecord, columns_of, to_record
 from hpsearch.storage.tables import attempt, trial, worker
 

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.intruders import MAX_WRONG_PER_MINUTE, Intruders
-from api.problems import ProblemError
+from api.errors.problem_documents import ProblemError
+from api.limits.failed_logins import MAX_WRONG_PER_MINUTE, Intruders
 from hpsearch.clock import ManualClock
 from hpsearch.service import tokens
 from hpsearch.service.context import Context

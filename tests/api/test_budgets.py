@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from api.computing import Computing
+from api.errors.problem_documents import ProblemError
+from api.limits.compute_limit import Computing
 from api.middleware.gate import Held, Meter
-from api.problems import ProblemError
 from benchmarks.bodies import check_all_routes
 from benchmarks.body_kinds import Body, bodies
 from tests.api.conftest import Edge

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.dataset_form import _stem
+from api.request_bodies.dataset_form import _stem
 from hpsearch.settings import Settings
 from tests.api.conftest import STUDY, Edge, Live, _edge, bearer_of, eventually
 from tests.chaos.places import NotHereError, small_disk
@@ -172,7 +172,7 @@ def test_an_upload_cut_off_leaves_nothing(live: Live) -> None:
 
 
 def test_a_dawdling_upload_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.uploads._GRACE_S", 0.5)
+    monkeypatch.setattr("api.request_bodies.uploads._GRACE_S", 0.5)
     connection = _half_an_upload(live)
     connection.settimeout(10)
     answer = connection.recv(65_536)
@@ -184,10 +184,10 @@ def test_a_dawdling_upload_is_given_up(live: Live, monkeypatch: pytest.MonkeyPat
 
 def _set_limit(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     if limit == "pace":
-        monkeypatch.setattr("api.uploads._GRACE_S", 0.5)
-        monkeypatch.setattr("api.uploads._MIN_BYTES_PER_S", 10**9)
+        monkeypatch.setattr("api.request_bodies.uploads._GRACE_S", 0.5)
+        monkeypatch.setattr("api.request_bodies.uploads._MIN_BYTES_PER_S", 10**9)
     else:
-        monkeypatch.setattr("api.uploads._MAX_S", 0.5)
+        monkeypatch.setattr("api.request_bodies.uploads._MAX_S", 0.5)
 
 
 @pytest.mark.parametrize("limit", ["pace", "time"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from api.pace import MAX_REPORTS_PER_SECOND, Pace
-from api.problems import ProblemError
+from api.errors.problem_documents import ProblemError
+from api.limits.report_rate_limit import MAX_REPORTS_PER_SECOND, Pace
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge, _edge, bearer_of
 

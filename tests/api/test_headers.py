@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.app import create_app
 from api.middleware.gate import Gate
-from api.middleware.scope import REQUEST_ID
+from api.request_scope import REQUEST_ID
 from hpsearch.errors import InvalidInputError
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge
@@ -187,7 +187,7 @@ def test_figures_name_routes_and_nothing_a_client_chose(edge: Edge) -> None:
 def test_health_and_readiness(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     assert edge.client.get("/healthz").json() == {"status": "ok"}
     assert edge.client.get("/readyz").json() == {"ready": True, "checks": {"database": True, "disk": True}}
-    monkeypatch.setattr("hpsearch.service.health.ready", lambda _: {"database": False, "disk": True})
+    monkeypatch.setattr("hpsearch.service.operations.health.ready", lambda _: {"database": False, "disk": True})
     answer = edge.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"] == {"database": False, "disk": True}

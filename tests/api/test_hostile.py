@@ -317,7 +317,7 @@ def test_unexpected_errors_hide_their_text(
         msg = "the secret is in /etc/shadow"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr("hpsearch.service.studies.get", explode)
+    monkeypatch.setattr("hpsearch.service.studies.crud.get", explode)
     answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin | {"X-Request-ID": "find-me"})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -333,7 +333,7 @@ def test_a_database_that_is_away_is_a_503(edge: Edge, monkeypatch: pytest.Monkey
         msg = "the database does not answer"
         raise UnavailableError(msg)
 
-    monkeypatch.setattr("hpsearch.service.studies.get", away)
+    monkeypatch.setattr("hpsearch.service.studies.crud.get", away)
     answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
@@ -344,7 +344,7 @@ def test_a_full_disk_is_a_507(edge: Edge, monkeypatch: pytest.MonkeyPatch, numbe
     def full(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), "/data/secret/path")
 
-    monkeypatch.setattr("api.multipart.UploadForm.feed", full)
+    monkeypatch.setattr("api.request_bodies.multipart.UploadForm.feed", full)
     answer = edge.client.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n")}, headers=edge.admin)
     assert answer.status_code == status
     assert "secret" not in answer.text
@@ -356,7 +356,7 @@ def test_an_error_of_the_core_without_a_status_is_a_500(edge: Edge, monkeypatch:
         msg = "internal words"
         raise HpsearchError(msg)
 
-    monkeypatch.setattr("hpsearch.service.studies.get", odd)
+    monkeypatch.setattr("hpsearch.service.studies.crud.get", odd)
     answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin)
     assert answer.status_code == 500
     assert "internal words" not in answer.text

@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.turnstile import Turnstile
-from hpsearch.service import reports
+from api.limits.concurrency_limit import Turnstile
+from hpsearch.service.queue import reports
 from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually
 from tests.content.damage import damage
 

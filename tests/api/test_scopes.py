@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from api.app import create_app
 from api.guard import Guard
-from api.intruders import Intruders
+from api.limits.failed_logins import Intruders
 from api.web.page_routes import SessionGuard
 from hpsearch.settings import Settings
 from tests.api.conftest import Edge

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api import discovery, serve
-from api.intruders import MAX_WRONG_PER_MINUTE
+from api import serve, server_file
+from api.limits.failed_logins import MAX_WRONG_PER_MINUTE
 from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
@@ -129,7 +129,7 @@ def test_a_forwarded_address_is_not_believed(live: Live) -> None:
 
 
 def test_a_body_in_drips_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.bodies.BODY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("api.request_bodies.json_bodies.BODY_TIMEOUT_S", 0.3)
     whole = raw_request("POST", "/v1/studies", live.admin, b'{"name": "x"}')
     assert _smuggled(live.port, whole[:-5]).startswith(b"HTTP/1.1 408")
 
@@ -183,15 +183,15 @@ def test_a_second_server_of_one_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_note_of_another_server_is_left_alone(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    discovery.withdraw(settings)
-    discovery.announce(settings, "http://127.0.0.1:1")
-    discovery.announce(settings, "http://127.0.0.1:2")
+    server_file.withdraw(settings)
+    server_file.announce(settings, "http://127.0.0.1:1")
+    server_file.announce(settings, "http://127.0.0.1:2")
     assert json.loads(settings.server_path.read_text())["url"] == "http://127.0.0.1:2"
     settings.server_path.write_text('{"url": "http://127.0.0.1:3", "pid": 1}')
-    discovery.withdraw(settings)
+    server_file.withdraw(settings)
     assert settings.server_path.exists()
     settings.server_path.write_text("not json")
-    discovery.withdraw(settings)
+    server_file.withdraw(settings)
 
 
 @pytest.mark.parametrize(

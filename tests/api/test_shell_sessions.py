@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from api.problems import ProblemDocument
-from api.samples import SERVER
+from api.documentation.samples import SERVER
+from api.errors.problem_documents import ProblemDocument
 from tests.api.conftest import Live, Worker, create_study, eventually
 from tests.architecture.checkout import ROOT
 from tests.required import program

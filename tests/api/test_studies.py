@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api import examples
+from api.documentation import examples
 from tests.api.conftest import STUDY, Edge, Worker, create_study, eventually
 
 

@@ -31,7 +31,7 @@ _FORBIDDEN: Final = tuple(
     )
 )
 # A folder of models is a resource of the service, not a bucket.
-_NOT_BUCKETS: Final = {"hpsearch/service/models.py", "hpsearch/storage/models.py"}
+_NOT_BUCKETS: Final = {"hpsearch/service/results/models.py", "hpsearch/storage/models.py"}
 
 
 def _length(path: Path) -> int:

@@ -15,8 +15,8 @@ from benchmarks.study_arms.measured import Cost
 from benchmarks.study_arms.plan import Parameter, Plan, Stop
 from benchmarks.study_arms.tables import print_study, times
 from benchmarks.study_arms.trials import TrialEnd, read_trials, write_trials
-from hpsearch.cli.definition import load_study
 from hpsearch.domain.study import StudyDefinition
+from hpsearch.studyfile.reader import load_study
 
 _STOP = Stop(max_epochs=40, patience=6, min_delta=0.0, decay=(0.5, 3, 1e-7))
 

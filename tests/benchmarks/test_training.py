@@ -13,8 +13,8 @@ from benchmarks.training_arms.job import Job, Report
 from benchmarks.training_arms.launch import Run
 from benchmarks.training_arms.ledger import Ledger, Mark, read_results
 from benchmarks.training_arms.workload import MAX_EPOCHS, SETS, Facts, Trial, trial_list, useful_operations
-from hpsearch.cli.definition import load_study
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.studyfile.reader import load_study
 
 
 def _run(n_trials: int, *, first_s: float, each_s: float, n_first: int = 1, score: float | None = 0.9) -> Run:

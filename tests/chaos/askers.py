@@ -21,7 +21,7 @@ from hpsearch.wire.claims import ClaimedTrial, ClaimRequest
 from hpsearch.wire.reports import ReportReply, ReportRequest, TrialReport
 from hpsearch.wire.workers import RegisterRequest
 from tests.invariants.journal import JournalEntry, write
-from workers.testing.stub_engine import stub_value
+from workers.training.testing.stub_engine import stub_value
 
 Result = TypeVar("Result")
 _REPEAT_S = 0.05

@@ -7,7 +7,7 @@ from collections import Counter
 from hpsearch.storage.store import Store
 from tests.chaos.scene import Scene
 from tests.invariants import invariants, journal
-from workers.testing.stub_engine import stub_value
+from workers.training.testing.stub_engine import stub_value
 
 
 def violations(scene: Scene, store: Store) -> list[str]:

@@ -95,7 +95,10 @@ time.sleep(600)
 
 def test_a_child_whose_parent_is_gone_already_ends_at_once():
     ran = subprocess.run(
-        [sys.executable, "-m", "hpsearch.cli.leash", "1", "version"], capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "hpsearch.cli.parent_watch", "1", "version"],
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert (ran.returncode, ran.stdout) == (0, b"")
 

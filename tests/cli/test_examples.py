@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hpsearch._layout import apps_dir
-from hpsearch.cli.definition import load_study
+from hpsearch.studyfile.reader import load_study
 
 EXAMPLES = apps_dir() / "examples"
 FILES = sorted(EXAMPLES.glob("*.yaml"))

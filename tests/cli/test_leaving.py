@@ -12,7 +12,7 @@ from hpsearch.client.wakeups import Wakeups
 
 def test_what_is_registered_for_the_end_is_done_before_the_short_way_out() -> None:
     program = (
-        "import atexit; from hpsearch.cli.leash import leave\n"
+        "import atexit; from hpsearch.cli.parent_watch import leave\n"
         "atexit.register(print, 'said goodbye'); print('last line'); leave(3)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -21,7 +21,7 @@ def test_what_is_registered_for_the_end_is_done_before_the_short_way_out() -> No
 
 
 def test_a_closed_stream_does_not_keep_it() -> None:
-    program = "import sys; from hpsearch.cli.leash import leave\nsys.stdout.close(); leave(0)"
+    program = "import sys; from hpsearch.cli.parent_watch import leave\nsys.stdout.close(); leave(0)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 
 

@@ -57,7 +57,7 @@ def test_a_defect_is_one_sentence_too(fake: FakeServer, remote: Run, monkeypatch
         key = "oops"
         raise KeyError(key)
 
-    monkeypatch.setattr("hpsearch.cli.tables.print_studies", broken)
+    monkeypatch.setattr("hpsearch.cli.display.tables.print_studies", broken)
     fake.routes["GET", "/v1/studies"] = page(study())
     said = remote("studies")
     assert said.code == 1

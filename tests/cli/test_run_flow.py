@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from hpsearch.cli import watching
-from hpsearch.cli.progress import Snapshot
+from hpsearch.cli.actions import watch
+from hpsearch.cli.display.study_progress import Snapshot
 from hpsearch.client import Client
 from hpsearch.errors import UnavailableError
 from tests.cli.conftest import (
@@ -50,8 +50,8 @@ budget: {max_trials: 4}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No real waiting between looks."""
-    monkeypatch.setattr(watching, "POLL_S", 0.01)
-    monkeypatch.setattr(watching, "_GAP_S", 0.0)
+    monkeypatch.setattr(watch, "POLL_S", 0.01)
+    monkeypatch.setattr(watch, "_GAP_S", 0.0)
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(fake: FakeServer, remot
 def test_a_server_that_stays_away_is_given_up(
     fake: FakeServer, remote: Run, yaml_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(watching, "GIVE_UP_AFTER_S", 0.05)
+    monkeypatch.setattr(watch, "GIVE_UP_AFTER_S", 0.05)
     Story(fake, study(n_trials=1))
     fake.routes["GET", S] = problem(503, "server.unavailable", "the database is gone")
     said = remote("run", yaml_file)
@@ -332,14 +332,14 @@ def test_an_interrupt_that_python_loses_is_heeded_all_the_same(
     fake: FakeServer, remote: Run, yaml_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
     Story(fake, study(n_trials=1))
-    take = watching.Watcher.take
+    take = watch.Watcher.take
 
-    def deaf(watcher: watching.Watcher) -> Snapshot:
+    def deaf(watcher: watch.Watcher) -> Snapshot:
         with suppress(KeyboardInterrupt):  # as in a finaliser
             signal.raise_signal(signal.SIGTERM)
         return take(watcher)
 
-    monkeypatch.setattr(watching.Watcher, "take", deaf)
+    monkeypatch.setattr(watch.Watcher, "take", deaf)
     assert remote("run", yaml_file).code == 130
 
 
@@ -381,7 +381,7 @@ def test_submit_and_watch_as_json(fake: FakeServer, remote: Run, yaml_file: Path
 
 def test_events_wake_the_watcher(fake: FakeServer, remote: Run, yaml_file: Path, monkeypatch: pytest.MonkeyPatch):
     """With an hour between its own looks, only the server's events can bring it to the end in time."""
-    monkeypatch.setattr(watching, "POLL_S", 3600.0)
+    monkeypatch.setattr(watch, "POLL_S", 3600.0)
     Story(fake, study(n_trials=1), study(n_trials=2), study(**DONE))
     events = "".join(
         f'id: {i}\ndata: {{"event_id": "{i}", "kind": "trial.complete", "at": "{NOW}"}}\n\n' for i in range(3)
@@ -395,7 +395,7 @@ def test_events_wake_the_watcher(fake: FakeServer, remote: Run, yaml_file: Path,
 
 
 def test_what_is_asked_of_a_server_that_went_is_asked_again_of_the_one_started_for_it():
-    link = watching.Link("http://127.0.0.1:1", "t")
+    link = watch.Link("http://127.0.0.1:1", "t")
     gone = UnavailableError("gone", retry_after_s=0)
     asked: list[str] = []
 
@@ -411,7 +411,7 @@ def test_what_is_asked_of_a_server_that_went_is_asked_again_of_the_one_started_f
 
 
 def test_a_remote_server_that_went_is_an_error_at_once():
-    link = watching.Link("http://127.0.0.1:1", "t")
+    link = watch.Link("http://127.0.0.1:1", "t")
     gone = UnavailableError("gone", retry_after_s=0)
     asked: list[str] = []
 

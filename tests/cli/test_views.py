@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hpsearch.cli import words
-from hpsearch.cli.figures import parameters
-from hpsearch.cli.grid import wrapped
-from hpsearch.cli.live_view import LiveView, picture
-from hpsearch.cli.plain_view import PlainView
-from hpsearch.cli.progress import Snapshot, Story
+from hpsearch.cli.display import wording
+from hpsearch.cli.display.formatting import parameters
+from hpsearch.cli.display.live_view import LiveView, picture
+from hpsearch.cli.display.plain_view import PlainView
+from hpsearch.cli.display.study_progress import Snapshot, Story
+from hpsearch.cli.display.table_layout import wrapped
 from hpsearch.wire.pages import LeaderboardPage, RunningTrial, StudyView
 from hpsearch.wire.workers import WorkerView
 from tests.cli.conftest import NOW, board, row, study
@@ -116,8 +116,8 @@ def under_way(n: int) -> tuple[RunningTrial, ...]:
 )
 def test_running_trials_are_told_whole_with_their_last_epochs(width: int, said: str):
     shot = replace(snapshot(counts={"RUNNING": 5}), running=under_way(3))
-    assert words.running(shot, width) == said
-    assert words.running(snapshot(counts={"RUNNING": 5}), width) == "", "an older server tells of none"
+    assert wording.running(shot, width) == said
+    assert wording.running(snapshot(counts={"RUNNING": 5}), width) == "", "an older server tells of none"
 
 
 def test_a_low_terminal_gets_fewer_rows():
@@ -162,8 +162,8 @@ def test_a_study_limited_by_time_shows_no_total_but_the_time_left():
     budget = study()["budget"] | {"max_trials": 1_000_000, "wall_time_s": 15.0}
     shot = snapshot(definition=definition, budget=budget)
     story.add(shot)
-    assert words.tally(shot) == "3 trials, 1 running"
-    assert words.time_left(story, shot) == "about 45 s left"
+    assert wording.tally(shot) == "3 trials, 1 running"
+    assert wording.time_left(story, shot) == "about 45 s left"
 
 
 def test_the_time_left_rests_while_a_program_is_compiled():
@@ -181,7 +181,7 @@ def test_the_time_left_rests_while_a_program_is_compiled():
             budget = study()["budget"] | {"max_trials": 10, "n_trials": n}
             shot = snapshot(at_s=at_s, n_trials=n, counts=counts, workers=(one,), budget=budget)
             story.add(shot)
-            shown.append(words.time_left(story, shot))
+            shown.append(wording.time_left(story, shot))
     assert set(shown[:10]) == {"the workers are starting"}
     assert set(shown[10:30]) == {"compiling"}
     assert shown[35] == "about 14 s left"
@@ -229,13 +229,13 @@ def test_time_left_follows_the_pace_and_not_the_start_up():
     ],
 )
 def test_standing(changes: dict[str, Any], said: str):
-    assert words.standing(snapshot(**changes)) == said
+    assert wording.standing(snapshot(**changes)) == said
 
 
 def test_a_replaced_worker_is_not_shown_twice():
     old, new = worker("local-1", seen="2026-01-01T00:00:00Z"), worker("local-1", 1, seen="2026-01-01T00:01:00Z")
-    assert words.fleet(snapshot(workers=(old, new))) == "local-1: 1 running"
-    both = words.fleet(
+    assert wording.fleet(snapshot(workers=(old, new))) == "local-1: 1 running"
+    both = wording.fleet(
         snapshot(
             workers=(worker("a", 1), worker("a", 2), worker("gone", state="GONE"), worker("q", state="QUARANTINED"))
         )
@@ -243,7 +243,7 @@ def test_a_replaced_worker_is_not_shown_twice():
     assert both.count("a: ") == 2
     assert "gone" not in both
     assert "q: idle, quarantined" in both
-    assert words.fleet(snapshot(workers=tuple(worker(f"w{i}", 1) for i in range(9)))).endswith("and 3 more")
+    assert wording.fleet(snapshot(workers=tuple(worker(f"w{i}", 1) for i in range(9)))).endswith("and 3 more")
 
 
 def test_the_live_view_draws_and_leaves_told_lines_standing():

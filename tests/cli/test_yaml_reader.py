@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import InvalidStudyError
-from hpsearch.yaml_reader import parse_yaml, read_yaml
+from hpsearch.studyfile.yaml_reader import parse_yaml, read_yaml
 
 
 def read(tmp_path: Path, text: str):

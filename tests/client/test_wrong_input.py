@@ -12,9 +12,9 @@ import pytest
 
 import hpsearch
 from hpsearch import Client, Study
+from hpsearch.client.objects.plots import Plots
+from hpsearch.client.objects.result import Result
 from hpsearch.errors import HpsearchError
-from hpsearch.interactive.plots import Plots
-from hpsearch.interactive.result import Result
 from hpsearch.wire.pages import LeaderboardRow, StudyView
 from tests.client.answers import DEFINITION, ROW, S1, STUDY, T1, Recorder, problem
 

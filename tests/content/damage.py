@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from hpsearch.content.store import name_of
-from hpsearch.service.content import Content
+from hpsearch.service.content.contents import Content
 
 
 def damage(content: Content, original: bytes) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.cli.definition import load_study
 from hpsearch.errors import HpsearchError
+from hpsearch.studyfile.reader import load_study
 from tests.deploy.rules import command_problem
 
 _FENCE = re.compile(r"^( *)(`{3,})([^\n`]*)\n(.*?)^\1\2 *$", flags=re.MULTILINE | re.DOTALL)

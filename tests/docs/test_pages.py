@@ -12,13 +12,13 @@ import pytest
 import typer
 import yaml
 
-from hpsearch.cli.definition import load_study
 from hpsearch.cli.main import app
 from hpsearch.domain.metrics import METRICS
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import BUILTIN_DATASETS, GENERATED_DATASETS, Budget, Split, StudyDefinition
 from hpsearch.domain.training import EarlyStopping, LrDecay, Training
 from hpsearch.settings import ENVIRONMENT, Settings
+from hpsearch.studyfile.reader import load_study
 from tests.architecture.checkout import ROOT, python_sources, relative
 from tests.deploy.rules import command_problem
 from tests.docs.blocks import commands

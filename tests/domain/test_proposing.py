@@ -13,7 +13,7 @@ from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import BUILTIN_DATASETS, StudyDefinition
 from hpsearch.ingest.intake import ingest_named
 from hpsearch.service.context import Context
-from hpsearch.service.preview import preview
+from hpsearch.service.studies.preview import preview
 
 
 def _profile(n_rows: int, n_columns: int = 10, counts: tuple[int, ...] = ()) -> DatasetProfile:

@@ -112,7 +112,9 @@ class Desk:
 
     def part(self, name: str) -> psutil.Process:
         """The child process that runs `hpsearch serve` or `hpsearch worker`."""
-        return next(p for p in self.family() if "hpsearch.cli.leash" in p.info["cmdline"] and name in p.info["cmdline"])
+        return next(
+            p for p in self.family() if "hpsearch.cli.parent_watch" in p.info["cmdline"] and name in p.info["cmdline"]
+        )
 
 
 @pytest.fixture

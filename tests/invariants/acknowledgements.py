@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpsearch.domain.trial import Outcome
-from hpsearch.service.outcomes import digest_of
+from hpsearch.service.queue.attempt_end import digest_of
 from tests.invariants.audit import AttemptFacts, TrialFacts
 from tests.invariants.facts import Facts, Violation, name
 from tests.invariants.journal import JournalEntry

@@ -8,10 +8,12 @@ from typing import Any
 
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Measurement, Outcome
-from hpsearch.service import claims, fleet, reports, studies
 from hpsearch.service.context import Caller, Context
-from hpsearch.service.filling import fill
+from hpsearch.service.fleet import workers
 from hpsearch.service.ids import new_uid
+from hpsearch.service.queue import claims, reports
+from hpsearch.service.queue.filling import fill
+from hpsearch.service.studies import crud
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest
 from hpsearch.wire.pages import StudyView
 from hpsearch.wire.reports import ReportRequest, ReportResult, TrialReport
@@ -72,7 +74,7 @@ class StubWorker:
     worker_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.worker_id = fleet.register(self.ctx, self.caller, RegisterRequest(name=self.name)).worker_id
+        self.worker_id = workers.register(self.ctx, self.caller, RegisterRequest(name=self.name)).worker_id
 
     def claim(self, n: int = 1, claim_id: str | None = None) -> ClaimReply:
         """Claim up to n trials."""
@@ -109,7 +111,7 @@ class StubWorker:
                 break
             for trial in claimed:
                 assert self.finish(trial).status == "accepted"
-        return studies.get(self.ctx, study.study_id)
+        return crud.get(self.ctx, study.study_id)
 
 
 def open_studies(ctx: Context) -> list[int]:

@@ -9,17 +9,18 @@ import pytest
 from hpsearch.clock import ManualClock
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import ConflictError, InvalidStudyError
-from hpsearch.service import results, steering, studies
 from hpsearch.service.context import Context
-from hpsearch.service.filling import fill
-from hpsearch.service.progress import advance
+from hpsearch.service.queue.filling import fill
+from hpsearch.service.queue.progress import advance
+from hpsearch.service.results import trials as results
+from hpsearch.service.studies import crud, steering
 from hpsearch.wire.claims import ClaimedTrial
 from hpsearch.wire.studies import EnqueueRequest, ExtendRequest
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition, grid, objective, open_studies
 
 
 def test_a_random_study_finishes_exactly_its_budget(manual_context: Context, worker: StubWorker) -> None:
-    ended = worker.work(studies.create(manual_context, ADMIN, definition(budget={"max_trials": 23}, parallelism=3)))
+    ended = worker.work(crud.create(manual_context, ADMIN, definition(budget={"max_trials": 23}, parallelism=3)))
     assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "max_trials", 23)
     assert ended.counts["COMPLETE"] == 23
     board = results.leaderboard(manual_context, ended.study_id, limit=100).items
@@ -29,14 +30,14 @@ def test_a_random_study_finishes_exactly_its_budget(manual_context: Context, wor
 def test_the_same_seed_gives_the_same_points(manual_context: Context) -> None:
     points = []
     for _ in range(2):
-        study = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 10}))
+        study = crud.create(manual_context, ADMIN, definition(budget={"max_trials": 10}))
         page = results.trials(manual_context, study.study_id, limit=100)
         points.append([(t.params, t.seed) for t in page.items])
     assert points[0] == points[1]
 
 
 def test_each_grid_point_is_tried_exactly_once(manual_context: Context, worker: StubWorker) -> None:
-    ended = worker.work(studies.create(manual_context, ADMIN, grid()))
+    ended = worker.work(crud.create(manual_context, ADMIN, grid()))
     assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "space_exhausted", 12)
     trials = results.trials(manual_context, ended.study_id, limit=100).items
     assert sorted(t.grid_index for t in trials if t.grid_index is not None) == list(range(12))
@@ -45,7 +46,7 @@ def test_each_grid_point_is_tried_exactly_once(manual_context: Context, worker: 
 
 
 def test_part_of_a_grid_ends_by_its_budget_and_can_be_extended(manual_context: Context, worker: StubWorker) -> None:
-    ended = worker.work(studies.create(manual_context, ADMIN, grid(budget={"max_trials": 5})))
+    ended = worker.work(crud.create(manual_context, ADMIN, grid(budget={"max_trials": 5})))
     assert (ended.end_reason, ended.n_trials) == ("max_trials", 5)
     with pytest.raises(InvalidStudyError, match="12 points"):
         steering.extend(manual_context, ended.study_id, ExtendRequest(max_trials=13))
@@ -56,7 +57,7 @@ def test_part_of_a_grid_ends_by_its_budget_and_can_be_extended(manual_context: C
 
 
 def test_eight_fillers_at_once_create_exactly_the_budget(context: Context) -> None:
-    studies.create(context, ADMIN, definition(budget={"max_trials": 100}, parallelism=7))
+    crud.create(context, ADMIN, definition(budget={"max_trials": 100}, parallelism=7))
     worker = StubWorker(context)
     (study_id,) = open_studies(context)
     errors: list[BaseException] = []
@@ -83,62 +84,62 @@ def test_eight_fillers_at_once_create_exactly_the_budget(context: Context) -> No
 
 
 def test_parallelism_caps_the_open_trials(manual_context: Context, worker: StubWorker) -> None:
-    studies.create(manual_context, ADMIN, definition(parallelism=2))
+    crud.create(manual_context, ADMIN, definition(parallelism=2))
     assert len(worker.claim(100).trials) == 2
 
 
 def test_the_target_ends_the_search(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "target": 0.8}))
+    study = crud.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "target": 0.8}))
     trial, other = worker.claim(2).trials
     worker.report(trial, complete(0.85))
-    midway = studies.get(manual_context, study.study_id)
+    midway = crud.get(manual_context, study.study_id)
     assert (midway.state, midway.end_reason, midway.counts["WAITING"]) == ("RUNNING", "target_reached", 0)
     worker.report(other, complete(0.1))
-    assert studies.get(manual_context, study.study_id).state == "COMPLETED"
+    assert crud.get(manual_context, study.study_id).state == "COMPLETED"
 
 
 def test_too_many_failures_end_the_study_as_failed(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "max_failed": 2}))
+    study = crud.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "max_failed": 2}))
     for trial in worker.claim(2).trials:
         worker.report(trial, Outcome(state="FAILED", cause="training_error", detail="ValueError: no"))
-    ended = studies.get(manual_context, study.study_id)
+    ended = crud.get(manual_context, study.study_id)
     assert (ended.state, ended.end_reason, ended.counts["FAILED"]) == ("FAILED", "max_failed", 2)
     assert steering.retry_failed(manual_context, study.study_id).n_retried == 2
-    again = worker.work(studies.get(manual_context, study.study_id))
+    again = worker.work(crud.get(manual_context, study.study_id))
     assert (again.state, again.n_trials, again.counts["FAILED"]) == ("COMPLETED", 50, 0)
 
 
 def test_wall_time_ends_the_search(manual_context: Context, worker: StubWorker, manual_clock: ManualClock) -> None:
-    study = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "wall_time_s": 100}))
+    study = crud.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "wall_time_s": 100}))
     trial = worker.one()
     manual_clock.advance(101)
     with manual_context.store.write() as tx:
         advance(tx, open_studies(manual_context)[0])
     worker.report(trial, complete(0.5))
-    ended = studies.get(manual_context, study.study_id)
+    ended = crud.get(manual_context, study.study_id)
     assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "wall_time", 1)
 
 
 def test_device_seconds_end_the_search(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "device_seconds": 3}))
+    study = crud.create(manual_context, ADMIN, definition(budget={"max_trials": 50, "device_seconds": 3}))
     ended = worker.work(study)
     assert (ended.end_reason, ended.n_trials, ended.budget.device_seconds) == ("device_seconds", 3, 3.0)
 
 
 def test_stop_lets_running_trials_finish(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition())
+    study = crud.create(manual_context, ADMIN, definition())
     trial = worker.one()
     assert steering.stop(manual_context, study.study_id).state == "STOPPING"
     assert worker.claim(5).trials == ()
     worker.finish(trial)
-    ended = studies.get(manual_context, study.study_id)
+    ended = crud.get(manual_context, study.study_id)
     assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "user", 1)
     with pytest.raises(ConflictError, match="COMPLETED"):
         steering.pause(manual_context, study.study_id)
 
 
 def test_a_stopped_trial_is_replaced(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition())
+    study = crud.create(manual_context, ADMIN, definition())
     view = steering.stop_trial(manual_context, worker.one().trial_id)
     assert view.state == "CANCELLED"
     ended = worker.work(study)
@@ -146,14 +147,14 @@ def test_a_stopped_trial_is_replaced(manual_context: Context, worker: StubWorker
 
 
 def test_a_stopped_grid_point_is_not_replaced(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, grid())
+    study = crud.create(manual_context, ADMIN, grid())
     steering.stop_trial(manual_context, worker.one().trial_id)
     ended = worker.work(study)
     assert (ended.state, ended.n_trials, ended.counts["CANCELLED"]) == ("COMPLETED", 11, 1)
 
 
 def test_enqueued_points_count_and_belong_to_the_space(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition(parallelism=1))
+    study = crud.create(manual_context, ADMIN, definition(parallelism=1))
     point = EnqueueRequest(params={"learning_rate": 0.01, "dropout": 0.0})
     trial = steering.enqueue(manual_context, ADMIN, study.study_id, point, idempotency_key="k")
     again = steering.enqueue(manual_context, ADMIN, study.study_id, point, idempotency_key="k")
@@ -172,7 +173,7 @@ def test_enqueued_points_count_and_belong_to_the_space(manual_context: Context, 
 def test_an_enqueued_point_is_tried_next_and_takes_the_place_of_a_drawn_one(
     manual_context: Context, worker: StubWorker
 ) -> None:
-    study = studies.create(manual_context, ADMIN, definition())
+    study = crud.create(manual_context, ADMIN, definition())
     point = EnqueueRequest(params={"learning_rate": 0.01, "dropout": 0.0})
     trial = steering.enqueue(manual_context, ADMIN, study.study_id, point)
     assert worker.one().trial_id == trial.trial_id
@@ -182,7 +183,7 @@ def test_an_enqueued_point_is_tried_next_and_takes_the_place_of_a_drawn_one(
 
 
 def test_an_enqueued_grid_point_leaves_the_order_early(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, grid(parallelism=1))
+    study = crud.create(manual_context, ADMIN, grid(parallelism=1))
     taken = results.trials(manual_context, study.study_id, limit=10).items[0]
     point = {"layers": 2, "learning_rate": 0.01, "dropout": 0.5}
     if taken.params == {**point, "units": 8}:
@@ -202,7 +203,7 @@ def test_an_enqueued_grid_point_leaves_the_order_early(manual_context: Context, 
 
 
 def test_baselines_run_first_and_outside_the_budget(manual_context: Context, worker: StubWorker) -> None:
-    study = studies.create(manual_context, ADMIN, definition(baselines=True))
+    study = crud.create(manual_context, ADMIN, definition(baselines=True))
     assert [t.kind for t in worker.claim(2, claim_id="c").trials] == ["baseline", "baseline"]
     for trial in worker.claim(2, claim_id="c").trials:
         worker.finish(trial)
@@ -215,5 +216,5 @@ def test_baselines_run_first_and_outside_the_budget(manual_context: Context, wor
 def test_a_bayesian_study_is_filled_by_the_sampler_and_ends_exactly(context: Context) -> None:
     worker = StubWorker(context)
     plan = definition(algorithm={"kind": "bayesian", "seed": 0}, budget={"max_trials": 14})
-    ended = worker.work(studies.create(context, ADMIN, plan))
+    ended = worker.work(crud.create(context, ADMIN, plan))
     assert (ended.state, ended.n_trials) == ("COMPLETED", 14)

@@ -7,9 +7,11 @@ from pydantic import ValidationError
 
 from hpsearch.clock import ManualClock
 from hpsearch.domain.trial import Measurement, Outcome
-from hpsearch.service import fleet, results, steering, studies
 from hpsearch.service.context import Context
-from hpsearch.service.reaper import reap
+from hpsearch.service.fleet import workers
+from hpsearch.service.queue.reaper import reap
+from hpsearch.service.results import trials
+from hpsearch.service.studies import crud, steering
 from hpsearch.wire.studies import ExtendRequest
 from tests.invariants import invariants
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
@@ -20,7 +22,7 @@ ERROR = Outcome(state="FAILED", cause="training_error")
 
 @pytest.fixture
 def study_id(manual_context: Context) -> str:
-    return studies.create(manual_context, ADMIN, definition()).study_id
+    return crud.create(manual_context, ADMIN, definition()).study_id
 
 
 @pytest.mark.parametrize("said", ["FAILED", "RELEASED", "INFEASIBLE"])
@@ -43,11 +45,11 @@ def test_the_cause_decides(worker: StubWorker, study_id: str, said: str, cause: 
     outcome = Outcome.model_validate({"state": said, "cause": cause})
     assert worker.report(trial, outcome).status == "accepted"
     assert worker.report(trial, outcome).status == "replayed"
-    view = results.trial(worker.ctx, trial.trial_id)
+    view = trials.trial(worker.ctx, trial.trial_id)
     assert (view.state, view.value) == (becomes, None)
-    quarantined = fleet.get(worker.ctx, worker.worker_id).state == "QUARANTINED"
+    quarantined = workers.get(worker.ctx, worker.worker_id).state == "QUARANTINED"
     assert quarantined == (cause in ("data_mismatch", "data_missing", "disk_full", "infrastructure"))
-    assert studies.get(worker.ctx, study_id).n_trials == (becomes != "WAITING")
+    assert crud.get(worker.ctx, study_id).n_trials == (becomes != "WAITING")
     assert invariants.check(worker.ctx.store) == []
 
 
@@ -58,14 +60,14 @@ def test_out_of_memory_is_tried_elsewhere_once_whatever_it_is_called(
     outcome = Outcome.model_validate({"state": said, "cause": "oom"})
     trial = worker.one()
     worker.report(trial, outcome)
-    assert results.trial(worker.ctx, trial.trial_id).state == "WAITING"
+    assert trials.trial(worker.ctx, trial.trial_id).state == "WAITING"
     other = StubWorker(worker.ctx)
     again = other.one()
     assert (again.trial_id, again.attempt, again.alone) == (trial.trial_id, 2, True)
     other.report(again, outcome)
-    view = results.trial(worker.ctx, trial.trial_id)
+    view = trials.trial(worker.ctx, trial.trial_id)
     assert (view.state, view.cause) == ("INFEASIBLE", "oom")
-    assert studies.get(worker.ctx, study_id).n_trials == 1
+    assert crud.get(worker.ctx, study_id).n_trials == 1
 
 
 @pytest.mark.parametrize(("state", "cause"), [("INFEASIBLE", "diverged"), ("FAILED", "training_error")])
@@ -74,7 +76,7 @@ def test_a_worker_that_gives_no_reason_leaves_the_usual_one(
 ) -> None:
     trial = worker.one()
     worker.report(trial, Outcome.model_validate({"state": state}))
-    view = results.trial(worker.ctx, trial.trial_id)
+    view = trials.trial(worker.ctx, trial.trial_id)
     assert (view.state, view.cause, view.attempts[0].cause) == (state, cause, cause)
 
 
@@ -101,7 +103,7 @@ def test_no_metric_takes_a_value_it_can_not_have(worker: StubWorker, study_id: s
 
 
 def test_folds_follow_one_another_and_that_is_the_cap(worker: StubWorker) -> None:
-    studies.create(worker.ctx, ADMIN, definition(split={"folds": 3, "test": 0.2}))
+    crud.create(worker.ctx, ADMIN, definition(split={"folds": 3, "test": 0.2}))
     trial = worker.one()
     assert worker.report(trial, epochs=(15,)).status == "accepted"
     assert worker.report(trial, epochs=(16,)).status == "invalid"
@@ -110,7 +112,7 @@ def test_folds_follow_one_another_and_that_is_the_cap(worker: StubWorker) -> Non
 def test_a_long_detail_is_cut_by_bytes(worker: StubWorker, study_id: str) -> None:
     trial = worker.one()
     worker.report(trial, Outcome(state="FAILED", cause="training_error", detail="€" * 50_000 + " the end"))
-    detail = results.trial(worker.ctx, trial.trial_id).detail or ""
+    detail = trials.trial(worker.ctx, trial.trial_id).detail or ""
     assert 16 * 1024 - 4 <= len(detail.encode()) <= 16 * 1024
     assert detail.endswith("€ the end")
 
@@ -120,20 +122,20 @@ def test_a_search_that_is_over_waits_for_no_further_attempt(
     manual_context: Context, worker: StubWorker, manual_clock: ManualClock, how: str
 ) -> None:
     plan = definition(budget={"max_trials": 6, "target": 0.9})
-    study_id = studies.create(manual_context, ADMIN, plan).study_id
+    study_id = crud.create(manual_context, ADMIN, plan).study_id
     left, winner = worker.one(), worker.one()
     assert worker.report(winner, complete(0.95)).status == "accepted"
-    assert studies.get(manual_context, study_id).end_reason == "target_reached"
-    assert results.trial(manual_context, left.trial_id).state == "RUNNING", "what runs may end"
+    assert crud.get(manual_context, study_id).end_reason == "target_reached"
+    assert trials.trial(manual_context, left.trial_id).state == "RUNNING", "what runs may end"
     if how == "lapses":
         manual_clock.advance(61)
         assert reap(manual_context) == 1
     else:
         cause = {"crashes": "crashed", "is released": "shutdown", "runs out of memory": "oom"}[how]
         worker.report(left, Outcome.model_validate({"state": "FAILED", "cause": cause}))
-    view = studies.get(manual_context, study_id)
+    view = crud.get(manual_context, study_id)
     assert (view.state, view.end_reason) == ("COMPLETED", "target_reached"), "nobody is there to train it once more"
-    assert results.trial(manual_context, left.trial_id).state == "CANCELLED"
+    assert trials.trial(manual_context, left.trial_id).state == "CANCELLED"
     assert worker.report(left, complete(0.99)).status != "accepted"
     assert invariants.check(manual_context.store) == []
     steering.extend(manual_context, study_id, ExtendRequest(max_trials=7))
@@ -143,20 +145,20 @@ def test_who_left_long_ago_does_not_show_that_others_succeed(
     manual_context: Context, worker: StubWorker, manual_clock: ManualClock
 ) -> None:
     """A worker started again on the same machine is no better than the study whose trials all fail."""
-    studies.create(manual_context, ADMIN, definition(budget={"max_trials": 40, "max_failed": 40}))
+    crud.create(manual_context, ADMIN, definition(budget={"max_trials": 40, "max_failed": 40}))
     assert worker.finish(worker.one()).status == "accepted"
     manual_clock.advance(5)
     alone = StubWorker(manual_context)
     for _ in range(7):
         alone.report(alone.one(), ERROR)
-    assert fleet.get(manual_context, alone.worker_id).state == "ACTIVE", "the other succeeded before this one came"
+    assert workers.get(manual_context, alone.worker_id).state == "ACTIVE", "the other succeeded before this one came"
     assert worker.finish(worker.one()).status == "accepted"
     manual_clock.advance(601)
     alone.report(alone.one(), ERROR)
-    assert fleet.get(manual_context, alone.worker_id).state == "ACTIVE", "the other has been away for ten minutes"
+    assert workers.get(manual_context, alone.worker_id).state == "ACTIVE", "the other has been away for ten minutes"
     assert worker.finish(worker.one()).status == "accepted"
     alone.report(alone.one(), ERROR)
-    assert fleet.get(manual_context, alone.worker_id).state == "QUARANTINED"
+    assert workers.get(manual_context, alone.worker_id).state == "QUARANTINED"
 
 
 def test_the_same_claim_again_begins_a_whole_lease(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hpsearch.domain.trial import Outcome
-from hpsearch.service import confirmation, reports, steering, studies
 from hpsearch.service.context import Context
+from hpsearch.service.queue import confirmation, reports
+from hpsearch.service.studies import crud, steering
 from hpsearch.wire.reports import ReportRequest, TrialReport
 from hpsearch.wire.studies import EnqueueRequest
 from tests.invariants import invariants
@@ -21,7 +22,7 @@ ERROR = Outcome(state="FAILED", cause="training_error")
 
 def _failed(worker: StubWorker, n: int) -> str:
     budget = {"max_trials": n, "max_failed": n + 1}
-    study_id = studies.create(worker.ctx, ADMIN, definition(budget=budget, space={"units": 8})).study_id
+    study_id = crud.create(worker.ctx, ADMIN, definition(budget=budget, space={"units": 8})).study_id
     lost = tuple(
         TrialReport(trial_id=trial.trial_id, attempt=trial.attempt, outcome=ERROR) for trial in worker.claim(n).trials
     )
@@ -55,7 +56,7 @@ class _Counted(str):
 
 
 def test_reports_of_one_request_are_not_compared_with_each_other(worker: StubWorker) -> None:
-    studies.create(worker.ctx, ADMIN, definition(budget={"max_trials": 100}))
+    crud.create(worker.ctx, ADMIN, definition(budget={"max_trials": 100}))
     trials = worker.claim(100).trials
     assert len(trials) == 100
     entries: Any = tuple(
@@ -73,7 +74,7 @@ def test_reports_of_one_request_are_not_compared_with_each_other(worker: StubWor
 
 def test_an_enqueued_point_looks_at_one_waiting_trial(manual_context: Context) -> None:
     """Each of many points that take the place of drawn ones would otherwise read all that wait."""
-    study_id = studies.create(manual_context, ADMIN, definition(budget={"max_trials": 80})).study_id
+    study_id = crud.create(manual_context, ADMIN, definition(budget={"max_trials": 80})).study_id
     point = EnqueueRequest(params={"learning_rate": 0.01, "dropout": 0.1})
     with statements_run() as statements:
         steering.enqueue(manual_context, ADMIN, study_id, point)

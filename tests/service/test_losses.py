@@ -9,9 +9,11 @@ import pytest
 from hpsearch.clock import ManualClock
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import LimitError, NotFoundError
-from hpsearch.service import fleet, results, studies
 from hpsearch.service.context import Caller, Context
-from hpsearch.service.reaper import reap
+from hpsearch.service.fleet import workers as fleet
+from hpsearch.service.queue.reaper import reap
+from hpsearch.service.results import trials as results
+from hpsearch.service.studies import crud
 from hpsearch.wire.claims import ClaimedTrial
 from tests.invariants import invariants
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
@@ -22,7 +24,7 @@ CRASH = Outcome(state="FAILED", cause="crashed", detail="ended by SIGKILL")
 
 
 def study(ctx: Context, n: int = 6, **budget: object) -> str:
-    return studies.create(ctx, ADMIN, definition(budget={"max_trials": n, **budget})).study_id
+    return crud.create(ctx, ADMIN, definition(budget={"max_trials": n, **budget})).study_id
 
 
 def vanish(ctx: Context, clock: ManualClock, name: str = "silent", n: int = 100) -> tuple[ClaimedTrial, ...]:
@@ -46,7 +48,7 @@ def test_a_silent_token_fails_no_trial_while_others_work(
         for trial in honest.claim().trials:
             assert honest.finish(trial).status == "accepted"
         manual_clock.advance(300)
-    view = studies.get(manual_context, study_id)
+    view = crud.get(manual_context, study_id)
     assert view.counts["FAILED"] == 0
     assert n_lost > 5
     trials = results.trials(manual_context, study_id, limit=99).items
@@ -94,9 +96,9 @@ def test_where_only_a_worker_that_loses_all_is_left_the_study_ends_late_and_not_
         assert len(vanish(manual_context, manual_clock, f"host {turn}")) == 3
         manual_clock.advance(600)
         if turn == 9:
-            view = studies.get(manual_context, study_id)
+            view = crud.get(manual_context, study_id)
             assert (view.state, view.counts["FAILED"]) == ("RUNNING", 0)
-    view = studies.get(manual_context, study_id)
+    view = crud.get(manual_context, study_id)
     assert (view.state, view.end_reason, view.counts["FAILED"]) == ("FAILED", "no_result", 3)
     assert invariants.check(manual_context.store) == []
 
@@ -120,7 +122,7 @@ def test_on_a_single_machine_a_trial_that_always_kills_it_ends_and_the_study_wit
                 manual_clock.advance(61)
                 assert reap(manual_context) == 1
                 worker = StubWorker(manual_context, HONEST, "the box")
-    view = studies.get(manual_context, study_id)
+    view = crud.get(manual_context, study_id)
     assert (view.state, view.counts["COMPLETE"], view.counts["FAILED"]) == ("COMPLETED", 5, 1)
     lost = results.trial(manual_context, str(poison))
     assert (lost.state, lost.cause, len(lost.attempts)) == ("FAILED", "lost_repeatedly", 5)

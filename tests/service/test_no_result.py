@@ -6,9 +6,10 @@ import pytest
 
 from hpsearch.clock import ManualClock
 from hpsearch.domain.trial import Outcome
-from hpsearch.service import events, steering, studies
 from hpsearch.service.context import Context
-from hpsearch.service.progress import advance
+from hpsearch.service.queue.progress import advance
+from hpsearch.service.results import events
+from hpsearch.service.studies import crud, steering
 from hpsearch.wire.pages import StudyView
 from hpsearch.wire.studies import ExtendRequest
 from tests.invariants import invariants
@@ -23,10 +24,10 @@ def ending(view: StudyView) -> tuple[str, str | None, str]:
 
 
 def test_a_study_whose_trials_all_failed_says_which_to_look_at_and_is_mended_by_a_retry(worker: StubWorker) -> None:
-    study_id = studies.create(worker.ctx, ADMIN, definition(name="my study", budget={"max_trials": 4})).study_id
+    study_id = crud.create(worker.ctx, ADMIN, definition(name="my study", budget={"max_trials": 4})).study_id
     for trial in worker.claim(4).trials:
         worker.report(trial, DIVERGED if trial.number == 0 else ERROR)
-    ended = studies.get(worker.ctx, study_id)
+    ended = crud.get(worker.ctx, study_id)
     assert ending(ended) == ("FAILED", "no_result", "ended")
     assert ended.note_to_user == (
         "no trial came to a result: 3 failed, 1 diverged or did not fit into memory; `hpsearch trial 'my study'#1` "
@@ -37,17 +38,17 @@ def test_a_study_whose_trials_all_failed_says_which_to_look_at_and_is_mended_by_
     assert invariants.check(worker.ctx.store) == []
 
     assert steering.retry_failed(worker.ctx, study_id).n_retried == 3
-    again = worker.work(studies.get(worker.ctx, study_id))
+    again = worker.work(crud.get(worker.ctx, study_id))
     assert ending(again) == ("COMPLETED", "max_trials", "ended")
     assert again.note_to_user is None
     assert invariants.check(worker.ctx.store) == []
 
 
 def test_a_grid_that_only_diverged_has_no_result_until_it_is_extended(worker: StubWorker) -> None:
-    study_id = studies.create(worker.ctx, ADMIN, grid(budget={"max_trials": 2})).study_id
+    study_id = crud.create(worker.ctx, ADMIN, grid(budget={"max_trials": 2})).study_id
     for trial in worker.claim(2).trials:
         worker.report(trial, DIVERGED)
-    ended = studies.get(worker.ctx, study_id)
+    ended = crud.get(worker.ctx, study_id)
     assert ending(ended) == ("FAILED", "no_result", "ended")
     assert "shows the first (diverged: loss is nan at epoch 1): search lower" in (ended.note_to_user or "")
     assert steering.retry_failed(worker.ctx, study_id).n_retried == 0, "a divergence is never tried again"
@@ -57,11 +58,11 @@ def test_a_grid_that_only_diverged_has_no_result_until_it_is_extended(worker: St
 
 def test_a_baseline_is_no_result_of_the_search(worker: StubWorker) -> None:
     plan = definition(budget={"max_trials": 1}, baselines=True, confirm={"top_k": 1, "seeds": 2}, refit="auto")
-    study_id = studies.create(worker.ctx, ADMIN, plan).study_id
+    study_id = crud.create(worker.ctx, ADMIN, plan).study_id
     for trial in worker.claim(9).trials:
         worker.report(trial, complete(0.7) if trial.kind == "baseline" else ERROR)
     assert worker.claim(9).trials == (), "nothing is confirmed or refitted"
-    ended = studies.get(worker.ctx, study_id)
+    ended = crud.get(worker.ctx, study_id)
     assert ending(ended) == ("FAILED", "no_result", "ended")
     assert ended.best is not None
     assert ended.best.kind == "baseline"
@@ -73,20 +74,20 @@ def test_a_baseline_is_no_result_of_the_search(worker: StubWorker) -> None:
 def test_a_time_that_is_up_before_the_first_result_is_no_success(
     worker: StubWorker, manual_clock: ManualClock, running: bool
 ) -> None:
-    study_id = studies.create(worker.ctx, ADMIN, definition(budget={"wall_time_s": 100})).study_id
+    study_id = crud.create(worker.ctx, ADMIN, definition(budget={"wall_time_s": 100})).study_id
     trial = worker.one() if running else None
     manual_clock.advance(101)
     with worker.ctx.store.write() as tx:
         advance(tx, open_studies(worker.ctx)[0])
     if trial is not None:
-        assert studies.get(worker.ctx, study_id).end_reason == "wall_time", "what runs may still come to a result"
+        assert crud.get(worker.ctx, study_id).end_reason == "wall_time", "what runs may still come to a result"
         worker.report(trial, ERROR)
-    ended = studies.get(worker.ctx, study_id)
+    ended = crud.get(worker.ctx, study_id)
     assert ending(ended) == ("FAILED", "no_result", "ended")
     assert ("retry-failed" if running else "workers list") in (ended.note_to_user or "")
     assert invariants.check(worker.ctx.store) == []
 
 
 def test_who_stops_a_study_is_not_told_that_it_failed(manual_context: Context) -> None:
-    study_id = studies.create(manual_context, ADMIN, definition()).study_id
+    study_id = crud.create(manual_context, ADMIN, definition()).study_id
     assert ending(steering.stop(manual_context, study_id)) == ("COMPLETED", "user", "ended")

@@ -9,11 +9,13 @@ import pytest
 from hpsearch.clock import ManualClock
 from hpsearch.domain.progress import FleetSlots, open_limit
 from hpsearch.domain.trial import Outcome
-from hpsearch.service import claims, fleet, reports, studies
 from hpsearch.service.context import Context
-from hpsearch.service.filling import fill
+from hpsearch.service.fleet import workers
 from hpsearch.service.ids import new_uid
+from hpsearch.service.queue import claims, reports
+from hpsearch.service.queue.filling import fill
 from hpsearch.service.slots import Slots
+from hpsearch.service.studies import crud
 from hpsearch.wire.claims import ClaimedTrial, ClaimRequest
 from hpsearch.wire.pages import StudyView
 from hpsearch.wire.reports import ReportRequest, TrialReport
@@ -42,7 +44,7 @@ def ask(worker: StubWorker, n: int, n_slots: int | None) -> tuple[ClaimedTrial, 
 
 
 def open_of(ctx: Context, study: StudyView) -> int:
-    counts = studies.get(ctx, study.study_id).counts
+    counts = crud.get(ctx, study.study_id).counts
     return counts.get("WAITING", 0) + counts.get("RUNNING", 0)
 
 
@@ -76,7 +78,7 @@ def test_other_searches_and_a_set_limit_do_not_follow_the_slots() -> None:
 
 def test_two_slots_have_four_trials_open_and_many_have_what_the_search_can_bear(manual_context: Context) -> None:
     worker = StubWorker(manual_context)
-    small = studies.create(manual_context, ADMIN, bayesian(256))
+    small = crud.create(manual_context, ADMIN, bayesian(256))
     assert len(ask(worker, 200, 2)) == open_of(manual_context, small) == 4
     # The next claim says that there is room for more: it counts at once.
     ask(worker, 200, 256)
@@ -84,7 +86,7 @@ def test_two_slots_have_four_trials_open_and_many_have_what_the_search_can_bear(
 
 
 def test_a_worker_that_does_not_say_leaves_it_to_the_search(manual_context: Context) -> None:
-    study = studies.create(manual_context, ADMIN, bayesian(256))
+    study = crud.create(manual_context, ADMIN, bayesian(256))
     silent, small = StubWorker(manual_context), StubWorker(manual_context)
     ask(small, 2, 2)
     while silent.claim(8).trials or sum(fill(manual_context, one) for one in open_studies(manual_context)):
@@ -98,7 +100,7 @@ def test_workers_that_are_gone_or_get_nothing_do_not_count(manual_context: Conte
     ask(gone, 1, 8)
     manual_clock.advance(61)
     ask(drained, 1, 4)
-    fleet.drain(manual_context, drained.worker_id)
+    workers.drain(manual_context, drained.worker_id)
     ask(here, 1, 2)
     with manual_context.store.read() as tx:
         assert slots.of_fleet(tx) == FleetSlots(n_workers=1, n_slots=2)
@@ -135,7 +137,7 @@ def test_what_is_said_during_a_look_is_looked_for_again(manual_context: Context)
 
 
 def test_a_report_tells_of_slots_too(manual_context: Context) -> None:
-    studies.create(manual_context, ADMIN, bayesian(40))
+    crud.create(manual_context, ADMIN, bayesian(40))
     worker = StubWorker(manual_context)
     (trial,) = ask(worker, 1, 2)[:1]
     for n_slots in (6, 6, 7):
@@ -147,11 +149,11 @@ def test_a_report_tells_of_slots_too(manual_context: Context) -> None:
 
 
 def test_what_a_worker_does_is_known_at_once(manual_context: Context) -> None:
-    studies.create(manual_context, ADMIN, bayesian(40))
+    crud.create(manual_context, ADMIN, bayesian(40))
     worker = StubWorker(manual_context)
 
     def seen() -> tuple[str | None, bool]:
-        (view,) = fleet.listing(manual_context, limit=5, page_token=None).items
+        (view,) = workers.listing(manual_context, limit=5, page_token=None).items
         return view.stage, view.progress is not None
 
     assert seen() == ("starting", False)
@@ -177,7 +179,7 @@ def test_a_trial_is_suggested_after_each_result_knowing_it(
         known.append(sum(one.value is not None for one in request.observations))
         return suggest(study_id, request, timeout_s=timeout_s)
 
-    study = studies.create(manual_context, ADMIN, bayesian(20))
+    study = crud.create(manual_context, ADMIN, bayesian(20))
     worker = StubWorker(manual_context)
     held = list(ask(worker, 3, 2))
     monkeypatch.setattr(manual_context.sampler, "suggest", spied)
@@ -195,14 +197,14 @@ def test_a_wish_that_was_met_is_forgotten(manual_context: Context) -> None:
     assert worker.claim(30).trials == ()
     assert other.claim(5).trials == ()
     assert manual_context.signals.demand() == 35
-    studies.create(manual_context, ADMIN, definition(budget={"max_trials": 40}))
+    crud.create(manual_context, ADMIN, definition(budget={"max_trials": 40}))
     manual_context.signals.claimed(other.worker_id, 1)
     worker.claim(30)
     assert manual_context.signals.demand() == 5
 
 
 def test_a_worker_that_gives_trials_back_frees_its_place(manual_context: Context) -> None:
-    study = studies.create(manual_context, ADMIN, bayesian(40))
+    study = crud.create(manual_context, ADMIN, bayesian(40))
     worker = StubWorker(manual_context)
     held = ask(worker, 4, 2)
     worker.report(held[0], Outcome(state="RELEASED", cause="shutdown"))

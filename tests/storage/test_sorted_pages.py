@@ -13,8 +13,11 @@ from sqlalchemy import event as on
 
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import InvalidInputError
-from hpsearch.service import datasets, fleet, results, studies
+from hpsearch.service import datasets
 from hpsearch.service.context import Context
+from hpsearch.service.fleet import workers
+from hpsearch.service.results import trials as results
+from hpsearch.service.studies import crud
 from hpsearch.settings import Settings
 from hpsearch.storage.trials import SORTS
 from tests.service.fleet_stub import ADMIN, StubWorker, complete, definition
@@ -31,7 +34,7 @@ def sqlite_context(sqlite_url: str, tmp_path: Path) -> Iterator[Context]:
 @pytest.fixture
 def study_id(context: Context) -> str:
     """Trials with equal values, without values, waiting and running ones."""
-    made = studies.create(context, ADMIN, definition(budget={"max_trials": 24, "max_failed": 24})).study_id
+    made = crud.create(context, ADMIN, definition(budget={"max_trials": 24, "max_failed": 24})).study_id
     worker = StubWorker(context)
     for number, trial in enumerate(worker.claim(18).trials):
         if number % 6 == 5:
@@ -76,7 +79,7 @@ def test_pages_follow_one_another(context: Context, study_id: str, sort: str, or
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", ["number", "value", "epochs", "duration_s", "created_at"])
 def test_a_page_of_a_long_study_sorts_nothing(sqlite_context: Context, sort: str, order: str) -> None:
-    study_id = studies.create(sqlite_context, ADMIN, definition(budget={"max_trials": 60})).study_id
+    study_id = crud.create(sqlite_context, ADMIN, definition(budget={"max_trials": 60})).study_id
     worker = StubWorker(sqlite_context)
     for trial in worker.claim(60).trials:
         worker.finish(trial)
@@ -106,9 +109,9 @@ def test_a_forged_token_is_refused_by_every_list(context: Context, study_id: str
 
     trial_id = results.trials(context, study_id, limit=1).items[0].trial_id
     lists: dict[str, Any] = {
-        "studies": lambda t: studies.listing(context, limit=5, page_token=t),
+        "studies": lambda t: crud.listing(context, limit=5, page_token=t),
         "datasets": lambda t: datasets.listing(context, limit=5, page_token=t),
-        "workers": lambda t: fleet.listing(context, limit=5, page_token=t),
+        "workers": lambda t: workers.listing(context, limit=5, page_token=t),
         "measurements:1": lambda t: results.measurements(context, trial_id, attempt=1, limit=5, page_token=t),
     }
     for scope, ask in lists.items():

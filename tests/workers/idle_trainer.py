@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from hpsearch.wire.claims import ClaimedTrial
 from tests.workers.fake_server import FakeServer
-from workers.ledger import Assignment
-from workers.messages import Command, Ready, Train
-from workers.trainer import Phase, Trainer
+from workers.assignments import Assignment
+from workers.trainers.messages import Command, Ready, Train
+from workers.trainers.trainer import Phase, Trainer
 
 _TICKETS = itertools.count(1)
 

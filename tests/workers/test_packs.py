@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tests.workers.conftest import WorkerProcess, wait_until
 from tests.workers.fake_server import FakeServer, FakeTrial, epochs_of
-from workers.testing.stub_engine import stub_model, stub_value
+from workers.training.testing.stub_engine import stub_model, stub_value
 
 Start = Callable[..., WorkerProcess]
 SLOW = {"pack": "8", "epoch_s": "0.1", "epochs": "200"}

@@ -21,16 +21,16 @@ from hpsearch.wire.claims import ClaimedTrial
 from hpsearch.wire.reports import MAX_MEASUREMENTS
 from tests.workers.fake_server import CONTENT, PROFILE, TOKEN, FakeServer
 from workers import claimer, devices
-from workers.cache import DataCache
+from workers.assignments import Assignment, Ledger
 from workers.devices import CORES_VARIABLE, Gpu, arrange, engine_for
-from workers.folder import make_folder
-from workers.frames import MAX_FRAME_BYTES, read_frame, write_frame
-from workers.ledger import Assignment, Ledger
 from workers.log import configure, logger
 from workers.options import WorkerOptions
-from workers.testing.stub_engine import StubEngine, stub_curve, stub_value
-from workers.thresholds import Thresholds
+from workers.server.dataset_cache import DataCache
+from workers.server.model_thresholds import Thresholds
+from workers.trainers.frames import MAX_FRAME_BYTES, read_frame, write_frame
 from workers.training.engine.failures import outcome_of
+from workers.training.testing.stub_engine import StubEngine, stub_curve, stub_value
+from workers.work_folder import make_folder
 
 
 def claimed(trial_id: str = "t", attempt: int = 1, kind: str = "search") -> ClaimedTrial:

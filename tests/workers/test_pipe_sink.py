@@ -11,7 +11,7 @@ import pytest
 from hpsearch.domain.trial import Measurement, Outcome
 from tests.workers.fake_server import PROFILE, FakeServer
 from tests.workers.idle_trainer import assignment
-from workers.messages import Drop, Event, Finished, Gone, Leave, Slots, Threshold, Ticket, Train
+from workers.trainers.messages import Drop, Event, Finished, Gone, Leave, Slots, Threshold, Ticket, Train
 from workers.training.engine.contract import Sink
 from workers.training.engine.task import TrialTask
 from workers.training.process.channel import Channel

@@ -12,7 +12,7 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.trial import Outcome
 from tests.workers.conftest import WorkerProcess, wait_until
 from tests.workers.fake_server import FakeServer, epochs_of
-from workers.testing.stub_engine import stub_model, stub_value
+from workers.training.testing.stub_engine import stub_model, stub_value
 
 Start = Callable[..., WorkerProcess]
 LEEWAY_S = 1.5  # machines that run tests are busy

@@ -10,16 +10,16 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service
+from api.app_state import Service
 from api.parameters import StudyId
 from api.web.formatting import count, duration, scalar
 from api.web.page_routes import PageRoutes
 from api.web.rendering import page
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import KNOWN_METRICS, direction_of
-from hpsearch.service import board as boards
-from hpsearch.service import studies
-from hpsearch.service.board import Standing
+from hpsearch.service.results import board as boards
+from hpsearch.service.results.board import Standing
+from hpsearch.service.studies import crud
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.figures import figure
 from hpsearch.wording.trials import kind_of_trial
@@ -57,7 +57,7 @@ class Line:
 @routes.get("/ui/studies/{study_id}/compare", scope="read")
 def compare_page(study_id: StudyId, request: Request, ctx: Service, trials: _Numbers) -> Response:
     """Show some trials of a study side by side, in the order of the address."""
-    study = studies.get(ctx, study_id)
+    study = crud.get(ctx, study_id)
     numbers = list(dict.fromkeys(map(int, trials.split(","))))[:MAX_COMPARED]
     found = boards.standings(ctx, study_id, numbers)
     return page(

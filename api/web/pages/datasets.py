@@ -8,11 +8,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dataset_form import receive_dataset
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
 from api.guard import Asker
-from api.multipart import OVERHEAD_BYTES
 from api.parameters import DatasetId
+from api.request_bodies.dataset_form import receive_dataset
+from api.request_bodies.multipart import OVERHEAD_BYTES
 from api.web.forms import MAX_FORM_BYTES
 from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page

@@ -10,22 +10,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
 from api.parameters import WorkerId
 from api.web.forms import MAX_FORM_BYTES
-from api.web.live import live_stream
+from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.rendering import Rights, lead_to, page, rights_of, text_of, wants_part
-from hpsearch.service import fleet
 from hpsearch.service.context import Context
-from hpsearch.service.fleet_overview import fleet_overview
+from hpsearch.service.fleet import workers
+from hpsearch.service.fleet.overview import fleet_overview
 from hpsearch.wire.workers import WorkerView
 
 _LIMIT: Final = 100
 _VERBS: Final[dict[str, Callable[[Context, str], WorkerView]]] = {
-    "drain": fleet.drain,
-    "enable": fleet.enable,
-    "disable": fleet.disable,
+    "drain": workers.drain,
+    "enable": workers.enable,
+    "disable": workers.disable,
 }
 
 routes = PageRoutes("page")

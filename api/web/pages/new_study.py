@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Shared
+from api.app_state import Shared
+from api.errors.problem_documents import ProblemError
 from api.guard import Asker
-from api.problems import ProblemError
 from api.web.forms import MAX_FORM_BYTES, form_fields
 from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page
@@ -23,9 +23,10 @@ from api.web.study_yaml import Complaint, as_yaml, read_draft, shortest
 from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import BUILTIN_DATASETS, GENERATED_DATASETS, DatasetReference
 from hpsearch.errors import InvalidInputError
-from hpsearch.service import datasets, studies
+from hpsearch.service import datasets
 from hpsearch.service.context import Context
-from hpsearch.service.preview import preview
+from hpsearch.service.studies import crud
+from hpsearch.service.studies.preview import preview
 from hpsearch.wire.studies import PreviewReply
 
 _DATASETS_SHOWN: Final = 50
@@ -77,7 +78,7 @@ def _new_study(request: Request, ctx: Context, chosen: Chosen) -> Response:
             uploaded=[one for one in known.items if one.source == "upload"],
         )
     if chosen.study is not None:
-        definition = studies.get(ctx, chosen.study).definition
+        definition = crud.get(ctx, chosen.study).definition
         raw, reference = shortest(definition), definition.dataset
         raw["name"] = f"{definition.name} (again)"[:200]
         reasons: dict[str, str] = {}
@@ -143,7 +144,7 @@ async def create_study_page(request: Request, edge: Shared, caller: Asker) -> Re
     # A form that is sent again after a change means another study.
     once = hashlib.sha256(f"{key}\n{text}".encode()).hexdigest() if key else None
     try:
-        made = await edge.computing.run(studies.create, edge.context, caller, draft.definition, idempotency_key=once)
+        made = await edge.computing.run(crud.create, edge.context, caller, draft.definition, idempotency_key=once)
     except InvalidInputError as error:
         field = str(error.details.get("field", ""))
         return _refused(request, text, (draft.complaint(field, error.message),))

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service
+from api.app_state import Service
 from api.parameters import StudyId
 from api.web import svg
 from api.web.page_routes import PageRoutes
@@ -23,10 +23,13 @@ from api.web.rendering import page
 from api.web.study_yaml import as_yaml, shortest
 from hpsearch import __version__
 from hpsearch.errors import HpsearchError
-from hpsearch.service import board as boards
-from hpsearch.service import charts, datasets, fleet, watching
-from hpsearch.service.board import BoardView
+from hpsearch.service import datasets
 from hpsearch.service.context import Context
+from hpsearch.service.fleet import workers
+from hpsearch.service.results import board as boards
+from hpsearch.service.results import charts
+from hpsearch.service.results.board import BoardView
+from hpsearch.service.studies import study_snapshot
 from hpsearch.wire.charts import ChartColumn, Importances, Parallel
 from hpsearch.wire.pages import HistoryPoint, StudyView
 from hpsearch.wire.workers import WorkerView
@@ -44,7 +47,7 @@ routes = PageRoutes("page")
 @routes.get("/ui/studies/{study_id}/report", scope="read")
 def study_report(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Download a report of the study: one file that needs nothing else."""
-    seen = watching.glimpse(ctx, study_id)
+    seen = study_snapshot.glimpse(ctx, study_id)
     study = seen.study
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", study.name).strip(".-")[:80] or "study"
     return page(
@@ -79,7 +82,7 @@ def _environment(ctx: Context) -> dict[str, str]:
 def _workers(ctx: Context, study_id: str) -> list[WorkerView]:
     """Return the workers that trained the newest trials."""
     ids = dict.fromkeys(item.worker_id for item in charts.timeline(ctx, study_id, limit=_TIMELINE_TRIALS).items)
-    return [fleet.get(ctx, one) for one in list(ids)[:_MAX_WORKERS]]
+    return [workers.get(ctx, one) for one in list(ids)[:_MAX_WORKERS]]
 
 
 def _drawings(ctx: Context, study: StudyView) -> list[tuple[str, Markup]]:

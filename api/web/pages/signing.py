@@ -8,8 +8,8 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from api.errors.problem_documents import ProblemError
 from api.guard import authenticate
-from api.problems import ProblemError
 from api.routing import PUBLIC
 from api.web import session
 from api.web.forms import form_fields

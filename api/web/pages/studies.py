@@ -11,15 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service, Shared
-from api.web.live import live_stream
+from api.app_state import Service, Shared
+from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_words import ended_for
 from api.web.rendering import page, rights_of, text_of, wants_part
 from api.web.sparkline import sparkline
 from hpsearch.domain.lifecycle import StudyState
 from hpsearch.service.context import Context
-from hpsearch.service.overview import overview
+from hpsearch.service.studies.overview import overview
 
 _LIMIT: Final = 50
 

@@ -9,14 +9,14 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.event_streams import look
 from api.exports import Format, export_reply
 from api.parameters import StudyId
-from api.replies import file_reply
-from api.streams import look
-from api.web.data import data_reply
+from api.responses import file_reply
 from api.web.formatting import scalar
-from api.web.live import live_stream
+from api.web.json_data import data_reply
+from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words
 from api.web.pages.study_actions import labels_text
@@ -27,10 +27,12 @@ from api.web.pages.study_points import fields_of
 from api.web.rendering import Rights, page, rendered, text_of
 from api.web.study_yaml import as_yaml, shortest
 from hpsearch.domain.parameters import FloatParameter, IntParameter
-from hpsearch.service import charts, models, results, studies, watching
 from hpsearch.service.context import Context
-from hpsearch.service.recent import Recent
-from hpsearch.service.watching import Glimpse
+from hpsearch.service.lru_cache import Recent
+from hpsearch.service.results import charts, models
+from hpsearch.service.results import trials as results
+from hpsearch.service.studies import crud, study_snapshot
+from hpsearch.service.studies.study_snapshot import Glimpse
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import kind_of_trial
 
@@ -48,7 +50,7 @@ _MAX_CURVES: Final = 12
 @routes.get("/ui/studies/{study_id}", scope="read")
 def study_page(study_id: StudyId, request: Request, ctx: Service, choice: Chosen) -> Response:
     """Show a study."""
-    seen = watching.glimpse(ctx, study_id)
+    seen = study_snapshot.glimpse(ctx, study_id)
     return page(
         request,
         "study.html",
@@ -109,7 +111,7 @@ def _part(request: Request, ctx: Context, study_id: str, choice: Choice) -> Resp
 
 
 def _board(ctx: Context, study_id: str, choice: Choice) -> dict[str, Any]:
-    study = studies.get(ctx, study_id)
+    study = crud.get(ctx, study_id)
     return {
         "study": study,
         "parameters": _parameters(study),
@@ -122,7 +124,7 @@ def _board(ctx: Context, study_id: str, choice: Choice) -> dict[str, Any]:
 @routes.get("/ui/studies/{study_id}/actions", scope="read")
 def study_actions(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Show what can be done with the study in its present state."""
-    return page(request, "study/actions.html", study=studies.get(ctx, study_id))
+    return page(request, "study/actions.html", study=crud.get(ctx, study_id))
 
 
 @routes.get("/ui/studies/{study_id}/live", scope="read")
@@ -130,7 +132,7 @@ async def study_live(study_id: StudyId, request: Request, edge: Shared) -> Respo
     """Send the head of the page whenever it changes; scripts of the page see from it that there are new results."""
 
     def draw(context: Context) -> str:
-        seen = watching.glimpse(context, study_id)
+        seen = study_snapshot.glimpse(context, study_id)
         return text_of("study/live.html", _NOBODY, **_head(seen))
 
     await look(edge, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
@@ -177,7 +179,7 @@ _TrialIds = Annotated[
 @routes.get("/ui/studies/{study_id}/data/curves", scope="read", reply=Curves)
 def study_curves(study_id: StudyId, request: Request, ctx: Service, trials: _TrialIds) -> Response:
     """Return every metric of every epoch of some trials, by metric."""
-    studies.get(ctx, study_id)
+    crud.get(ctx, study_id)
     return data_reply(request, lambda: curves_of(ctx, trials.split(",")[:_MAX_CURVES]))
 
 

@@ -11,18 +11,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.bodies import read_body
-from api.complaints import complaints_of, summary
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.errors.validation_messages import complaints_of, summary
 from api.guard import Asker
 from api.parameters import StudyId
+from api.request_bodies.json_bodies import read_body
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_points import point_of
 from api.web.rendering import lead_to, page, wants_part
 from hpsearch.domain.study import MAX_TRIALS
 from hpsearch.errors import InvalidInputError
-from hpsearch.service import steering, studies
 from hpsearch.service.context import Context
+from hpsearch.service.studies import crud, steering
 from hpsearch.wire.pages import StudyView
 from hpsearch.wire.studies import CloneRequest, EnqueueRequest, ExtendRequest, StudyPatch
 
@@ -149,7 +149,7 @@ async def edit_from_page(study_id: StudyId, request: Request, ctx: Service) -> R
     except ValidationError as error:
         msg = summary(complaints_of(error, dict(form)))
         raise InvalidInputError(msg, code="edit.invalid") from None
-    await run_in_threadpool(studies.patch, ctx, study_id, change)
+    await run_in_threadpool(crud.patch, ctx, study_id, change)
     return done(request, "Saved.", _address(study_id), leave=True)
 
 
@@ -177,7 +177,7 @@ def labels_text(labels: Mapping[str, str]) -> str:
 @routes.post("/ui/studies/{study_id}/delete", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
 def delete_from_page(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Delete an ended study and go to the list."""
-    studies.delete(ctx, study_id)
+    crud.delete(ctx, study_id)
     return done(request, "Deleted.", "/ui/studies", leave=True)
 
 
@@ -187,7 +187,7 @@ async def enqueue_from_page(study_id: StudyId, request: Request, ctx: Service, c
     form = await form_of(request)
 
     def enqueue() -> int:
-        params = point_of(studies.get(ctx, study_id), form)
+        params = point_of(crud.get(ctx, study_id), form)
         return steering.enqueue(ctx, caller, study_id, EnqueueRequest(params=params)).number
 
     number = await run_in_threadpool(enqueue)

@@ -9,10 +9,10 @@ from fastapi import Depends, Query
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.errors import InvalidInputError
-from hpsearch.service import board as boards
-from hpsearch.service.board import RANK, BoardView, Standing
 from hpsearch.service.context import Context
-from hpsearch.service.trial_filter import MAX_CHARACTERS
+from hpsearch.service.results import board as boards
+from hpsearch.service.results.board import RANK, BoardView, Standing
+from hpsearch.service.results.trial_filter import MAX_CHARACTERS
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import kind_of_trial
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpsearch.domain.strict import Lenient
-from hpsearch.service import watching
 from hpsearch.service.context import Context
+from hpsearch.service.studies import study_snapshot
 
 
 class Curve(Lenient):
@@ -29,7 +29,7 @@ def curves_of(ctx: Context, trial_ids: Sequence[str]) -> Curves:
     """Return the curves of the current attempts of some trials; those without epochs have none."""
     items: list[Curve] = []
     metrics: dict[str, None] = {}
-    for uid, epochs in watching.curves(ctx, trial_ids).items():
+    for uid, epochs in study_snapshot.curves(ctx, trial_ids).items():
         names = dict.fromkeys(name for _, values in epochs for name in values)
         metrics.update(names)
         items += [

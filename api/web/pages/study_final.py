@@ -10,15 +10,15 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service
+from api.app_state import Service
 from api.parameters import StudyId
 from api.web import svg
 from api.web.formatting import count
 from api.web.page_routes import PageRoutes
 from api.web.rendering import page
 from hpsearch.model_card import ModelCard
-from hpsearch.service import evaluation
 from hpsearch.service.context import Context
+from hpsearch.service.results import evaluation
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.final_model import Fact, against, baseline_warning, facts, flattery
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpsearch.service.watching import Glimpse
+from hpsearch.service.studies.study_snapshot import Glimpse
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import baseline_name
 

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.complaints import complaints_of, summary
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.errors.validation_messages import complaints_of, summary
 from api.parameters import TokenId
 from api.web.forms import MAX_FORM_BYTES, form_fields
 from api.web.page_routes import PageRoutes

@@ -8,21 +8,22 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.edge import Service, Shared
+from api.app_state import Service, Shared
+from api.event_streams import look
 from api.guard import Asker
 from api.parameters import TrialId
-from api.replies import file_reply
-from api.streams import look
-from api.web.data import data_reply
-from api.web.live import live_stream
+from api.responses import file_reply
+from api.web.json_data import data_reply
+from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_actions import done
 from api.web.pages.study_curves import Curves, curves_of
 from api.web.rendering import Rights, page, text_of
 from hpsearch.domain.lifecycle import FINAL, TrialState
 from hpsearch.domain.trial import Params
-from hpsearch.service import models, results, steering, studies, watching
 from hpsearch.service.context import Context
+from hpsearch.service.results import models, trials
+from hpsearch.service.studies import crud, steering, study_snapshot
 from hpsearch.wire.pages import TrialView
 from hpsearch.wire.studies import EnqueueRequest
 from hpsearch.wording.trials import kind_of_trial
@@ -56,14 +57,14 @@ _CAUSES: Final = {
 
 
 def _values(ctx: Context, trial_id: str) -> dict[str, Any]:
-    trial = results.trial(ctx, trial_id)
-    study = studies.get(ctx, trial.study_id)
+    trial = trials.trial(ctx, trial_id)
+    study = crud.get(ctx, trial.study_id)
     return {
         "trial": trial,
         "study": study,
         "kind": kind_of_trial(trial.kind.value, trial.params),
-        "last_epoch": watching.last_epoch(ctx, trial_id),
-        "repeats": watching.repeats(ctx, trial_id),
+        "last_epoch": study_snapshot.last_epoch(ctx, trial_id),
+        "repeats": study_snapshot.repeats(ctx, trial_id),
         "why": _why(trial),
         "causes": _CAUSES,
         "can_retry": trial.state is TrialState.FAILED and study.state not in ("CANCELLED", "STOPPING"),
@@ -101,7 +102,7 @@ async def trial_live(trial_id: TrialId, request: Request, edge: Shared) -> Respo
     def draw(context: Context) -> str:
         return text_of("trial/live.html", _NOBODY, **_values(context, trial_id))
 
-    trial: TrialView = await look(edge, results.trial, trial_id)  # 404 comes before the stream begins
+    trial: TrialView = await look(edge, trials.trial, trial_id)  # 404 comes before the stream begins
     wait = partial(edge.context.signals.wait_for_change, trial.study_id)
     return await live_stream(request, ("trial", trial_id), draw, wait)
 
@@ -109,7 +110,7 @@ async def trial_live(trial_id: TrialId, request: Request, edge: Shared) -> Respo
 @routes.get("/ui/trials/{trial_id}/data/curves", scope="read", reply=Curves)
 def trial_curves(trial_id: TrialId, request: Request, ctx: Service) -> Response:
     """Return every metric of every epoch."""
-    results.trial(ctx, trial_id)
+    trials.trial(ctx, trial_id)
     return data_reply(request, lambda: curves_of(ctx, [trial_id]))
 
 
@@ -129,7 +130,7 @@ def stop_trial_from_page(trial_id: TrialId, request: Request, ctx: Service) -> R
 @routes.post("/ui/trials/{trial_id}/again", scope="submit", max_body_bytes=1024)
 def train_again_from_page(trial_id: TrialId, request: Request, ctx: Service, caller: Asker) -> Response:
     """Put a failed trial back into the queue, or try the point of another one as a new trial."""
-    trial = results.trial(ctx, trial_id)
+    trial = trials.trial(ctx, trial_id)
     if trial.state is TrialState.FAILED:
         steering.retry_trial(ctx, trial_id)
         return done(request, f"Trial {trial.number} will be tried again.", f"/ui/trials/{trial_id}")
@@ -139,5 +140,5 @@ def train_again_from_page(trial_id: TrialId, request: Request, ctx: Service, cal
 
 def _point(ctx: Context, trial: TrialView) -> Params:
     """Return the searched parameters of a trial; fixed ones are filled in by the study."""
-    searched = studies.get(ctx, trial.study_id).definition.space.flat()
+    searched = crud.get(ctx, trial.study_id).definition.space.flat()
     return {name: value for name, value in trial.params.items() if name in searched}

@@ -29,27 +29,27 @@ def upgrade(
     database_url: options.DatabaseUrl = None, data_dir: options.DataDir = None, as_json: options.Json = False
 ) -> None:
     """Bring the database to the schema this version needs; safe to repeat."""
-    from hpsearch.cli import schema
+    from hpsearch.cli.actions import database
 
-    schema.upgrade(database_url, data_dir, as_json=as_json)
+    database.upgrade(database_url, data_dir, as_json=as_json)
 
 
 def check(
     database_url: options.DatabaseUrl = None, data_dir: options.DataDir = None, as_json: options.Json = False
 ) -> None:
     """Check that the database has exactly the tables this version needs, and that its content store works."""
-    from hpsearch.cli import schema
+    from hpsearch.cli.actions import database
 
-    schema.check(database_url, data_dir, as_json=as_json)
+    database.check(database_url, data_dir, as_json=as_json)
 
 
 def current(
     database_url: options.DatabaseUrl = None, data_dir: options.DataDir = None, as_json: options.Json = False
 ) -> None:
     """Print the revision the database is at."""
-    from hpsearch.cli import schema
+    from hpsearch.cli.actions import database
 
-    schema.current(database_url, data_dir, as_json=as_json)
+    database.current(database_url, data_dir, as_json=as_json)
 
 
 def backup(
@@ -63,7 +63,7 @@ def backup(
     The server may go on running. The file appears when it is whole.
     PostgreSQL needs its program pg_dump.
     """
-    from hpsearch.cli import backup as copies
+    from hpsearch.cli.actions import backup as copies
 
     raise typer.Exit(copies.save(target, database_url, data_dir, as_json=as_json))
 
@@ -80,7 +80,7 @@ def restore(
     Everything is verified first. The database changes in one step, at
     the end. PostgreSQL needs its program psql.
     """
-    from hpsearch.cli import backup as copies
+    from hpsearch.cli.actions import backup as copies
 
     raise typer.Exit(copies.restore(source, database_url, data_dir, replace=replace, as_json=as_json))
 
@@ -106,6 +106,6 @@ def move_content(
     as_json: options.Json = False,
 ) -> None:
     """Copy data sets and models to another content store and use that from now on; no server may run."""
-    from hpsearch.cli import content
+    from hpsearch.cli.actions import move_content as content
 
     content.move(to, source, database_url, data_dir, leave_missing=leave_missing, as_json=as_json)

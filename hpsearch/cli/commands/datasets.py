@@ -39,9 +39,9 @@ def add(
     data_dir: options.DataDir = None,
 ) -> None:
     """Upload a data file; the same file, name and target twice are one data set."""
+    from hpsearch.cli.actions.run_summary import check_readable
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, say, warn
-    from hpsearch.cli.outcome import check_readable
 
     check_readable(file)
     with connected(server, token, data_dir, creates=True) as client:
@@ -68,10 +68,10 @@ def listing(
     data_dir: options.DataDir = None,
 ) -> None:
     """List data sets, newest first."""
+    from hpsearch.cli.actions.paging import first
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, note
-    from hpsearch.cli.pages import first
-    from hpsearch.cli.tables import print_datasets
+    from hpsearch.cli.display.tables import print_datasets
 
     with connected(server, token, data_dir) as client:
         page = first(limit, lambda n, after: client.datasets.list(limit=n, page_token=after))
@@ -95,7 +95,7 @@ def show(
     """Show the columns of a data set, its target and what looks odd in it."""
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, say, warn
-    from hpsearch.cli.tables import print_profile
+    from hpsearch.cli.display.tables import print_profile
 
     with connected(server, token, data_dir) as client:
         found, profile = client.datasets.get(dataset), client.datasets.profile(dataset)

@@ -27,6 +27,6 @@ def doctor(
     Versions, GPU, disk, database, clocks, server and token.
     Exit code 1 if something does not work.
     """
-    from hpsearch.cli.doctor import doctor as examine
+    from hpsearch.cli.actions.doctor import doctor as examine
 
     raise typer.Exit(examine(server, token, data_dir, database_url, trains=train, as_json=as_json))

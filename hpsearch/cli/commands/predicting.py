@@ -31,6 +31,6 @@ def predict(
 
     Prints CSV with a header: one line for each row, in its order.
     """
-    from hpsearch.cli.prediction import predict as go
+    from hpsearch.cli.actions.predict import predict as go
 
     go(model, data, out=out, probabilities=probabilities, as_json=as_json)

@@ -41,7 +41,7 @@ def leaderboard(
     data_dir: options.DataDir = None,
 ) -> None:
     """Show the ranked trials of a study."""
-    from hpsearch.cli.looking import leaderboard as go
+    from hpsearch.cli.actions.study_commands import leaderboard as go
 
     raise typer.Exit(go(study, server, token, data_dir, limit=limit, watch=watch, columns=columns, as_json=as_json))
 
@@ -57,7 +57,7 @@ def best(
     data_dir: options.DataDir = None,
 ) -> None:
     """Show the best trial of a study, and download its model."""
-    from hpsearch.cli.looking import best as go
+    from hpsearch.cli.actions.study_commands import best as go
 
     raise typer.Exit(go(study, server, token, data_dir, download=download, as_json=as_json))
 
@@ -77,7 +77,7 @@ def model(
     A study keeps the models of its best trials, of the baselines and of
     the final model.
     """
-    from hpsearch.cli.looking import model as go
+    from hpsearch.cli.actions.study_commands import model as go
 
     raise typer.Exit(go(name, server, token, data_dir, out=out, as_json=as_json))
 
@@ -106,11 +106,11 @@ def trials(
     data_dir: options.DataDir = None,
 ) -> None:
     """List the trials of a study, finished or not."""
+    from hpsearch.cli.actions.paging import first
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, note
-    from hpsearch.cli.pages import first
-    from hpsearch.cli.tables import print_trials
-    from hpsearch.cli.words import no_trials
+    from hpsearch.cli.display.tables import print_trials
+    from hpsearch.cli.display.wording import no_trials
 
     with connected(server, token, data_dir) as client:
         found = client.studies.get(study)
@@ -142,6 +142,6 @@ def trial(
     data_dir: options.DataDir = None,
 ) -> None:
     """Show one trial: parameters, attempts, how it ended and a summary of its epochs."""
-    from hpsearch.cli.looking import trial as go
+    from hpsearch.cli.actions.study_commands import trial as go
 
     raise typer.Exit(go(name, server, token, data_dir, as_json=as_json))

@@ -48,7 +48,7 @@ def run(
 
     With --server the study runs on that server and its workers.
     """
-    from hpsearch.cli.study_run import RunOptions, run_study
+    from hpsearch.cli.actions.run import RunOptions, run_study
 
     code = run_study(
         RunOptions(

@@ -46,8 +46,8 @@ def serve(
     only if there are tokens. The first start makes a local admin token in
     the data directory.
     """
-    from hpsearch.cli.service import ServeFlags
-    from hpsearch.cli.service import serve as go
+    from hpsearch.cli.actions.serve_and_work import ServeFlags
+    from hpsearch.cli.actions.serve_and_work import serve as go
 
     flags = ServeFlags(
         host=host,
@@ -104,7 +104,7 @@ def worker(
     It speaks HTTP with the server and nothing else.
     SIGTERM or Ctrl-C gives the running trials back.
     """
-    from hpsearch.cli.service import WorkerFlags, work
+    from hpsearch.cli.actions.serve_and_work import WorkerFlags, work
 
     flags = WorkerFlags(
         name=name, trainers=trainers, engine=engine or "auto", work_dir=work_dir, max_idle=max_idle, log_json=log_json

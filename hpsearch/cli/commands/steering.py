@@ -76,7 +76,7 @@ def extend(
     data_dir: options.DataDir = None,
 ) -> None:
     """Let a study finish more trials, whether it still runs or has ended."""
-    from hpsearch.cli.steer import extend as go
+    from hpsearch.cli.actions.steer import extend as go
 
     wanted = max_trials if total is None else total
     if wanted is None or max_trials not in (None, wanted):
@@ -93,7 +93,7 @@ def retry_failed(
     data_dir: options.DataDir = None,
 ) -> None:
     """Put all failed trials of a study back into the queue."""
-    from hpsearch.cli.steer import retry_failed as go
+    from hpsearch.cli.actions.steer import retry_failed as go
 
     go(study, server, token, data_dir, as_json=as_json)
 
@@ -108,7 +108,7 @@ def delete(
     """Delete a study with its trials and models, for good."""
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import note, safe
-    from hpsearch.cli.figures import plural
+    from hpsearch.cli.display.formatting import plural
 
     with connected(server, token, data_dir) as client:
         found = client.studies.get(study)
@@ -122,6 +122,6 @@ def delete(
 def _steer(
     verb: str, study: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool
 ) -> None:
-    from hpsearch.cli.steer import steer as go
+    from hpsearch.cli.actions.steer import steer as go
 
     go(verb, study, server, token, data_dir, as_json=as_json)

@@ -25,7 +25,7 @@ def validate(
     data_dir: options.DataDir = None,
 ) -> None:
     """Check a study definition against its data, without creating anything but the uploaded data."""
-    from hpsearch.cli import checking
+    from hpsearch.cli.actions import validate as checking
 
     raise typer.Exit(checking.validate(study, server, token, data_dir, as_json=as_json))
 
@@ -38,7 +38,7 @@ def preview(
     data_dir: options.DataDir = None,
 ) -> None:
     """Show what a study would do: trials, a sample of configurations, weights, cost."""
-    from hpsearch.cli import checking
+    from hpsearch.cli.actions import validate as checking
 
     raise typer.Exit(checking.preview(study, server, token, data_dir, as_json=as_json))
 
@@ -64,7 +64,7 @@ def submit(
     data_dir: options.DataDir = None,
 ) -> None:
     """Submit a study and return; workers of the server do the rest."""
-    from hpsearch.cli.looking import submit as go
+    from hpsearch.cli.actions.study_commands import submit as go
 
     raise typer.Exit(go(study, server, token, data_dir, watch=watch, as_json=as_json))
 
@@ -82,10 +82,10 @@ def studies(
     data_dir: options.DataDir = None,
 ) -> None:
     """List studies, newest first."""
+    from hpsearch.cli.actions.paging import first
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, note
-    from hpsearch.cli.pages import first
-    from hpsearch.cli.tables import print_studies
+    from hpsearch.cli.display.tables import print_studies
 
     with connected(server, token, data_dir) as client:
         page = first(

@@ -70,7 +70,7 @@ def listing(
     """List tokens, without their secrets."""
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, note
-    from hpsearch.cli.tables import print_tokens
+    from hpsearch.cli.display.tables import print_tokens
 
     with connected(server, token, data_dir) as client:
         found = client.tokens.list()

@@ -37,6 +37,6 @@ def verify(
     trial with dropout meets other masks, so its curves differ as those of
     two seeds do.
     """
-    from hpsearch.cli.verifying import verify as go
+    from hpsearch.cli.actions.verify import verify as go
 
     raise typer.Exit(go(name, server, token, data_dir, within=within, as_json=as_json))

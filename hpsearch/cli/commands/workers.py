@@ -33,10 +33,10 @@ def listing(
     data_dir: options.DataDir = None,
 ) -> None:
     """List the workers the server has heard of, newest first."""
+    from hpsearch.cli.actions.paging import first
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import emit, note
-    from hpsearch.cli.pages import first
-    from hpsearch.cli.tables import print_workers
+    from hpsearch.cli.display.tables import print_workers
 
     with connected(server, token, data_dir) as client:
         page = first(limit, lambda n, after: client.workers.list(limit=n, page_token=after))

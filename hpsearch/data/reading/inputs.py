@@ -8,7 +8,7 @@ import numpy as np
 
 from hpsearch.data.reading.cells import plain_texts, read_cells
 from hpsearch.data.reading.open_file import read_file
-from hpsearch.data.recast import number_label
+from hpsearch.data.target_for_task import number_label
 from hpsearch.domain.dataset import ColumnKind
 from hpsearch.errors import InvalidDatasetError
 

@@ -23,8 +23,8 @@ from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Measurement, Outcome, Params
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from workers.training.engine.contract import Engine
+from workers.training.engine.epoch_callbacks import Metrics
 from workers.training.engine.task import TrialTask
-from workers.training.engine.watch import Metrics
 
 _LOADERS: dict[str, Any] = {
     "iris": sklearn.datasets.load_iris,

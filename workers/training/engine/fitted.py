@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from hpsearch.domain.metrics import Direction, Task
 from hpsearch.domain.mlp import MlpConfig
+from workers.training.engine.epoch_callbacks import Metrics, Watch
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import Prepared
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.seeds import derive_seed
-from workers.training.engine.watch import Metrics, Watch
 
 StopReason = Literal["early_stopping", "max_epochs"]
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hpsearch.data.prepare import Preparation, fit_preparation
-from hpsearch.data.recast import table_for_task
 from hpsearch.data.split import Rows, split_rows
 from hpsearch.data.table import Table, read_table
+from hpsearch.data.target_for_task import table_for_task
 from hpsearch.domain.dataset import ColumnKind
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.study import Split

@@ -11,14 +11,14 @@ from workers.training.engine.contract import Sink
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache
 from workers.training.engine.task import TrialTask
-from workers.training.fused.filling import Filling
 from workers.training.fused.fold_data import FoldStore
-from workers.training.fused.kept_programs import keep_programs
-from workers.training.fused.machine import Machine, this_machine
-from workers.training.fused.planner import Planner
+from workers.training.fused.graph.compile_cache import keep_programs
+from workers.training.fused.graph.program_key import Mode
+from workers.training.fused.graph.xla_flags import compile_exactly
+from workers.training.fused.planning.device_profile import Machine, this_machine
+from workers.training.fused.planning.planner import Planner
 from workers.training.fused.session import Session
-from workers.training.fused.traits import Mode
-from workers.training.fused.xla_flags import compile_exactly
+from workers.training.fused.slot_usage import Filling
 from workers.training.reference.engine import ReferenceEngine
 
 _LOG = logging.getLogger("hpsearch.fused")

@@ -14,13 +14,13 @@ import tensorflow as tf
 from workers.training.engine.initial import initial_kernels
 from workers.training.engine.member import Member
 from workers.training.engine.numerics import Arrays
-from workers.training.engine.rules import IDLE, NAMES, rule_of
+from workers.training.engine.optimizer_coefficients import IDLE, NAMES, rule_of
 from workers.training.engine.stacked_scores import Metrics
 from workers.training.fused import slots
 from workers.training.fused.fold_data import FoldData
-from workers.training.fused.forward import Facts
-from workers.training.fused.masks import threshold_of
-from workers.training.fused.program import Plan, Program, State
+from workers.training.fused.graph.forward import Facts
+from workers.training.fused.graph.masks import threshold_of
+from workers.training.fused.graph.program import Plan, Program, State
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from workers.training.engine.contract import Sink
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.member import Member, describe
 from workers.training.engine.numerics import Arrays
-from workers.training.engine.sinks import LockedSink
+from workers.training.engine.sink_adapters import LockedSink
 from workers.training.engine.task import TrialTask
 from workers.training.fused.fold_data import FoldData
-from workers.training.fused.keras_lane import KerasLane
+from workers.training.fused.keras_thread import KerasLane
 from workers.training.fused.pack import Epoch, Pack
-from workers.training.fused.planner import Seat
+from workers.training.fused.planning.planner import Seat
 from workers.training.fused.trial_run import TrialRun
 
 if TYPE_CHECKING:

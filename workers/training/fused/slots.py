@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from hpsearch.domain.mlp import MlpConfig
 from workers.training.engine.numerics import Arrays
-from workers.training.engine.rules import ADAGRAD_START
-from workers.training.fused.program import State
-from workers.training.fused.traits import ProgramKey
+from workers.training.engine.optimizer_coefficients import ADAGRAD_START
+from workers.training.fused.graph.program import State
+from workers.training.fused.graph.program_key import ProgramKey
 
 
 def empty_state(key: ProgramKey) -> State:

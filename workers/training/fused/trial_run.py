@@ -9,6 +9,7 @@ from statistics import fmean
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.trial import Measurement, Outcome
 from workers.training.engine.contract import Sink
+from workers.training.engine.epoch_callbacks import Watch
 from workers.training.engine.failures import DivergedError, UntrainableError, outcome_of
 from workers.training.engine.fitted import Fitted, Recipe
 from workers.training.engine.member import Member
@@ -16,11 +17,10 @@ from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import StudyRows
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import Source, all_rows_source, over_folds, split_source
-from workers.training.engine.watch import Watch
+from workers.training.engine.trial_kinds import Source, all_rows_source, over_folds, split_source
 from workers.training.keras_networks.network import build_network
+from workers.training.reference.evaluator import outputs_of
 from workers.training.reference.fit import fit
-from workers.training.reference.judge import outputs_of
 
 
 class TrialRun:

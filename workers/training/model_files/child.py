@@ -14,7 +14,7 @@ from pathlib import Path
 from hpsearch.domain.trial import Outcome
 from workers.lifeline import die_with
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import Source
+from workers.training.engine.trial_kinds import Source
 
 # Training comes first: this process takes what the cores have left. Not lower: at a study's end people wait for it.
 _NICE = 5

@@ -21,7 +21,7 @@ from workers.training.engine.failures import UntrainableError
 from workers.training.engine.rows import Part, StudyRows
 from workers.training.engine.scores import predictions_of, score
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import Source, rows_of
+from workers.training.engine.trial_kinds import Source, rows_of
 from workers.training.keras_networks.network import build_network
 from workers.training.model_files.evaluation import evaluation_of
 from workers.training.model_files.outputs import predict_raw

@@ -13,7 +13,7 @@ from hpsearch.domain.trial import Outcome
 from workers.training.engine.contract import Sink
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import Source
+from workers.training.engine.trial_kinds import Source
 from workers.training.model_files.child import Order
 from workers.training.model_files.writer import ModelWriter
 

@@ -19,9 +19,9 @@ from workers.training.engine.contract import Engine, Sink
 from workers.training.engine.failures import StoppedError, outcome_of
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache, StudyRows
-from workers.training.engine.sinks import LockedSink
+from workers.training.engine.sink_adapters import LockedSink
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import run_trial
+from workers.training.engine.trial_kinds import run_trial
 from workers.training.model_files.lane import ModelLane
 from workers.training.model_files.writer import ModelWriter
 from workers.training.native.fit import fit

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
+from workers.training.engine.epoch_callbacks import Metrics, Watch, check_objective
 from workers.training.engine.failures import DivergedError
 from workers.training.engine.fitted import Fitted, Recipe, StopReason
+from workers.training.engine.optimizer_coefficients import n_moments
 from workers.training.engine.patience import Rate, Stopping
 from workers.training.engine.rows import Prepared
-from workers.training.engine.rules import n_moments
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.stacked_scores import Truth
-from workers.training.engine.watch import Metrics, Watch, check_objective
 from workers.training.native.memory import MemoryGate
 from workers.training.native.network import NativeNetwork, layout_of
 

@@ -14,14 +14,14 @@ from hpsearch.domain.trial import Outcome, Params
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from workers.devices import available_bytes
 from workers.training.engine.contract import Sink
+from workers.training.engine.epoch_callbacks import Watch
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.fitted import Recipe
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import StudyRows, as_float32
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import run_trial
-from workers.training.engine.watch import Watch
+from workers.training.engine.trial_kinds import run_trial
 from workers.training.native.fit import fit
 from workers.training.native.kernel_store import prepare_kernels
 from workers.training.native.memory import MemoryGate

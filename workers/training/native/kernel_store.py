@@ -25,7 +25,7 @@ from workers.training.engine.numerics import DType
 # Where kernels lie if this is set, and nowhere else; for images and tests.
 FOLDER_VARIABLE: Final = "HPSEARCH_KERNELS"
 _SOURCES: Final = Path(__file__).parent
-_SHARED: Final = ("engine/numerics.py", "engine/rules.py")
+_SHARED: Final = ("engine/numerics.py", "engine/optimizer_coefficients.py")
 _MANIFEST: Final = "manifest.json"
 _LOCK: Final = "lock"
 # Folders of other versions that are left alone, newest first.

@@ -12,8 +12,8 @@ from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig
 from workers.training.engine.initial import initial_kernels
 from workers.training.engine.numerics import Arrays, DType
+from workers.training.engine.optimizer_coefficients import ADAGRAD_START, keeps_first, keeps_second, rule_of
 from workers.training.engine.rows import Part
-from workers.training.engine.rules import ADAGRAD_START, keeps_first, keeps_second, rule_of
 from workers.training.engine.seeds import derive_seed, threshold_of
 from workers.training.native.kernels.activations import CODES
 from workers.training.native.kernels.losses import TASKS

@@ -7,8 +7,8 @@ import threading
 from collections import deque
 from io import RawIOBase
 
-from workers.frames import read_frame, write_frame
-from workers.messages import COMMANDS, Command, Drop, Event, Leave, Slots, Threshold, Train
+from workers.trainers.frames import read_frame, write_frame
+from workers.trainers.messages import COMMANDS, Command, Drop, Event, Leave, Slots, Threshold, Train
 from workers.training.engine.task import TrialTask
 
 

@@ -1,6 +1,7 @@
 """The trainer process: imports its engine once, then trains what the supervisor sends until the supervisor is gone.
 
-Started by `workers.trainer` with two pipes. Standard output and error go to a log file; the pipes carry only frames.
+Started by `workers.trainers.trainer` with two pipes. Standard output and error go to a log file; the pipes carry only
+frames.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 from workers.devices import CORES_VARIABLE, cpu_cores
 from workers.lifeline import die_with
-from workers.messages import Broken, Compiling, Ready, Said
+from workers.trainers.messages import Broken, Compiling, Ready, Said
 from workers.training.engine.contract import Engine
 from workers.training.keras_networks.quick_start import quick_start
 from workers.training.process.channel import Channel
@@ -40,7 +41,7 @@ def build_engine(
         compiling: Takes how many programs are being compiled.
     """
     if name == "stub":
-        from workers.testing.stub_engine import StubEngine
+        from workers.training.testing.stub_engine import StubEngine
 
         stub = StubEngine.of_environment(compiling=compiling)
         return stub, Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, appetite=stub.appetite)
@@ -88,8 +89,8 @@ def _reference() -> tuple[Engine, Ready]:
 
 
 def _fused(cache: Path, say: Callable[[str], None], compiling: Callable[[int], None]) -> tuple[Engine, Ready]:
-    from workers.training.fused.kept_programs import keep_programs
-    from workers.training.fused.xla_flags import compile_exactly
+    from workers.training.fused.graph.compile_cache import keep_programs
+    from workers.training.fused.graph.xla_flags import compile_exactly
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
     compile_exactly()

@@ -9,7 +9,7 @@ from typing import Final
 from hpsearch.domain.lifecycle import ALWAYS_KEPT
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.messages import Epoch, Finished, Gone, Idle, Trained
+from workers.trainers.messages import Epoch, Finished, Gone, Idle, Trained
 from workers.training.engine.contract import Engine
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.task import TrialTask

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from workers.training.engine.epoch_callbacks import Metrics, Watch, check_objective
 from workers.training.engine.failures import DivergedError
-from workers.training.engine.watch import Metrics, Watch, check_objective
 from workers.training.reference.batches import BatchStream
-from workers.training.reference.judge import Judge
+from workers.training.reference.evaluator import Judge
 
 
 class MeasureEpoch(keras.callbacks.Callback):

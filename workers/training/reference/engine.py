@@ -15,7 +15,7 @@ from workers.training.engine.failures import StoppedError, outcome_of
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache, StudyRows
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trials import Result, run_trial
+from workers.training.engine.trial_kinds import Result, run_trial
 from workers.training.keras_networks import runtime
 from workers.training.model_files.export import export
 from workers.training.reference.fit import fit

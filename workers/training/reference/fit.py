@@ -8,14 +8,14 @@ import keras
 import numpy as np
 
 from hpsearch.domain.training import LrDecay
+from workers.training.engine.epoch_callbacks import Watch
 from workers.training.engine.fitted import Fitted, Recipe, StopReason
 from workers.training.engine.rows import Prepared
 from workers.training.engine.schedule import Schedule
-from workers.training.engine.watch import Watch
 from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
 from workers.training.reference.batches import BatchStream
 from workers.training.reference.callbacks import MeasureEpoch, ObeySink
-from workers.training.reference.judge import Judge, outputs_of, widest_of
+from workers.training.reference.evaluator import Judge, outputs_of, widest_of
 
 
 def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0) -> Fitted:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from workers.training.fused.graph.xla_flags import compile_exactly
 from workers.training.fused.verify import Finding, curves, dropout, gradients, isolation, model_files, steady, updates
-from workers.training.fused.xla_flags import compile_exactly
 from workers.training.keras_networks import runtime
 
 _DESCRIPTION: Final = "Compare fused training with plain Keras on this device, all points of the exactness contract."

@@ -19,6 +19,7 @@ from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
+from workers.training.engine.epoch_callbacks import Watch
 from workers.training.engine.fitted import Recipe
 from workers.training.engine.member import Member
 from workers.training.engine.numerics import Arrays, DType
@@ -26,12 +27,11 @@ from workers.training.engine.rows import StudyRows, as_float32
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.stacked_scores import Metrics
 from workers.training.engine.task import TrialTask
-from workers.training.engine.watch import Watch
 from workers.training.fused.fold_data import FoldData, device_fold
+from workers.training.fused.graph.program import Program
+from workers.training.fused.graph.program_key import Mode, ProgramKey, Traits
 from workers.training.fused.pack import Pack
-from workers.training.fused.program import Program
-from workers.training.fused.program_set import padded
-from workers.training.fused.traits import Mode, ProgramKey, Traits
+from workers.training.fused.planning.program_set import padded
 from workers.training.reference.fit import fit
 
 _LOADERS: dict[str, Any] = {

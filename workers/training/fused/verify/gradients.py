@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hpsearch.domain.mlp import Activation
 from hpsearch.domain.trial import Params
-from workers.training.fused import forward
+from workers.training.fused.graph import forward
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import Bench, Case
 

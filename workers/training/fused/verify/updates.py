@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from hpsearch.domain.mlp import MlpConfig, Optimizer
 from workers.training.engine.numerics import Arrays, DType
+from workers.training.engine.optimizer_coefficients import rule_of
 from workers.training.engine.patience import Rate
-from workers.training.engine.rules import rule_of
 from workers.training.fused import slots
-from workers.training.fused.traits import ProgramKey, Traits
-from workers.training.fused.update import Moments, updated
+from workers.training.fused.graph.program_key import ProgramKey, Traits
+from workers.training.fused.graph.update import Moments, updated
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import gap, keras_floats
 from workers.training.keras_networks.network import build_network, build_optimizer

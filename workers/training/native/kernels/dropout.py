@@ -1,7 +1,7 @@
 """Dropout by a hash of (trial, layer, step, unit): no state, and the very masks of the fused engine.
 
-The generator is that of `workers.training.fused.masks`: multiply and xor-shift, constants of the `lowbias32` search
-(Wellons 2018, TheIronborn 2020).
+The generator is that of `workers.training.fused.graph.masks`: multiply and xor-shift, constants of the `lowbias32`
+search (Wellons 2018, TheIronborn 2020).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One step of any optimiser over flat weights: the update formula of `workers.training.engine.rules`."""
+"""One step of any optimiser over flat weights: the formula of `workers.training.engine.optimizer_coefficients`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from workers.training.engine.rules import NAMES
+from workers.training.engine.optimizer_coefficients import NAMES
 from workers.training.native.kernels.options import HELPER
 from workers.training.native.kernels.scalars import typed
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from workers.training.engine.rules import NAMES
+from workers.training.engine.optimizer_coefficients import NAMES
 from workers.training.native.kernels.activations import activate, activate_and_differentiate
 from workers.training.native.kernels.dropout import drop
 from workers.training.native.kernels.losses import loss_and_gradient

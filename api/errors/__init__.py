@@ -1,0 +1,1 @@
+"""From exceptions to problem documents (RFC 9457)."""

@@ -1,0 +1,1 @@
+"""Reading request bodies: strict JSON, forms and files, each with a cap."""

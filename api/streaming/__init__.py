@@ -1,0 +1,1 @@
+"""What event streams share: one producer for many readers, tokens checked while open, waiting without blocking."""

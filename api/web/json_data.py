@@ -1,0 +1,45 @@
+"""Data for the charts of a page: JSON, packed for the way, and kept by the browser as long as nothing changed."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.responses import is_current, not_modified, tagged
+from hpsearch.service.lru_cache import Recent
+
+_LEVEL: Final = 5
+_WORTH_PACKING_BYTES: Final = 1024
+_made: Recent[tuple[str, str], bytes] = Recent(32)
+
+
+def data_reply(request: Request, make: Callable[[], BaseModel], mark: str | None = None) -> Response:
+    """Return data as JSON; 304 without making it when the browser has it already.
+
+    Args:
+        request: Says what the browser has and can unpack.
+        make: Makes the data.
+        mark: Changes with the data; None when they are different every time.
+    """
+    headers = {"Cache-Control": "no-store"}
+
+    def text() -> bytes:
+        return make().model_dump_json().encode()
+
+    if mark is not None:
+        etag = f'"{mark}"'
+        if is_current(request, etag):
+            return not_modified(etag)
+        headers = tagged(etag)
+    # All who look at the same study ask for the same, at the moment it has changed.
+    content = text() if mark is None else _made.get((request.url.path, mark), text)
+    headers["Vary"] = "Accept-Encoding, Cookie"
+    if len(content) >= _WORTH_PACKING_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+        content = gzip.compress(content, _LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, headers=headers, media_type="application/json")

@@ -1,0 +1,1 @@
+"""What people hold in Python and notebooks: studies, leaderboards, models, plots."""

@@ -1,0 +1,1 @@
+"""Use cases of stored contents: data sets' and models' bytes, and where they lie."""

@@ -1,0 +1,1 @@
+"""Use cases of those who run a server: backup, health, cleaning up, background threads."""

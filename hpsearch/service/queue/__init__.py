@@ -1,0 +1,1 @@
+"""Use cases of the queue: trials created, claimed, reported, ended and taken back."""

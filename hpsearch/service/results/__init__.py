@@ -1,0 +1,1 @@
+"""Use cases of results: leaderboards, charts, the final model, events."""

@@ -1,0 +1,1 @@
+"""Use cases of studies: created, resolved, steered, shown."""

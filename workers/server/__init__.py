@@ -1,0 +1,1 @@
+"""The worker's side of the REST API: session, reports, model uploads, data sets."""

@@ -1,0 +1,41 @@
+"""Loop: a thread of the worker that can not die unnoticed."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from hpsearch.errors import HpsearchError
+from workers.server.server_session import Link, StoppedError
+
+
+class Loop(threading.Thread):
+    """A thread that works until the link is stopped; whatever else ends it ends the worker.
+
+    Args:
+        name: Of the thread.
+        link: Told of the end.
+        log: Takes the traceback of a defect.
+    """
+
+    def __init__(self, name: str, link: Link, log: Any) -> None:
+        super().__init__(name=name, daemon=True)
+        self.__link = link
+        self.__log = log
+
+    def work(self) -> None:
+        """Do what the thread is for, until the link is stopped."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """Work, and make the worker fail if that fails."""
+        try:
+            self.work()
+        except StoppedError:
+            pass
+        except HpsearchError as error:
+            self.__link.fail(error)
+        except Exception as error:  # noqa: BLE001 - a thread that dies unnoticed would leave a worker that only looks alive
+            if not self.__link.stop.is_set():
+                self.__log.exception(f"defect in the {self.name}")
+            self.__link.fail(HpsearchError(f"the worker met a defect of its own: {error!r}", code="worker.defect"))

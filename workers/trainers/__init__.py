@@ -1,0 +1,1 @@
+"""Trainer processes: started, supplied with trials, watched and ended."""

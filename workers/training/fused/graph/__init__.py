@@ -1,0 +1,1 @@
+"""The TensorFlow graph of a pack: forward pass, losses, updates, and its compiled programs."""

@@ -1,0 +1,1 @@
+"""Which compiled program trains which member, by what it costs on the device."""
