@@ -1,4 +1,4 @@
-"""Ledger: the trials this worker holds, and what of them the server does not know yet."""
+"""Assignments: the trials this worker holds, and what of them the server does not know yet."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Assignment:
         return f"trial {self.trial.number} of {self.study.name}{again}"
 
 
-class Ledger:
+class Assignments:
     """The trials this worker holds; safe to use from all its threads."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class Ledger:
         with self._changed:
             self._changed.wait_for(lambda: self._is_urgent, timeout_s)
 
-    def speak(self) -> None:
+    def report_soon(self) -> None:
         """Have what the worker does reported promptly, with a sign of life of the trial not spoken of for longest."""
         with self._changed:
             if self._held:

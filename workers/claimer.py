@@ -13,11 +13,11 @@ from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError, InvalidInputError
 from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
-from workers.assignments import Assignment, Ledger
+from workers.assignments import Assignment, Assignments
 from workers.server.dataset_cache import DataCache
-from workers.server.model_thresholds import Thresholds
-from workers.server.server_session import Link
-from workers.server.worker_thread import Loop
+from workers.server.model_thresholds import ModelThresholds
+from workers.server.server_session import ServerSession
+from workers.server.worker_thread import WorkerThread
 from workers.trainers.dispatcher import Prepared
 from workers.trainers.supervisor import Supervisor
 
@@ -29,12 +29,12 @@ _MAX_TRIALS: Final = 1024
 _MAX_DETAIL_CHARACTERS: Final = 2_000
 
 
-class Claimer(Loop):
+class Claimer(WorkerThread):
     """A thread that claims.
 
     Args:
-        link: To the server.
-        ledger: Takes the claimed trials.
+        session: To the server.
+        assignments: Takes the claimed trials.
         thresholds: Takes what the replies say.
         cache: Fetches data.
         supervisor: Trains.
@@ -45,17 +45,17 @@ class Claimer(Loop):
     def __init__(
         self,
         *,
-        link: Link,
-        ledger: Ledger,
-        thresholds: Thresholds,
+        session: ServerSession,
+        assignments: Assignments,
+        thresholds: ModelThresholds,
         cache: DataCache,
         supervisor: Supervisor,
         wait_s: float,
         log: Any,
     ) -> None:
-        super().__init__("claimer", link, log)
-        self._link = link
-        self._ledger = ledger
+        super().__init__("claimer", session, log)
+        self._session = session
+        self._assignments = assignments
         self._thresholds = thresholds
         self._cache = cache
         self._supervisor = supervisor
@@ -69,7 +69,7 @@ class Claimer(Loop):
 
     def work(self) -> None:
         """Claim until the worker stops."""
-        while not self._link.stop.is_set():
+        while not self._session.stop.is_set():
             self._wanted.clear()
             n = self._supervisor.n_wanted()
             if n <= 0:
@@ -78,23 +78,23 @@ class Claimer(Loop):
                 self._claim(n)
 
     def _claim(self, n: int) -> None:
-        told = {"progress": self._supervisor.progress()} if self._link.hears_slots else {}
+        told = {"progress": self._supervisor.progress()} if self._session.hears_slots else {}
         request = ClaimRequest(claim_id=uuid.uuid4().hex, max_trials=min(n, _MAX_TRIALS), wait_s=self._wait_s, **told)
         asked_s = time.monotonic()
         try:
-            reply = self._link.patiently(lambda worker_id: self._link.client.workers.claim(worker_id, request))
+            reply = self._session.retrying(lambda worker_id: self._session.client.workers.claim(worker_id, request))
         except InvalidInputError:
             raise  # server and worker do not speak the same language
         except HpsearchError as error:
             self._log.warning(f"the server gives no trials: {error.message}")
-            self._link.stop.wait(self._link.heartbeat_s)
+            self._session.stop.wait(self._session.heartbeat_s)
             return
         self._prepare(self._take(reply))
         if not reply.trials and time.monotonic() - asked_s < self._wait_s / 2:
-            self._link.stop.wait(_PAUSE_S)
+            self._session.stop.wait(_PAUSE_S)
         elif len(reply.trials) < n:
             # The server had no more, or shared them out: another worker's turn comes first.
-            self._link.stop.wait(_TURN_S)
+            self._session.stop.wait(_TURN_S)
 
     def _take(self, reply: ClaimReply) -> list[Assignment]:
         """Enter all claimed trials at once, so that heartbeats cover them while data is fetched for the first."""
@@ -105,9 +105,9 @@ class Claimer(Loop):
             if study is None:
                 self._log.error("the server sent a trial without its study: it is left alone", trial_id=trial.trial_id)
                 continue
-            self._supersede(trial)
+            self._close_earlier_attempt(trial)
             claimed.append((trial, study))
-        taken = self._ledger.add(claimed)
+        taken = self._assignments.add(claimed)
         if len(taken) > 1:
             self._log.info(f"claimed {len(taken)} trials: {_listed(taken)}")
         for assignment in taken if len(taken) == 1 else ():
@@ -115,24 +115,24 @@ class Claimer(Loop):
             self._log.info(f"claimed {assignment.title}", kind=str(trial.kind), n_weights=trial.n_weights)
         return taken
 
-    def _supersede(self, trial: ClaimedTrial) -> None:
+    def _close_earlier_attempt(self, trial: ClaimedTrial) -> None:
         """Let go of an earlier attempt of the same trial: the server gave it up while this worker was cut off."""
-        for held in self._ledger.held():
+        for held in self._assignments.held():
             if held.trial.trial_id == trial.trial_id and held.trial.attempt < trial.attempt:
-                self._ledger.close(held)
+                self._assignments.close(held)
                 self._supervisor.drop(held)
 
-    def _prepare(self, assignments: Sequence[Assignment]) -> None:
+    def _prepare(self, claimed: Sequence[Assignment]) -> None:
         """Fetch the data of each study, and hand over all whose data is here at once, to be planned together."""
         prepared: list[Prepared] = []
         fetched: dict[str, tuple[Path, DatasetProfile] | Outcome] = {}
-        for assignment in assignments:
+        for assignment in claimed:
             study = assignment.study
             if study.study_id not in fetched:
                 fetched[study.study_id] = self._fetch(study)
             found = fetched[study.study_id]
             if isinstance(found, Outcome):
-                self._ledger.settle(assignment, found)
+                self._assignments.settle(assignment, found)
             else:
                 prepared.append(Prepared(assignment, *found))
         if prepared:
@@ -144,7 +144,7 @@ class Claimer(Loop):
         if is_new:
             self._supervisor.note_fetching(is_fetching=True)
         try:
-            return self._link.patiently(lambda _worker_id: self._cache.fetch(self._link.client, study))
+            return self._session.retrying(lambda _worker_id: self._cache.fetch(self._session.client, study))
         except HpsearchError as error:
             outcome = _outcome_of(error)
             self._log.error(f"trials of {study.name} can not be started: {error.message}", outcome=outcome.state)

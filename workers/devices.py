@@ -44,7 +44,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Seat:
+class DeviceSlot:
     """The place of one trainer process.
 
     Attributes:
@@ -200,8 +200,8 @@ def default_trainers(engine: str, gpus: tuple[Gpu, ...], cores: int) -> int:
 
 def arrange(
     n_trainers: int | None, gpus: tuple[Gpu, ...], cores: int, engine: str = "auto"
-) -> tuple[tuple[Seat, ...], str]:
-    """Return the seats of the trainers and one sentence that says what they train on.
+) -> tuple[tuple[DeviceSlot, ...], str]:
+    """Return the device slots of the trainers and one sentence that says what they train on.
 
     Args:
         n_trainers: None for the `default_trainers`; more than there are GPUs share them in turn.
@@ -213,27 +213,27 @@ def arrange(
     n = n_trainers or default_trainers(engine, gpus, cores)
     shares = [max(1, cores // n + (number < cores % n)) for number in range(n)]
     if engine == "native" or not gpus:
-        cpu_seats = [_cpu_seat(engine, share) for share in shares]
+        cpu_slots = [_cpu_slot(engine, share) for share in shares]
         where = "no GPU found" if not gpus else "the native engine uses no GPU"
-        return tuple(cpu_seats), f"{where}: training on {_counted(cores, 'CPU core')} with {_counted(n, 'trainer')}"
-    seats = []
+        return tuple(cpu_slots), f"{where}: training on {_counted(cores, 'CPU core')} with {_counted(n, 'trainer')}"
+    device_slots = []
     for i in range(n):
         gpu = gpus[i % len(gpus)]
         device = Device(kind="gpu", name=gpu.name[:200], memory_bytes=gpu.memory_bytes)
         # Without growth TensorFlow takes the whole memory at its first step.
         cuda = {"CUDA_VISIBLE_DEVICES": gpu.visible, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-        seats.append(Seat(device, {**cuda, **_threads(shares[i])}))
+        device_slots.append(DeviceSlot(device, {**cuda, **_threads(shares[i])}))
     names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
-    return tuple(seats), f"training on {_counted(len(gpus), 'GPU')} ({names}) with {_counted(n, 'trainer')}"
+    return tuple(device_slots), f"training on {_counted(len(gpus), 'GPU')} ({names}) with {_counted(n, 'trainer')}"
 
 
-def _cpu_seat(engine: str, cores: int) -> Seat:
+def _cpu_slot(engine: str, cores: int) -> DeviceSlot:
     device = Device(kind="cpu", name=_cpu_name(), cores=cores)
     environment = {"CUDA_VISIBLE_DEVICES": "-1", **_threads(cores)}
     if engine == "native":
         # Each trial has a core of its own, so a product must not ask for more.
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return Seat(device, environment)
+    return DeviceSlot(device, environment)
 
 
 def _cpu_name() -> str:

@@ -1,4 +1,4 @@
-"""Pulse: how fast this worker trains, as the fleet's view shows it."""
+"""Throughput: how fast this worker trains, as the fleet's view shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hpsearch.wire.workers import Stage, WorkerProgress
-from workers.assignments import Ledger
+from workers.assignments import Assignments
 
 # A rate is that of the last five minutes; the first seconds of a worker say nothing.
 _WINDOW_S: Final = 300.0
@@ -16,12 +16,12 @@ _LEAST_S: Final = 1.0
 _SLICE_S: Final = 5.0
 
 
-class Pulse:
+class Throughput:
     """Counts epochs and ends of trials.
 
     Args:
         engine: What trains.
-        ledger: The trials held.
+        assignments: The trials held.
         slots: Returns how many trials are trained at the same time, or None where the server does not want to know.
         compiling: Returns how many programs are being compiled, or None likewise.
 
@@ -32,12 +32,12 @@ class Pulse:
     def __init__(
         self,
         engine: str,
-        ledger: Ledger,
+        assignments: Assignments,
         slots: Callable[[], int | None] = lambda: None,
         compiling: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._engine = engine
-        self._ledger = ledger
+        self._assignments = assignments
         self._slots = slots
         self._compiling = compiling
         self.is_fetching = False
@@ -64,7 +64,7 @@ class Pulse:
         now_s = time.monotonic()
         recent = [part for part in tuple(self._slices) if now_s - part[0] < _WINDOW_S]
         since_s = max(_LEAST_S, min(_WINDOW_S, now_s - self._started_s))
-        n_held, n_waiting = len(self._ledger.held()), self._ledger.n_without_epoch()
+        n_held, n_waiting = len(self._assignments.held()), self._assignments.n_without_epoch()
         # Not even null for a server that would refuse a field it does not know.
         asked: dict[str, Any] = {} if (n_slots := self._slots()) is None else {"n_slots": n_slots}
         if (n_compiling := self._compiling()) is not None and n_held:

@@ -12,16 +12,16 @@ from hpsearch.client import Client
 from hpsearch.errors import HpsearchError
 from hpsearch.wire.workers import RegisterRequest
 from workers import devices
-from workers.assignments import Ledger
+from workers.assignments import Assignments
 from workers.claimer import Claimer
 from workers.log import logger
 from workers.options import WorkerOptions
 from workers.server.dataset_cache import DataCache
-from workers.server.model_thresholds import Thresholds
-from workers.server.model_uploader import Courier
-from workers.server.report_journal import Journal
+from workers.server.model_thresholds import ModelThresholds
+from workers.server.model_uploader import ModelUploader
+from workers.server.report_journal import ReportJournal
 from workers.server.reporter import Reporter
-from workers.server.server_session import Link, StoppedError
+from workers.server.server_session import ServerSession, WorkerStoppedError
 from workers.shutdown import give_back
 from workers.trainers.supervisor import Supervisor
 from workers.work_folder import make_folder
@@ -48,20 +48,29 @@ class Worker:
         self._folder = make_folder(options.work_dir)
         gpus = devices.find_gpus()
         engine = devices.engine_for(options.engine, gpus)
-        seats, self._sentence = devices.arrange(options.trainers, gpus, devices.cpu_cores(), engine)
-        introduction = RegisterRequest(
+        device_slots, self._sentence = devices.arrange(options.trainers, gpus, devices.cpu_cores(), engine)
+        registration = RegisterRequest(
             name=_printable(options.name),
             version=hpsearch.__version__,
-            devices=tuple(dict.fromkeys(seat.device for seat in seats))[:_MAX_DEVICES],
+            devices=tuple(dict.fromkeys(slot.device for slot in device_slots))[:_MAX_DEVICES],
         )
-        self._link = Link(client, introduction, give_up_s=options.unauthorized_give_up_s, log=self._log)
-        self._ledger = Ledger()
-        self._journal = Journal.of_environment()
-        thresholds = Thresholds()
-        shared: Any = {"link": self._link, "ledger": self._ledger, "thresholds": thresholds, "log": self._log}
-        self._courier = Courier(**shared)
+        self._session = ServerSession(client, registration, give_up_s=options.unauthorized_give_up_s, log=self._log)
+        self._assignments = Assignments()
+        self._journal = ReportJournal.of_environment()
+        thresholds = ModelThresholds()
+        shared: Any = {
+            "session": self._session,
+            "assignments": self._assignments,
+            "thresholds": thresholds,
+            "log": self._log,
+        }
+        self._uploader = ModelUploader(**shared)
         self._supervisor = Supervisor(
-            seats=seats, options=replace(options, engine=engine), folder=self._folder, courier=self._courier, **shared
+            device_slots=device_slots,
+            options=replace(options, engine=engine),
+            folder=self._folder,
+            uploader=self._uploader,
+            **shared,
         )
         self._claimer = Claimer(
             cache=DataCache(options.work_dir / "data"), supervisor=self._supervisor, wait_s=options.wait_s, **shared
@@ -74,12 +83,12 @@ class Worker:
     @property
     def stopping(self) -> bool:
         """Whether the worker has been told to stop."""
-        return self._link.stop.is_set()
+        return self._session.stop.is_set()
 
     def stop(self, why: str) -> None:
         """Tell the worker to stop; returns at once, and `run` some seconds later."""
         self._why = why
-        self._link.stop.set()
+        self._session.stop.set()
 
     def kill_trainers(self) -> None:
         """End all trainer processes at once."""
@@ -95,28 +104,28 @@ class Worker:
         try:
             # Trainers get ready while the first contact is made, for which the server may still be starting.
             self._supervisor.start()
-            self._link.enter()
-            for loop in (self._reporter, self._courier, self._claimer):
-                loop.start()
+            self._session.enter()
+            for thread in (self._reporter, self._uploader, self._claimer):
+                thread.start()
             self._supervisor.run()
-        except StoppedError:
+        except WorkerStoppedError:
             pass
         except HpsearchError as error:
-            self._link.fail(error)
+            self._session.fail(error)
         finally:
             self._end()
-        if self._link.failure is not None:
-            raise self._link.failure
+        if self._session.failure is not None:
+            raise self._session.failure
 
     def _end(self) -> None:
-        self._link.stop.set()
-        self._ledger.wake()
+        self._session.stop.set()
+        self._assignments.wake()
         self._claimer.wake()
-        why = self._why if self._link.failure is None else self._link.failure.message
-        self._log.info("stopping", why=why, n_unfinished=len(self._ledger.held()))
-        give_back(self._link, self._ledger, self._courier, self._claimer, self._journal, self._log)
+        why = self._why if self._session.failure is None else self._session.failure.message
+        self._log.info("stopping", why=why, n_unfinished=len(self._assignments.held()))
+        give_back(self._session, self._assignments, self._uploader, self._claimer, self._journal, self._log)
         self._supervisor.close()
-        self._link.close()
+        self._session.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._log.info("stopped")
 

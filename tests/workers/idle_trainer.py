@@ -33,7 +33,7 @@ class IdleTrainer(Trainer):
         self.heard: list[Command] = []
         self.resident_bytes = 0
 
-    def say(self, command: Command) -> None:
+    def send(self, command: Command) -> None:
         self.heard.append(command)
 
     def memory_bytes(self) -> int:

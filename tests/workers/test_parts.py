@@ -21,12 +21,12 @@ from hpsearch.wire.claims import ClaimedTrial
 from hpsearch.wire.reports import MAX_MEASUREMENTS
 from tests.workers.fake_server import CONTENT, PROFILE, TOKEN, FakeServer
 from workers import claimer, devices
-from workers.assignments import Assignment, Ledger
+from workers.assignments import Assignment, Assignments
 from workers.devices import CORES_VARIABLE, Gpu, arrange, engine_for
 from workers.log import configure, logger
 from workers.options import WorkerOptions
 from workers.server.dataset_cache import DataCache
-from workers.server.model_thresholds import Thresholds
+from workers.server.model_thresholds import ModelThresholds
 from workers.trainers.frames import MAX_FRAME_BYTES, read_frame, write_frame
 from workers.training.engine.failures import outcome_of
 from workers.training.testing.stub_engine import StubEngine, stub_curve, stub_value
@@ -39,8 +39,8 @@ def claimed(trial_id: str = "t", attempt: int = 1, kind: str = "search") -> Clai
     )
 
 
-def held(ledger: Ledger, **fields: Any) -> Assignment:
-    (assignment,) = ledger.add([(claimed(**fields), FakeServer().study)])
+def held(assignments: Assignments, **fields: Any) -> Assignment:
+    (assignment,) = assignments.add([(claimed(**fields), FakeServer().study)])
     return assignment
 
 
@@ -69,24 +69,24 @@ class TestDevices:
     GPUS = (Gpu("GPU-a", "H200", 150 << 30), Gpu("GPU-b", "H200", 150 << 30))
 
     def test_without_a_gpu_the_cores_are_shared(self):
-        seats, sentence = arrange(2, (), 8)
+        device_slots, sentence = arrange(2, (), 8)
         assert sentence == "no GPU found: training on 8 CPU cores with 2 trainers"
-        assert [seat.device.cores for seat in seats] == [4, 4]
-        assert seats[0].environment["TF_NUM_INTRAOP_THREADS"] == "4"
-        assert seats[0].environment["CUDA_VISIBLE_DEVICES"] == "-1"
+        assert [slot.device.cores for slot in device_slots] == [4, 4]
+        assert device_slots[0].environment["TF_NUM_INTRAOP_THREADS"] == "4"
+        assert device_slots[0].environment["CUDA_VISIBLE_DEVICES"] == "-1"
 
     def test_the_native_engine_has_one_thread_for_each_product_and_one_process_for_eight_cores(self):
-        seats, sentence = arrange(None, (), 20, "native")
+        device_slots, sentence = arrange(None, (), 20, "native")
         assert sentence == "no GPU found: training on 20 CPU cores with 3 trainers"
-        assert [seat.device.cores for seat in seats] == [7, 7, 6]
-        assert {seat.environment["OPENBLAS_NUM_THREADS"] for seat in seats} == {"1"}
-        assert [seat.environment[CORES_VARIABLE] for seat in seats] == ["7", "7", "6"]
+        assert [slot.device.cores for slot in device_slots] == [7, 7, 6]
+        assert {slot.environment["OPENBLAS_NUM_THREADS"] for slot in device_slots} == {"1"}
+        assert [slot.environment[CORES_VARIABLE] for slot in device_slots] == ["7", "7", "6"]
 
     def test_the_native_engine_leaves_gpus_alone(self):
-        seats, sentence = arrange(None, self.GPUS, 2, "native")
+        device_slots, sentence = arrange(None, self.GPUS, 2, "native")
         assert sentence == "the native engine uses no GPU: training on 2 CPU cores with 1 trainer"
-        assert seats[0].environment["CUDA_VISIBLE_DEVICES"] == "-1"
-        assert seats[0].device.kind == "cpu"
+        assert device_slots[0].environment["CUDA_VISIBLE_DEVICES"] == "-1"
+        assert device_slots[0].device.kind == "cpu"
 
     def test_the_device_decides_what_auto_means(self):
         assert engine_for("auto", ()) == "native"
@@ -94,15 +94,15 @@ class TestDevices:
         assert engine_for("reference", self.GPUS) == "reference"
 
     def test_one_trainer_per_gpu_with_memory_growth(self):
-        seats, sentence = arrange(None, self.GPUS, 16)
-        assert [seat.environment["CUDA_VISIBLE_DEVICES"] for seat in seats] == ["GPU-a", "GPU-b"]
-        assert all(seat.environment["TF_FORCE_GPU_ALLOW_GROWTH"] == "true" for seat in seats)
+        device_slots, sentence = arrange(None, self.GPUS, 16)
+        assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in device_slots] == ["GPU-a", "GPU-b"]
+        assert all(slot.environment["TF_FORCE_GPU_ALLOW_GROWTH"] == "true" for slot in device_slots)
         assert sentence == "training on 2 GPUs (H200) with 2 trainers"
-        assert seats[0].device.memory_bytes == 150 << 30
+        assert device_slots[0].device.memory_bytes == 150 << 30
 
     def test_more_trainers_share_the_gpus_in_turn(self):
-        seats, _ = arrange(3, self.GPUS, 2)
-        assert [seat.environment["CUDA_VISIBLE_DEVICES"] for seat in seats] == ["GPU-a", "GPU-b", "GPU-a"]
+        device_slots, _ = arrange(3, self.GPUS, 2)
+        assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in device_slots] == ["GPU-a", "GPU-b", "GPU-a"]
 
     @pytest.mark.parametrize(
         ("visible", "expected"),
@@ -162,68 +162,68 @@ def test_what_killed_workers_left_is_cleared_and_what_live_ones_use_is_not(tmp_p
 
 class TestLedger:
     def test_an_attempt_claimed_twice_is_held_once(self):
-        ledger = Ledger()
-        held(ledger)
-        assert ledger.add([(claimed(), FakeServer().study)]) == []
-        assert held(ledger, attempt=2).ticket != 1
+        assignments = Assignments()
+        held(assignments)
+        assert assignments.add([(claimed(), FakeServer().study)]) == []
+        assert held(assignments, attempt=2).ticket != 1
 
     def test_every_held_trial_is_reported_and_epochs_only_until_acknowledged(self):
-        ledger = Ledger()
-        quiet, busy = held(ledger, trial_id="quiet"), held(ledger, trial_id="busy")
-        ledger.measure(busy, Measurement(epoch=1, metrics={"loss": 1.0}))
-        assert ledger.wait_for_news(0)
-        batch = ledger.reports()
-        assert not ledger.wait_for_news(0)
+        assignments = Assignments()
+        quiet, busy = held(assignments, trial_id="quiet"), held(assignments, trial_id="busy")
+        assignments.measure(busy, Measurement(epoch=1, metrics={"loss": 1.0}))
+        assert assignments.wait_for_news(0)
+        batch = assignments.reports()
+        assert not assignments.wait_for_news(0)
         assert [(r.trial_id, len(r.measurements)) for _, r in batch] == [("quiet", 0), ("busy", 1)]
-        ledger.measure(busy, Measurement(epoch=2, metrics={"loss": 0.5}))
-        ledger.acknowledge(*batch[1])
-        assert [m.epoch for _, r in ledger.reports() for m in r.measurements] == [2]
-        assert quiet in ledger.held()
+        assignments.measure(busy, Measurement(epoch=2, metrics={"loss": 0.5}))
+        assignments.acknowledge(*batch[1])
+        assert [m.epoch for _, r in assignments.reports() for m in r.measurements] == [2]
+        assert quiet in assignments.held()
 
     def test_the_end_waits_for_all_epochs(self):
-        ledger = Ledger()
-        trial = held(ledger)
+        assignments = Assignments()
+        trial = held(assignments)
         for epoch in range(1, MAX_MEASUREMENTS + 2):
-            ledger.measure(trial, Measurement(epoch=epoch, metrics={}))
-        ledger.settle(trial, Outcome(state="COMPLETE", value=0.5))
-        first = ledger.reports()[0]
+            assignments.measure(trial, Measurement(epoch=epoch, metrics={}))
+        assignments.settle(trial, Outcome(state="COMPLETE", value=0.5))
+        first = assignments.reports()[0]
         assert first[1].outcome is None
         assert len(first[1].measurements) == MAX_MEASUREMENTS
-        assert ledger.wait_for_news(0)  # there is more
-        ledger.acknowledge(*first)
-        last = ledger.reports()[0]
+        assert assignments.wait_for_news(0)  # there is more
+        assignments.acknowledge(*first)
+        last = assignments.reports()[0]
         assert last[1].outcome is not None
-        ledger.acknowledge(*last)
-        assert ledger.held() == []
+        assignments.acknowledge(*last)
+        assert assignments.held() == []
 
     def test_the_first_end_counts_and_nothing_follows_it(self):
-        ledger = Ledger()
-        trial = held(ledger)
-        ledger.settle(trial, Outcome(state="FAILED", cause="stalled"))
-        ledger.settle(trial, Outcome(state="FAILED", cause="crashed"))
-        assert ledger.reports()[0][1].outcome == Outcome(state="FAILED", cause="stalled")
-        assert ledger.close(trial)
-        assert not ledger.close(trial)
-        ledger.measure(trial, Measurement(epoch=1, metrics={}))
+        assignments = Assignments()
+        trial = held(assignments)
+        assignments.settle(trial, Outcome(state="FAILED", cause="stalled"))
+        assignments.settle(trial, Outcome(state="FAILED", cause="crashed"))
+        assert assignments.reports()[0][1].outcome == Outcome(state="FAILED", cause="stalled")
+        assert assignments.close(trial)
+        assert not assignments.close(trial)
+        assignments.measure(trial, Measurement(epoch=1, metrics={}))
         assert not trial.unsent
 
     def test_waiting_trials_are_counted_until_they_start_or_end(self):
-        ledger = Ledger()
-        one, two = held(ledger, trial_id="1"), held(ledger, trial_id="2")
-        assert ledger.n_unstarted() == 2
+        assignments = Assignments()
+        one, two = held(assignments, trial_id="1"), held(assignments, trial_id="2")
+        assert assignments.n_unstarted() == 2
         one.is_started = True
-        ledger.settle(two, Outcome(state="RELEASED", cause="disk_full"))
-        assert ledger.n_unstarted() == 0
+        assignments.settle(two, Outcome(state="RELEASED", cause="disk_full"))
+        assert assignments.n_unstarted() == 0
 
 
 @pytest.mark.parametrize(
     ("direction", "kept"), [("maximize", [False, False, True]), ("minimize", [True, False, False])]
 )
 def test_models_must_beat_the_threshold(direction: str, kept: list[bool]):
-    ledger = Ledger()
+    assignments = Assignments()
     study = FakeServer(direction=direction).study
-    assignment, refit = ledger.add([(claimed(), study), (claimed("r", kind="refit"), study)])
-    thresholds = Thresholds()
+    assignment, refit = assignments.add([(claimed(), study), (claimed("r", kind="refit"), study)])
+    thresholds = ModelThresholds()
     assert thresholds.keeps(assignment, 0.0)
     thresholds.learn(["study-1"], {"study-1": 0.5})
     assert [thresholds.keeps(assignment, value) for value in (0.4, 0.5, 0.6)] == kept

@@ -11,7 +11,7 @@ import pytest
 from hpsearch.domain.trial import Measurement, Outcome
 from tests.workers.fake_server import PROFILE, FakeServer
 from tests.workers.idle_trainer import assignment
-from workers.trainers.messages import Drop, Event, Finished, Gone, Leave, Slots, Threshold, Ticket, Train
+from workers.trainers.messages import Drop, Dropped, Event, Finished, Leave, Slots, Threshold, Ticket, Train
 from workers.training.engine.contract import Sink
 from workers.training.engine.task import TrialTask
 from workers.training.process.channel import Channel
@@ -26,24 +26,24 @@ class HeardChannel(Channel):
 
     def __init__(self, n: int = 0) -> None:
         super().__init__(io.BytesIO(), io.BytesIO())  # type: ignore[arg-type]
-        self.said: list[Event] = []
+        self.sent: list[Event] = []
         if n:
-            self.send(n)
+            self.receive_trials(n)
 
-    def send(self, n: int) -> None:
+    def receive_trials(self, n: int) -> None:
         tickets = tuple(
             Ticket(ticket=ticket, trial=assignment(ticket).trial, model_path=Path(f"{ticket}")) for ticket in range(n)
         )
-        self._heed(Train(tickets=tickets, study=STUDY, profile=PROFILE, content=Path("c")))
+        self._apply(Train(tickets=tickets, study=STUDY, profile=PROFILE, content=Path("c")))
 
-    def hear(self, command: Drop | Threshold | Leave) -> None:
-        self._heed(command)
+    def receive(self, command: Drop | Threshold | Leave) -> None:
+        self._apply(command)
 
-    def say(self, event: Event) -> None:
-        self.said.append(event)
+    def send(self, event: Event) -> None:
+        self.sent.append(event)
 
     def kinds(self) -> list[str]:
-        return [event.event for event in self.said]
+        return [event.event for event in self.sent]
 
 
 class Scripted:
@@ -59,15 +59,15 @@ class Scripted:
 
 def test_a_trial_dropped_before_it_began_is_never_given_to_the_engine():
     channel = HeardChannel(3)
-    channel.hear(Drop(ticket=1))
+    channel.receive(Drop(ticket=1))
     tasks = PipeSink(channel).more(3)
     assert [task.trial.number for task in tasks] == [0, 2]
-    assert channel.said == [Gone(ticket=1)]
+    assert channel.sent == [Dropped(ticket=1)]
 
 
 def test_room_left_by_the_dropped_is_filled():
     channel = HeardChannel(4)
-    channel.hear(Drop(ticket=0))
+    channel.receive(Drop(ticket=0))
     assert [task.trial.number for task in PipeSink(channel).more(2)] == [1, 2]
 
 
@@ -76,12 +76,12 @@ def test_a_dropped_trial_is_told_once_and_nothing_follows():
     sink = PipeSink(channel)
     (task,) = sink.more(1)
     assert not sink.should_stop(task)
-    channel.hear(Drop(ticket=0))
+    channel.receive(Drop(ticket=0))
     assert sink.should_stop(task)
     assert sink.should_stop(task)
     sink.epoch(task, Measurement(epoch=1, metrics={}))
     sink.finished(task, DONE, None)
-    assert channel.said == [Gone(ticket=0)]
+    assert channel.sent == [Dropped(ticket=0)]
 
 
 def test_the_threshold_of_the_study_counts():
@@ -89,7 +89,7 @@ def test_the_threshold_of_the_study_counts():
     sink = PipeSink(channel)
     (task,) = sink.more(1)
     assert sink.keeps_model(task, 0.1)
-    channel.hear(Threshold(study_id=STUDY.study_id, threshold=0.5))
+    channel.receive(Threshold(study_id=STUDY.study_id, threshold=0.5))
     assert [sink.keeps_model(task, value) for value in (0.5, 0.6)] == [False, True]
 
 
@@ -113,7 +113,7 @@ def test_an_engine_that_ends_too_soon_leaves_no_trial_without_an_end(
 
     channel = HeardChannel(n)
     train_all(Scripted(act, 8), channel)
-    assert [event.outcome.cause for event in channel.said if isinstance(event, Finished)] == causes
+    assert [event.outcome.cause for event in channel.sent if isinstance(event, Finished)] == causes
     assert channel.kinds()[-1] == "idle"
 
 
@@ -134,7 +134,7 @@ def test_an_engine_that_takes_one_at_a_time_gets_them_one_after_another():
 @pytest.fixture
 def leaving() -> HeardChannel:
     channel = HeardChannel(2)
-    channel.hear(Leave())
+    channel.receive(Leave())
     return channel
 
 
@@ -152,4 +152,4 @@ def test_slots_that_change_with_the_studies_are_told():
     engine.n_slots, engine.appetite = 16, 20
     sink.more(1)
     sink.more(1)
-    assert [event for event in channel.said if isinstance(event, Slots)] == [Slots(n_slots=16, appetite=20)]
+    assert [event for event in channel.sent if isinstance(event, Slots)] == [Slots(n_slots=16, appetite=20)]

@@ -10,7 +10,7 @@ from hpsearch.domain.metrics import better
 from workers.assignments import Assignment
 
 
-class Thresholds:
+class ModelThresholds:
     """The value to beat, by study; a study without one keeps every model."""
 
     def __init__(self) -> None:

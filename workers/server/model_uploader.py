@@ -1,4 +1,4 @@
-"""Courier: uploads the models of finished trials before their results are reported."""
+"""ModelUploader: uploads the models of finished trials before their results are reported."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ from typing import Any, Final
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError
-from workers.assignments import Assignment, Ledger
-from workers.server.model_thresholds import Thresholds
-from workers.server.server_session import Link
-from workers.server.worker_thread import Loop
+from workers.assignments import Assignment, Assignments
+from workers.server.model_thresholds import ModelThresholds
+from workers.server.server_session import ServerSession
+from workers.server.worker_thread import WorkerThread
 
 _LOOK_S: Final = 0.5
 _FOLLOW_S: Final = 0.02
 
 
-class Courier(Loop):
+class ModelUploader(WorkerThread):
     """A thread that uploads, one model after another; heartbeats and training go on meanwhile.
 
     Args:
-        link: To the server.
-        ledger: Takes the outcome once the model is delivered or not wanted.
+        session: To the server.
+        assignments: Takes the outcome once the model is delivered or not wanted.
         thresholds: Says which models are wanted.
         log: Takes the lines.
     """
 
-    def __init__(self, *, link: Link, ledger: Ledger, thresholds: Thresholds, log: Any) -> None:
-        super().__init__("courier", link, log)
-        self._link = link
-        self._ledger = ledger
+    def __init__(
+        self, *, session: ServerSession, assignments: Assignments, thresholds: ModelThresholds, log: Any
+    ) -> None:
+        super().__init__("uploader", session, log)
+        self._session = session
+        self._assignments = assignments
         self._thresholds = thresholds
         self._log = log
-        self._on_the_way: set[Assignment] = set()
+        self._in_transit: set[Assignment] = set()
         # Attempts with a model whose report the server has not accepted yet, and those that wait for it.
         self._leaders: dict[Assignment, Outcome] = {}
         self._followers: list[tuple[tuple[Assignment, ...], Assignment, Outcome]] = []
         # Not a SimpleQueue: interrupted by a signal, its get(timeout=…) can wait for ever (seen with CPython 3.11.7).
-        self._parcels: queue.Queue[tuple[Assignment, Outcome, Path]] = queue.Queue()
+        self._uploads: queue.Queue[tuple[Assignment, Outcome, Path]] = queue.Queue()
 
     def deliver(self, assignment: Assignment, outcome: Outcome, model: Path | None) -> None:
         """See to it that an outcome is reported, after its model has arrived if it has one that is wanted.
@@ -49,26 +51,26 @@ class Courier(Loop):
         server takes the first for the best, and the best must have its model.
         """
         if model is not None:
-            self._on_the_way.add(assignment)
+            self._in_transit.add(assignment)
             self._leaders[assignment] = outcome
-            self._parcels.put((assignment, outcome, model))
+            self._uploads.put((assignment, outcome, model))
             return
         self._leaders = {leader: led for leader, led in self._leaders.items() if not leader.is_over}
         matched = [leader for leader, led in self._leaders.items() if _is_matched(leader, led, assignment, outcome)]
         if matched:
             self._followers.append((tuple(matched), assignment, outcome))
         else:
-            self._ledger.settle(assignment, outcome)
+            self._assignments.settle(assignment, outcome)
 
     def has(self, assignment: Assignment) -> bool:
         """Return whether the outcome of this attempt waits for its model to arrive."""
-        return assignment in self._on_the_way
+        return assignment in self._in_transit
 
     def work(self) -> None:
         """Upload until the worker stops."""
-        while not self._link.stop.is_set():
+        while not self._session.stop.is_set():
             with suppress(queue.Empty):
-                self._upload(*self._parcels.get(timeout=_FOLLOW_S if self._followers else _LOOK_S))
+                self._upload(*self._uploads.get(timeout=_FOLLOW_S if self._followers else _LOOK_S))
             self._let_follow()
 
     def _let_follow(self) -> None:
@@ -77,15 +79,15 @@ class Courier(Loop):
             leaders, assignment, outcome = follower
             if all(leader.is_over for leader in leaders):
                 self._followers.remove(follower)
-                self._ledger.settle(assignment, outcome)
+                self._assignments.settle(assignment, outcome)
 
     def _upload(self, assignment: Assignment, outcome: Outcome, model: Path) -> None:
         trial = assignment.trial
         is_wanted = outcome.state == "COMPLETE" and outcome.value is not None
         if is_wanted and not assignment.is_over and self._thresholds.keeps(assignment, outcome.value or 0.0):
             try:
-                self._link.patiently(
-                    lambda worker_id: self._link.client.workers.upload_model(
+                self._session.retrying(
+                    lambda worker_id: self._session.client.workers.upload_model(
                         worker_id, trial.trial_id, trial.attempt, model
                     )
                 )
@@ -94,8 +96,8 @@ class Courier(Loop):
                 self._log.warning(f"the model of {assignment.title} was not taken: {error.message}")
         with suppress(OSError):
             model.unlink()
-        self._ledger.settle(assignment, outcome)
-        self._on_the_way.discard(assignment)
+        self._assignments.settle(assignment, outcome)
+        self._in_transit.discard(assignment)
 
 
 def _is_matched(leader: Assignment, led: Outcome, assignment: Assignment, outcome: Outcome) -> bool:

@@ -1,4 +1,4 @@
-"""Journal: what this worker reported and what was answered, to prove that nothing acknowledged was lost."""
+"""ReportJournal: what this worker reported and what was answered, to prove that nothing acknowledged was lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpsearch.wire.reports import ReportResult, TrialReport
 JOURNAL_VARIABLE: Final = "HPSEARCH_JOURNAL"
 
 
-class Journal:
+class ReportJournal:
     """A file that grows by one JSON object for each answered report of epochs or of an attempt's end.
 
     Each line is written whole by one call, so that what a killed worker noted stays readable.

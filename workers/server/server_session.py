@@ -1,4 +1,4 @@
-"""Link: this worker's standing with the server; whatever happens to the network, it goes on trying."""
+"""ServerSession: this worker's standing with the server; whatever happens to the network, it goes on trying."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _SEEK_EVERY_S: Final = 0.02
 _REMIND_S: Final = 60.0
 
 
-class StoppedError(Exception):
+class WorkerStoppedError(Exception):
     """The worker was told to stop while it waited."""
 
 
-class Link:
+class ServerSession:
     """The connection to the server, with this worker's registration.
 
     Args:
         client: To the server; or what returns it once there is a server, and None before.
-        introduction: What to register with.
+        registration: What to register with.
         give_up_s: Seconds of uninterrupted refusal of the token before `failure` is set and the worker stopped.
         log: Takes the lines.
 
@@ -50,7 +50,7 @@ class Link:
     def __init__(
         self,
         client: Client | Callable[[], Client | None],
-        introduction: RegisterRequest,
+        registration: RegisterRequest,
         *,
         give_up_s: float,
         log: Any,
@@ -68,7 +68,7 @@ class Link:
         self.lease_s = 60.0
         self.hears_slots = False
         self.hears_stage = False
-        self._introduction = introduction
+        self._registration = registration
         self._give_up_s = give_up_s
         self._log = log
         self._lock = threading.Lock()
@@ -84,21 +84,21 @@ class Link:
             UnauthenticatedError: The token is not valid.
             ForbiddenError: The token may not be used by workers.
             HpsearchError: What answers is no server of ours.
-            StoppedError: Told to stop meanwhile.
+            WorkerStoppedError: Told to stop meanwhile.
         """
         while self._seek is not None:
             if (client := self._seek()) is not None:
                 self.client, self._seek = client, None
             elif self.stop.wait(_SEEK_EVERY_S):
-                raise StoppedError
-        self._patiently(self._register, is_first=True)
+                raise WorkerStoppedError
+        self._retrying(self._register, is_first=True)
 
     def close(self) -> None:
         """Give the connections back."""
         if self._seek is None:
             self.client.close()
 
-    def patiently(self, call: Callable[[str], Result]) -> Result:
+    def retrying(self, call: Callable[[str], Result]) -> Result:
         """Return what the call returns, repeated for as long as it takes.
 
         Args:
@@ -106,9 +106,9 @@ class Link:
 
         Raises:
             HpsearchError: A refusal that repeating can not change.
-            StoppedError: Told to stop meanwhile.
+            WorkerStoppedError: Told to stop meanwhile.
         """
-        return self._patiently(lambda: self._known(call), is_first=False)
+        return self._retrying(lambda: self._known(call), is_first=False)
 
     def _known(self, call: Callable[[str], Result]) -> Result:
         worker_id = self.worker_id
@@ -124,12 +124,12 @@ class Link:
         return call(self.worker_id)
 
     def _register(self) -> None:
-        reply = self.client.workers.register(self._introduction)
+        reply = self.client.workers.register(self._registration)
         self.worker_id, self.heartbeat_s, self.lease_s = reply.worker_id, reply.heartbeat_s, reply.lease_s
         self.hears_slots, self.hears_stage = reply.hears_slots, reply.hears_stage
         self._log.info(f"registered at {self.client.url}", worker_id=reply.worker_id, lease_s=reply.lease_s)
 
-    def _patiently(self, call: Callable[[], Result], *, is_first: bool) -> Result:
+    def _retrying(self, call: Callable[[], Result], *, is_first: bool) -> Result:
         # A worker that holds trials must be back before their leases lapse.
         backoff = Backoff(most_s=min(_MAX_WAIT_S, self.lease_s / 2))
         while not self.stop.is_set():
@@ -140,12 +140,12 @@ class Link:
                 if wait_s is None:
                     raise
                 pause_s = backoff.next_s(wait_s)
-                self._complain(error, pause_s)
+                self._on_failure(error, pause_s)
                 self.stop.wait(pause_s)
             else:
-                self._rejoice()
+                self._on_recovered()
                 return result
-        raise StoppedError
+        raise WorkerStoppedError
 
     def _wait_s(self, error: HpsearchError, *, is_first: bool) -> float | None:
         """Return the seconds the error asks to wait, or None when it is final."""
@@ -157,7 +157,7 @@ class Link:
         is_passing = isinstance(error, UnauthenticatedError) or error.code in _ODD_ANSWERS
         return 0.0 if is_passing or error.code == "auth.missing_scope" else None
 
-    def _complain(self, error: HpsearchError, pause_s: float) -> None:
+    def _on_failure(self, error: HpsearchError, pause_s: float) -> None:
         now_s = time.monotonic()
         is_refusal = isinstance(error, UnauthenticatedError | ForbiddenError)
         with self._lock:
@@ -174,7 +174,7 @@ class Link:
         if is_hopeless:
             self.fail(error)
 
-    def _rejoice(self) -> None:
+    def _on_recovered(self) -> None:
         with self._lock:
             away_since_s, self._away_since_s, self._refused_since_s = self._away_since_s, None, None
         if away_since_s is not None:

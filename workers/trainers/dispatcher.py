@@ -1,4 +1,4 @@
-"""Supply: the trials whose data is here and that wait for a trainer, and which trainer gets which."""
+"""Dispatcher: the trials whose data is here and that wait for a trainer, and which trainer gets which."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hpsearch.domain.dataset import DatasetProfile
 from workers.assignments import Assignment
-from workers.server.model_thresholds import Thresholds
+from workers.server.model_thresholds import ModelThresholds
 from workers.trainers.messages import Ticket, Train
 from workers.trainers.trainer import Trainer
 
@@ -29,7 +29,7 @@ class Prepared:
     profile: DatasetProfile
 
 
-class Supply:
+class Dispatcher:
     """What waits, first come, first served.
 
     Args:
@@ -37,7 +37,7 @@ class Supply:
         model_path: Returns a fresh path for a model.
     """
 
-    def __init__(self, thresholds: Thresholds, model_path: Callable[[], Path]) -> None:
+    def __init__(self, thresholds: ModelThresholds, model_path: Callable[[], Path]) -> None:
         self._thresholds = thresholds
         self._model_path = model_path
         self._waiting: deque[Prepared] = deque()
@@ -48,12 +48,12 @@ class Supply:
         for one in prepared:
             (self._alone if one.assignment.trial.alone else self._waiting).append(one)
 
-    def wish(self, trainers: Sequence[Trainer]) -> int:
+    def n_wanted(self, trainers: Sequence[Trainer]) -> int:
         """Return how many trials should be at hand for the trainers, those that wait here included."""
         kept_free = self._kept_free(trainers)
         return sum(trainer.room for trainer in trainers if trainer is not kept_free)
 
-    def hand_out(self, trainers: Sequence[Trainer]) -> None:
+    def dispatch(self, trainers: Sequence[Trainer]) -> None:
         """Give trials to the trainers that have room, evenly."""
         self._waiting = deque(one for one in self._waiting if _is_wanted(one))
         self._alone = deque(one for one in self._alone if _is_wanted(one))
@@ -76,11 +76,11 @@ class Supply:
         return min((t for t in trainers if t.appetite), key=lambda trainer: len(trainer.held), default=None)
 
     def _give(self, trainer: Trainer, prepared: Sequence[Prepared]) -> None:
-        trainer.take_up(one.assignment for one in prepared)
+        trainer.add(one.assignment for one in prepared)
         for (study_id, content), group in groupby(prepared, lambda p: (p.assignment.study.study_id, p.content)):
             ones = list(group)
             threshold = trainer.thresholds[study_id] = self._thresholds.of(study_id)
-            trainer.say(
+            trainer.send(
                 Train(
                     tickets=tuple(
                         Ticket(ticket=a.ticket, trial=a.trial, model_path=self._model_path())

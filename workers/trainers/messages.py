@@ -85,14 +85,14 @@ class Ready(Lenient):
     pack_bytes: int = 0
 
 
-class Said(Lenient):
+class LogMessage(Lenient):
     """A sentence for the log: what the engine plans, and why."""
 
     event: Literal["said"] = "said"
     text: str
 
 
-class Broken(Lenient):
+class StartFailed(Lenient):
     """The process can not train at all; it ends after this."""
 
     event: Literal["broken"] = "broken"
@@ -120,7 +120,7 @@ class Finished(Lenient):
     model: Path | None = None
 
 
-class Gone(Lenient):
+class Dropped(Lenient):
     """A dropped attempt has left the process; there is room for another."""
 
     event: Literal["gone"] = "gone"
@@ -156,7 +156,7 @@ class Idle(Lenient):
 
 
 Command = Train | Drop | Threshold | Leave
-Event = Ready | Said | Broken | Epoch | Slots | Compiling | Trained | Finished | Gone | Idle
+Event = Ready | LogMessage | StartFailed | Epoch | Slots | Compiling | Trained | Finished | Dropped | Idle
 
 COMMANDS: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -15,7 +15,7 @@ from typing import Final
 
 from hpsearch.interpreter import python_command
 from workers.assignments import Assignment
-from workers.devices import Seat
+from workers.devices import DeviceSlot
 from workers.trainers.frames import read_frame, write_frame
 from workers.trainers.messages import EVENTS, Command, Compiling, Drop, Event, Leave, Ready, Slots, Trained
 
@@ -42,11 +42,11 @@ class Trainer:
     To be created in a thread that lives as long as the process shall: Linux ties a child to the thread that made it.
 
     Args:
-        seat: Device and environment.
+        slot: Device and environment.
         engine: `native`, `fused`, `reference` or `stub`.
         cache: Folder in which what is compiled outlives the process.
         log: File its output goes to, begun anew.
-        hear: Called for every event, and with None at the end of the process, from a thread of its own.
+        on_event: Called for every event, and with None at the end of the process, from a thread of its own.
 
     Attributes:
         held: The trials it was given and that have not left it, by ticket.
@@ -62,9 +62,9 @@ class Trainer:
     """
 
     def __init__(
-        self, seat: Seat, engine: str, cache: Path, log: Path, hear: Callable[[Trainer, Event | None], None]
+        self, slot: DeviceSlot, engine: str, cache: Path, log: Path, on_event: Callable[[Trainer, Event | None], None]
     ) -> None:
-        self.seat = seat
+        self.slot = slot
         self.log = log
         self.phase = Phase.STARTING
         self.held: dict[int, Assignment] = {}
@@ -76,14 +76,14 @@ class Trainer:
         self.n_finished = 0
         self.n_compiling = 0
         self.started_s = self.progress_s = self.shared_s = time.monotonic()
-        self._hear = hear
+        self._on_event = on_event
         self._writing = threading.Lock()
         commands_out, commands_in = os.pipe()
         events_out, events_in = os.pipe()
         arguments = (str(os.getpid()), str(commands_out), str(events_in), engine, str(cache))
         # Below 3 XLA prints two long lines for every compiled program it finds on disk.
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3" if engine == "fused" else "2"}
-        environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | quiet | dict(seat.environment)
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow"} | quiet | dict(slot.environment)
         environment.pop("HPSEARCH_TOKEN", None)
         try:
             with log.open("wb") as output:
@@ -106,16 +106,16 @@ class Trainer:
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             while (payload := read_frame(self._events)) is not None:
-                self._hear(self, EVENTS.validate_json(payload))
+                self._on_event(self, EVENTS.validate_json(payload))
         # The pipe also ends when the process closed it, or sent rubbish: it must not live on unheard.
         try:
             self.process.wait(_REAP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._hear(self, None)
+        self._on_event(self, None)
 
-    def say(self, command: Command) -> None:
+    def send(self, command: Command) -> None:
         """Send a command; a process that is gone does not hear it, and its end is told elsewhere."""
         with self._writing, contextlib.suppress(OSError, ValueError):
             write_frame(self._commands, command.model_dump_json().encode())
@@ -135,7 +135,7 @@ class Trainer:
         """How many trials it could take now: those it has no slot for wait in it, as many as its engine says."""
         return 0 if self.is_solo else max(0, self.appetite - len(self.held) + len(self.writing))
 
-    def take_up(self, assignments: Iterable[Assignment]) -> None:
+    def add(self, assignments: Iterable[Assignment]) -> None:
         """Note trials that are being handed to it."""
         self.share_time()
         for assignment in assignments:
@@ -144,7 +144,7 @@ class Trainer:
             assignment.is_started = True
         self.progress_s = time.monotonic()
 
-    def take_note(self, event: Slots | Trained | Compiling) -> None:
+    def update(self, event: Slots | Trained | Compiling) -> None:
         """Take note of how many trials its engine takes now, that one has left its slot, or of what is compiled."""
         if isinstance(event, Compiling):
             self.n_compiling = event.n_programs
@@ -153,7 +153,7 @@ class Trainer:
         elif self.ready is not None:
             self.ready = self.ready.model_copy(update={"n_slots": event.n_slots, "appetite": event.appetite})
 
-    def let_go(self, ticket: int) -> Assignment | None:
+    def remove(self, ticket: int) -> Assignment | None:
         """Note that a trial has left it, and return it if it was there."""
         self.share_time()
         assignment = self.held.pop(ticket, None)
@@ -170,7 +170,7 @@ class Trainer:
                 assignment.device_s += share_s
         self.shared_s = now_s
 
-    def excuse(self, gap_s: float) -> None:
+    def forgive_pause(self, gap_s: float) -> None:
         """Do not count time in which the supervisor itself stood still."""
         self.started_s += gap_s
         self.progress_s += gap_s
@@ -179,12 +179,12 @@ class Trainer:
     def drop(self, ticket: int) -> None:
         """Let a trial be dropped at its next epoch, if it is here."""
         if ticket in self.held:
-            self.say(Drop(ticket=ticket))
+            self.send(Drop(ticket=ticket))
 
     def leave(self) -> None:
         """Let the process end by itself once it has trained what it was given."""
         self.phase = Phase.LEAVING
-        self.say(Leave())
+        self.send(Leave())
 
     def kill(self) -> None:
         """End the process at once."""

@@ -15,7 +15,7 @@ from hpsearch.errors import InvalidInputError
 from hpsearch.wire.reports import ReportResult, TrialReport
 from tests.workers.conftest import WorkerProcess, wait_until
 from tests.workers.fake_server import FakeServer, epochs_of
-from workers.server.report_journal import JOURNAL_VARIABLE, Journal
+from workers.server.report_journal import JOURNAL_VARIABLE, ReportJournal
 from workers.training.testing.stub_engine import stub_value
 
 Start = Callable[..., WorkerProcess]
@@ -74,7 +74,7 @@ def test_the_last_words_of_a_stopped_worker_are_noted(
 
 def test_a_heartbeat_is_not_worth_a_line_and_without_a_path_nothing_is(tmp_path: Path):
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path)
+    journal = ReportJournal(path)
     accepted = ReportResult(trial_id="t", status="accepted", action="continue")
     beat = TrialReport(trial_id="t", attempt=1)
     journal.note("w", beat, accepted)
@@ -84,7 +84,7 @@ def test_a_heartbeat_is_not_worth_a_line_and_without_a_path_nothing_is(tmp_path:
     journal.note("w", beat.model_copy(update={"outcome": Outcome(state="COMPLETE", value=0.1)}), accepted)
     assert [bool(line["outcome"]) for line in _lines(path)] == [False, True]
     assert _lines(path)[1]["outcome"]["value"] == 0.1
-    Journal.of_environment({}).note("w", measured, accepted)
+    ReportJournal.of_environment({}).note("w", measured, accepted)
     assert len(_lines(path)) == 2
 
 
@@ -92,7 +92,7 @@ def test_a_heartbeat_that_was_refused_is_noted(tmp_path: Path):
     """A worker that was frozen between two epochs hears by a heartbeat that its trial has gone to another."""
     path = tmp_path / "journal.jsonl"
     stale = ReportResult(trial_id="t", status="stale_attempt", action="stop")
-    Journal(path).note("w", TrialReport(trial_id="t", attempt=1), stale)
+    ReportJournal(path).note("w", TrialReport(trial_id="t", attempt=1), stale)
     assert [(line["status"], line["outcome"], line["measurements"]) for line in _lines(path)] == [
         ("stale_attempt", None, [])
     ]
@@ -100,4 +100,4 @@ def test_a_heartbeat_that_was_refused_is_noted(tmp_path: Path):
 
 def test_a_path_that_can_not_be_written_is_one_sentence(tmp_path: Path):
     with pytest.raises(InvalidInputError, match=r"HPSEARCH_JOURNAL .* can not be written: is a directory"):
-        Journal.of_environment({JOURNAL_VARIABLE: str(tmp_path)})
+        ReportJournal.of_environment({JOURNAL_VARIABLE: str(tmp_path)})

@@ -13,29 +13,29 @@ from tests.workers.conftest import wait_until
 from tests.workers.fake_server import TOKEN, FakeServer
 from workers.log import logger
 from workers.options import WorkerOptions
-from workers.server.server_session import Link, StoppedError
+from workers.server.server_session import ServerSession, WorkerStoppedError
 from workers.worker import Worker
 
 
-def linked(seek: Any) -> Link:
-    return Link(seek, RegisterRequest(name="early"), give_up_s=1.0, log=logger())
+def linked(seek: Any) -> ServerSession:
+    return ServerSession(seek, RegisterRequest(name="early"), give_up_s=1.0, log=logger())
 
 
 def test_a_server_is_sought_until_there_is_one(server: FakeServer) -> None:
     answers = iter([None, None, Client(server.url, TOKEN)])
-    link = linked(lambda: next(answers))
-    link.enter()
-    assert link.worker_id == "worker-0"
-    assert link.hears_slots
-    link.close()
+    session = linked(lambda: next(answers))
+    session.enter()
+    assert session.worker_id == "worker-0"
+    assert session.hears_slots
+    session.close()
 
 
 def test_seeking_ends_when_the_worker_is_told_to_stop() -> None:
-    link = linked(lambda: None)
-    threading.Timer(0.1, link.stop.set).start()
-    with pytest.raises(StoppedError):
-        link.enter()
-    link.close()
+    session = linked(lambda: None)
+    threading.Timer(0.1, session.stop.set).start()
+    with pytest.raises(WorkerStoppedError):
+        session.enter()
+    session.close()
 
 
 def test_trainers_get_ready_before_there_is_a_server(

@@ -16,7 +16,7 @@ MIB = 2**20
 
 def holding(*stall_timeouts_s: float, **ready: Any) -> IdleTrainer:
     trainer = IdleTrainer(**ready)
-    trainer.take_up(assignment(training=Training(stall_timeout_s=limit_s)) for limit_s in stall_timeouts_s)
+    trainer.add(assignment(training=Training(stall_timeout_s=limit_s)) for limit_s in stall_timeouts_s)
     return trainer
 
 
@@ -49,7 +49,7 @@ def test_the_time_of_a_process_is_shared_and_frozen_time_is_nobodys():
     trainer.shared_s -= 8
     trainer.share_time()
     assert [round(one.device_s) for one in trainer.held.values()] == [4, 4]
-    trainer.excuse(100)
+    trainer.forgive_pause(100)
     trainer.share_time()
     assert [round(one.device_s) for one in trainer.held.values()] == [-46, -46]
 

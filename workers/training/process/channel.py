@@ -27,7 +27,7 @@ class Channel:
         self._waiting: deque[tuple[int, TrialTask]] = deque()
         self._is_leaving = False
         self._dropped: set[int] = set()
-        self._told_slots: tuple[int, int] | None = None
+        self._sent_slots: tuple[int, int] | None = None
         self._thresholds: dict[str, float | None] = {}
 
     def listen(self) -> None:
@@ -40,10 +40,10 @@ class Channel:
             if payload is None:
                 os._exit(0)
             with self._arrived:
-                self._heed(COMMANDS.validate_json(payload))
+                self._apply(COMMANDS.validate_json(payload))
                 self._arrived.notify_all()
 
-    def _heed(self, command: Command) -> None:
+    def _apply(self, command: Command) -> None:
         match command:
             case Drop(ticket=ticket):
                 self._dropped.add(ticket)
@@ -71,7 +71,7 @@ class Channel:
         with self._arrived:
             return [self._waiting.popleft() for _ in range(min(n, len(self._waiting)))]
 
-    def say(self, event: Event) -> None:
+    def send(self, event: Event) -> None:
         """Send an event; without a supervisor this process has no purpose and ends."""
         with self._writing:
             try:
@@ -79,12 +79,12 @@ class Channel:
             except OSError:
                 os._exit(0)
 
-    def tell_slots(self, n_slots: int, appetite: int) -> None:
+    def send_slots(self, n_slots: int, appetite: int) -> None:
         """Tell how many trials the engine takes, if that has changed."""
-        before, self._told_slots = self._told_slots, (n_slots, appetite)
+        before, self._sent_slots = self._sent_slots, (n_slots, appetite)
         # At first it is as `Ready` has told.
-        if before not in (None, self._told_slots):
-            self.say(Slots(n_slots=n_slots, appetite=appetite))
+        if before not in (None, self._sent_slots):
+            self.send(Slots(n_slots=n_slots, appetite=appetite))
 
     def is_dropped(self, ticket: int) -> bool:
         """Return whether the attempt is no longer wanted."""

@@ -18,7 +18,7 @@ from typing import Final
 
 from workers.devices import CORES_VARIABLE, cpu_cores
 from workers.lifeline import die_with
-from workers.trainers.messages import Broken, Compiling, Ready, Said
+from workers.trainers.messages import Compiling, LogMessage, Ready, StartFailed
 from workers.training.engine.contract import Engine
 from workers.training.keras_networks.quick_start import quick_start
 from workers.training.process.channel import Channel
@@ -135,14 +135,14 @@ def main() -> None:
         engine, ready = build_engine(
             sys.argv[4],
             Path(sys.argv[5]),
-            lambda text: channel.say(Said(text=text)),
-            lambda n: channel.say(Compiling(n_programs=n)),
+            lambda text: channel.send(LogMessage(text=text)),
+            lambda n: channel.send(Compiling(n_programs=n)),
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
         traceback.print_exc()
-        channel.say(Broken(message=_complaint(error)))
+        channel.send(StartFailed(message=_complaint(error)))
         raise SystemExit(1) from None
-    channel.say(ready)
+    channel.send(ready)
     while channel.wait():
         train_all(engine, channel)
 

@@ -9,7 +9,7 @@ from typing import Final
 from hpsearch.domain.lifecycle import ALWAYS_KEPT
 from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Measurement, Outcome
-from workers.trainers.messages import Epoch, Finished, Gone, Idle, Trained
+from workers.trainers.messages import Dropped, Epoch, Finished, Idle, Trained
 from workers.training.engine.contract import Engine
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.task import TrialTask
@@ -19,7 +19,7 @@ _LOST: Final = Outcome(state="FAILED", cause="training_error", detail="the engin
 
 
 class PipeSink:
-    """The sink of one call of an engine: every attempt taken ends in one `Finished` or one `Gone`.
+    """The sink of one call of an engine: every attempt taken ends in one `Finished` or one `Dropped`.
 
     Args:
         channel: To the supervisor.
@@ -35,7 +35,7 @@ class PipeSink:
     def more(self, n: int) -> Sequence[TrialTask]:
         """Return up to `n` trials that have arrived, without waiting."""
         if self._engine is not None:
-            self._channel.tell_slots(self._engine.n_slots, self._engine.appetite)
+            self._channel.send_slots(self._engine.n_slots, self._engine.appetite)
         tasks: list[TrialTask] = []
         while len(tasks) < n and (taken := self._channel.take(n - len(tasks))):
             for ticket, task in taken:
@@ -54,20 +54,20 @@ class PipeSink:
         """Pass on that a trial has left its slot while its model file is being written."""
         held = self._held.get(id(task))
         if held is not None:
-            self._channel.say(Trained(ticket=held[0]))
+            self._channel.send(Trained(ticket=held[0]))
 
     def epoch(self, task: TrialTask, measurement: Measurement) -> None:
         """Pass one epoch on; of a trial that is over, nothing."""
         held = self._held.get(id(task))
         if held is not None:
-            self._channel.say(Epoch(ticket=held[0], measurement=measurement))
+            self._channel.send(Epoch(ticket=held[0], measurement=measurement))
 
     def finished(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
         """Pass an end on, once."""
         held = self._held.pop(id(task), None)
         if held is not None:
             self._channel.forget(held[0])
-            self._channel.say(Finished(ticket=held[0], outcome=outcome, model=model))
+            self._channel.send(Finished(ticket=held[0], outcome=outcome, model=model))
 
     def should_stop(self, task: TrialTask) -> bool:
         """Return whether the supervisor has dropped the attempt; if so it is over."""
@@ -102,7 +102,7 @@ class PipeSink:
 
     def _gone(self, ticket: int) -> None:
         self._channel.forget(ticket)
-        self._channel.say(Gone(ticket=ticket))
+        self._channel.send(Dropped(ticket=ticket))
 
 
 def train_all(engine: Engine, channel: Channel) -> None:
@@ -125,4 +125,4 @@ def train_all(engine: Engine, channel: Channel) -> None:
         except Exception as error:  # noqa: BLE001 - a broken trial must not break the trainer
             raised = error
         sink.settle(raised)
-    channel.say(Idle())
+    channel.send(Idle())
