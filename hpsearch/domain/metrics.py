@@ -62,8 +62,3 @@ KNOWN_METRICS: Final = frozenset(name for metrics in METRICS.values() for name i
 def direction_of(metric: str) -> Direction:
     """Return the better direction of a known metric; every task agrees on it."""
     return next(metrics[metric].direction for metrics in METRICS.values() if metric in metrics)
-
-
-def better(left: float, right: float, direction: Direction) -> bool:
-    """Return whether ``left`` is strictly better than ``right``."""
-    return left > right if direction == "maximize" else left < right

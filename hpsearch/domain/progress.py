@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hpsearch.domain.lifecycle import EndReason
-from hpsearch.domain.metrics import Direction, better
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.study import StudyDefinition
 
 # Open trials of a Bayesian search, however small its budget and its fleet.
@@ -55,7 +55,7 @@ class Progress:
         return max(0, self.max_trials + replaced - self.n_search)
 
 
-def end_reason(progress: Progress, definition: StudyDefinition, direction: Direction) -> EndReason | None:
+def end_reason(progress: Progress, definition: StudyDefinition, objective: Objective) -> EndReason | None:
     """Return why the search is over; None while it is not."""
     budget = definition.budget
     if progress.n_failed - progress.n_lost >= budget.max_failed:
@@ -63,7 +63,7 @@ def end_reason(progress: Progress, definition: StudyDefinition, direction: Direc
     if (
         budget.target is not None
         and progress.best_value is not None
-        and not better(budget.target, progress.best_value, direction)
+        and not objective.better(budget.target, progress.best_value)
     ):
         return EndReason.TARGET_REACHED
     if progress.n_finished >= progress.n_wanted and progress.n_creatable == 0:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hpsearch.domain.metrics import KNOWN_METRICS, METRICS, Direction, Task, direction_of
+from hpsearch.domain.metrics import METRICS, Direction, Task
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Bool, Count, Float, Frozen, Int, Name, Positive, Seconds, Seed
 from hpsearch.domain.training import Training
@@ -82,28 +83,6 @@ class Split(Frozen):
         if self.folds is not None or self.column is not None:
             return 0.0
         return 0.2 if self.validation is None else self.validation
-
-
-class Objective(Frozen):
-    """The number the search improves: a metric of the validation split at its best epoch."""
-
-    metric: Name
-    direction: Direction | None = None
-
-    @model_validator(mode="after")
-    def _known(self) -> Objective:
-        if self.metric not in KNOWN_METRICS:
-            msg = f"unknown metric {self.metric!r}; known are {', '.join(sorted(KNOWN_METRICS))}"
-            raise ValueError(msg)
-        if self.direction not in (None, direction_of(self.metric)):
-            msg = f"{self.metric} is better when you {direction_of(self.metric)} it, received {self.direction}"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def resolved_direction(self) -> Direction:
-        """The given direction, or the metric's own."""
-        return self.direction or direction_of(self.metric)
 
 
 class Constraints(Frozen):
@@ -277,3 +256,8 @@ class ResolvedStudy(Frozen):
     n_test: Count | None = None
     grid_size: Count | None = None
     max_trials: Positive
+
+    @property
+    def objective(self) -> Objective:
+        """What the search improves."""
+        return Objective(metric=self.metric, direction=self.direction)

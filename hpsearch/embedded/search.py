@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch import _layout
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.metrics import DEFAULT_METRIC, Direction, Task, better, direction_of
+from hpsearch.domain.metrics import DEFAULT_METRIC, Direction, Task, direction_of
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Outcome, Params
@@ -103,10 +103,7 @@ def search(table: Table, task: Task, definition: StudyDefinition, *, n_at_once: 
         why = next((trial.outcome.detail for trial in trials if trial.outcome.detail), "all diverged")
         msg = f"none of the {len(trials)} trials came to a result: {why}"
         raise HpsearchError(msg, code="study.no_result")
-    best = ranked[0]
-    for trial in ranked[1:]:
-        if better(trial.value or 0.0, best.value or 0.0, brief.direction):
-            best = trial
+    best = min(ranked, key=lambda trial: brief.objective.sort_key(trial.value or 0.0))
     weights, preparation = trainer.train_on_all_rows(best.params, best.seed, max(1, best.outcome.best_epoch or 1))
     network = TrainedNetwork(MlpConfig.from_params(best.params), tuple(weights), preparation, table.profile)
     return Found(tuple(trials), best, network, metric, brief.direction)

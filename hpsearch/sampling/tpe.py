@@ -20,6 +20,7 @@ from optuna.trial import TrialState as OptunaState
 
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.metrics import Direction
+from hpsearch.domain.objective import sort_key
 from hpsearch.domain.parameters import FloatParameter, IntParameter, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
@@ -166,10 +167,9 @@ def most_telling(observations: Sequence[Observation], direction: Direction, n: i
     """Return at most n observations to build a model from, in the order given: the best fifth and the newest others."""
     if len(observations) <= n:
         return list(observations)
-    sign = -1.0 if direction == "maximize" else 1.0
     ranked = sorted(
         (i for i, o in enumerate(observations) if o.state is TrialState.COMPLETE and _finite(o)),
-        key=lambda i: sign * (observations[i].value or 0.0),
+        key=lambda i: sort_key(observations[i].value or 0.0, direction),
     )
     best = set(ranked[: int(_BEST_FRACTION * n)])
     newest = [i for i in range(len(observations)) if i not in best][-(n - len(best)) :]
@@ -184,9 +184,7 @@ def _worst(observations: Sequence[Observation], direction: Direction) -> float:
     """Return the worst value seen; 0 where there is none (all are alike then)."""
     known = (TrialState.COMPLETE, TrialState.PRUNED)
     values = [o.value for o in observations if o.value is not None and _finite(o) and o.state in known]
-    if not values:
-        return 0.0
-    return min(values) if direction == "maximize" else max(values)
+    return max(values, key=lambda value: sort_key(value, direction), default=0.0)
 
 
 def _sampler(seed: int) -> optuna.samplers.TPESampler:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.selection import Selection
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Float, Frozen, Int, Lenient, Name
@@ -93,6 +94,11 @@ class StudyBrief(Lenient):
     max_weights: int | None = None
     open_trials: int | None = None
     n_models: int = 1
+
+    @property
+    def objective(self) -> Objective:
+        """What the search improves."""
+        return Objective(metric=self.metric, direction=self.direction)
 
 
 class ClaimReply(Lenient):

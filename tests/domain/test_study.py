@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from hpsearch.domain.lifecycle import FINAL, MOVES, OPEN, STUDY_MOVES, EndReason, TrialEvent, TrialState, sources
 from hpsearch.domain.mlp import MlpConfig, count_weights
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.progress import Progress, end_reason, open_limit
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Outcome
@@ -95,7 +96,7 @@ def test_a_search_ends_when_its_first_limit_is_met(changes: dict[str, Any], expe
         "best_value": None, "wall_time_s": 0.0, "device_seconds": 0.0,
     }  # fmt: skip
     budget = {"max_trials": 10, "wall_time_s": 100.0, "device_seconds": 50.0, "target": 0.9}
-    assert end_reason(Progress(**{**plain, **changes}), study(budget=budget), "maximize") == expected
+    assert end_reason(Progress(**{**plain, **changes}), study(budget=budget), Objective(metric="accuracy")) == expected
 
 
 def test_final_states_have_no_way_out_but_the_retry_of_a_failure() -> None:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from hpsearch.domain.lifecycle import ALWAYS_KEPT
-from hpsearch.domain.metrics import better
 from workers.assignments import Assignment
 
 
@@ -36,4 +35,4 @@ class ModelThresholds:
         threshold = self.of(assignment.study.study_id)
         if threshold is None or assignment.trial.kind in ALWAYS_KEPT:
             return True
-        return better(value, threshold, assignment.study.direction)
+        return assignment.study.objective.better(value, threshold)

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError
 from workers.assignments import Assignment, Assignments
@@ -104,4 +103,4 @@ def _is_matched(leader: Assignment, led: Outcome, assignment: Assignment, outcom
     """Return whether an outcome is of the same study as that of an attempt with a model, and not worse."""
     if leader.study.study_id != assignment.study.study_id or led.value is None or outcome.value is None:
         return False
-    return outcome.state == "COMPLETE" and not better(led.value, outcome.value, leader.study.direction)
+    return outcome.state == "COMPLETE" and not leader.study.objective.better(led.value, outcome.value)

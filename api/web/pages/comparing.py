@@ -16,7 +16,8 @@ from api.web.formatting import count, duration, scalar
 from api.web.page_routes import PageRoutes
 from api.web.rendering import page
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import KNOWN_METRICS, direction_of
+from hpsearch.domain.metrics import KNOWN_METRICS
+from hpsearch.domain.objective import Objective
 from hpsearch.service.results import board as boards
 from hpsearch.service.results.board import Standing
 from hpsearch.service.studies import crud
@@ -109,7 +110,7 @@ def _line(label: str, metric: str, values: Sequence[float | None]) -> Line:
     name = metric.removeprefix("train_")
     if name not in KNOWN_METRICS or len(set(known)) <= 1:
         return Line(label.replace("_", " "), cells)
-    top = max(known) if direction_of(name) == "maximize" else min(known)
+    top = Objective(metric=name).best(known)
     return Line(label.replace("_", " "), cells, frozenset(i for i, value in enumerate(values) if value == top))
 
 

@@ -14,7 +14,6 @@ from hpsearch.domain.lifecycle import (
     TrialKind,
     TrialState,
 )
-from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import MAX_DETAIL_BYTES, Outcome
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
@@ -126,14 +125,13 @@ def _accept(
     """Write a result: compare-and-set on the trial, one row in `result`, the attempt's end, counters, event."""
     resolved = resolved_of(study)
     value = outcome.value if state in (TrialState.COMPLETE, TrialState.PRUNED) else None
-    turned = None if value is None else (-value if resolved.direction == "maximize" else value)
     moved = tx.queue.move(
         trial.id,
         trial.attempt,
         event,
         {
             "value": value,
-            "score": turned,
+            "score": None if value is None else resolved.objective.sort_key(value),
             "best_epoch": outcome.best_epoch,
             "epochs": outcome.epochs if outcome.epochs is not None else (trial.last_epoch or None),
             "stop_reason": outcome.stop_reason,
@@ -177,7 +175,7 @@ def _accept(
 def _best_after(tx: Transaction, study: StudyRecord, trial: QueuedTrial, value: float) -> dict[str, Any]:
     """Return the study's columns that a result changes: the best trial, and what a model must beat to be kept."""
     changes: dict[str, Any] = {}
-    if study.best_value is None or better(value, study.best_value, resolved_of(study).direction):
+    if study.best_value is None or resolved_of(study).objective.better(value, study.best_value):
         changes = {"best_trial_id": trial.id, "best_value": value}
     n_kept = definition_of(study).confirm.top_k
     if n_kept > 1:

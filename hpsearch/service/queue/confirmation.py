@@ -34,7 +34,7 @@ def create_confirmations(tx: Transaction, study: StudyRecord) -> int:
         if one.state not in (TrialState.CANCELLED, TrialState.FAILED)
     }
     # By their own values: what was confirmed before stands at the head of the board, even of better ones found since.
-    larger = resolved_of(study).direction == "maximize"
+    larger = resolved_of(study).objective.larger_is_better
     top = tx.trials.best_of_search(study.id, definition.confirm.top_k, larger_is_better=larger)
     wanted: list[NewTrial] = []
     for parent_id, parent in zip(top, tx.trials.by_ids(top), strict=True):
@@ -54,9 +54,9 @@ def rank(tx: Transaction, study: StudyRecord) -> None:
     if not repeats:
         return
     resolved = resolved_of(study)
-    turn = -1.0 if resolved.direction == "maximize" else 1.0
+    sort_key = resolved.objective.sort_key
     metric = METRICS[resolved.task][resolved.metric]
-    ranks = rank_intervals({trial: [turn * v for v in values] for trial, values in repeats.items()}, seed=study.id)
+    ranks = rank_intervals({trial: [sort_key(v) for v in values] for trial, values in repeats.items()}, seed=study.id)
     for trial_id, values in repeats.items():
         confirmed: dict[str, Any] = {
             "mean": fmean(values),
@@ -64,7 +64,7 @@ def rank(tx: Transaction, study: StudyRecord) -> None:
             "interval": mean_interval(values, metric),
             "rank_interval": ranks[trial_id],
         }
-        tx.trials.change(trial_id, {"tier": 0, "score": turn * fmean(values), "confirmation": confirmed})
+        tx.trials.change(trial_id, {"tier": 0, "score": sort_key(fmean(values)), "confirmation": confirmed})
     best_id = tx.trials.best_ids(study.id, 1)[0]
     tx.studies.change(study.id, {"best_trial_id": best_id, "best_value": tx.trials.by_id(best_id).value})
 

@@ -70,7 +70,7 @@ def advance(tx: Transaction, study_id: int) -> StudyRecord:
         return study
     if study.end_reason is None:
         definition = definition_of(study)
-        reason = end_reason(progress_of(tx, study), definition, resolved_of(study).direction)
+        reason = end_reason(progress_of(tx, study), definition, resolved_of(study).objective)
         if reason is None:
             return study
         tx.studies.change(study.id, {"end_reason": reason.value})
@@ -98,7 +98,7 @@ def is_due(tx: Transaction, study: StudyRecord) -> bool:
         return False
     if study.end_reason is not None:
         return not tx.trials.open_counts(study.id)
-    return end_reason(progress_of(tx, study), definition_of(study), resolved_of(study).direction) is not None
+    return end_reason(progress_of(tx, study), definition_of(study), resolved_of(study).objective) is not None
 
 
 def _drop_waiting_search(tx: Transaction, study: StudyRecord) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from hpsearch.domain.lifecycle import TrialState
-from hpsearch.domain.metrics import Direction, better
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
 from hpsearch.errors import InvalidInputError
 from hpsearch.sampling.importance import MAX_RESULTS, MIN_RESULTS, ImportanceRequest, Share
@@ -54,7 +54,7 @@ def history(
     """
     with ctx.store.read() as tx:
         study = tx.studies.get(study_id)
-        marks = _marks(tx.charts.finished(study.id), resolved_of(study).direction)
+        marks = _marks(tx.charts.finished(study.id), resolved_of(study).objective)
         if improvements:
             marks = [mark for mark in marks if mark.improves]
         token = None
@@ -80,12 +80,12 @@ class _Mark(NamedTuple):
     improves: bool
 
 
-def _marks(rows: Iterable[tuple[int, float, float]], direction: Direction) -> list[_Mark]:
+def _marks(rows: Iterable[tuple[int, float, float]], objective: Objective) -> list[_Mark]:
     marks: list[_Mark] = []
     best, spent = None, 0.0
     for n_results, (trial_id, value, device_seconds) in enumerate(rows, 1):
         spent += device_seconds
-        improves = best is None or better(value, best, direction)
+        improves = best is None or objective.better(value, best)
         best = value if improves or best is None else best
         marks.append(_Mark(trial_id, n_results, best, spent, improves))
     return marks

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hpsearch.domain.lifecycle import STUDY_FINAL, TrialKind, TrialState
-from hpsearch.domain.metrics import Direction, better
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.selection import Selection
 from hpsearch.domain.study import ResolvedStudy
 from hpsearch.domain.trial import Trial
@@ -68,7 +68,7 @@ def _find(tx: Transaction, study: StudyRecord) -> FinalModel | None:
     selection = selection_of(tx, resolved, chosen)
     test = trial.value if is_refit else None
     value, believe = _to_believe(test, selection)
-    baselines = _baselines(tx, study, resolved.direction)
+    baselines = _baselines(tx, study, resolved.objective)
     return FinalModel(
         **selection.model_dump(),
         trial_id=trial.trial_id,
@@ -83,9 +83,9 @@ def _find(tx: Transaction, study: StudyRecord) -> FinalModel | None:
         test=test,
         n_test=resolved.n_test,
         test_interval=accuracy_interval(test, resolved.n_test) if resolved.metric == "accuracy" else None,
-        optimism=None if believe == "chosen_at" else _gain(selection.chosen_at, value, resolved.direction),
+        optimism=None if believe == "chosen_at" else resolved.objective.gain(selection.chosen_at, value),
         baselines=baselines,
-        beaten_by_baseline=_winning_baseline(chosen, selection, baselines, resolved.direction),
+        beaten_by_baseline=_winning_baseline(chosen, selection, baselines, resolved.objective),
     )
 
 
@@ -97,11 +97,7 @@ def _to_believe(test: float | None, selection: Selection) -> tuple[float, Believ
     return selection.chosen_at, "chosen_at"
 
 
-def _gain(value: float, over: float, direction: Direction) -> float:
-    return value - over if direction == "maximize" else over - value
-
-
-def _baselines(tx: Transaction, study: StudyRecord, direction: Direction) -> tuple[BaselineResult, ...]:
+def _baselines(tx: Transaction, study: StudyRecord, objective: Objective) -> tuple[BaselineResult, ...]:
     found = [
         BaselineResult(
             trial_id=one.trial_id,
@@ -113,18 +109,18 @@ def _baselines(tx: Transaction, study: StudyRecord, direction: Direction) -> tup
         for one in tx.trials.of_kind(study.id, TrialKind.BASELINE)
         if one.state is TrialState.COMPLETE and one.value is not None
     ]
-    return tuple(sorted(found, key=lambda one: one.value, reverse=direction == "maximize"))
+    return tuple(sorted(found, key=lambda one: objective.sort_key(one.value)))
 
 
 def _winning_baseline(
-    chosen: Trial, selection: Selection, baselines: Sequence[BaselineResult], direction: Direction
+    chosen: Trial, selection: Selection, baselines: Sequence[BaselineResult], objective: Objective
 ) -> BaselineResult | None:
     if not baselines:
         return None
     if chosen.kind is TrialKind.BASELINE:
         return next((one for one in baselines if one.trial_id == chosen.trial_id), None)
     own = selection.chosen_at if selection.mean is None else selection.mean
-    return None if better(own, baselines[0].value, direction) else baselines[0]
+    return None if objective.better(own, baselines[0].value) else baselines[0]
 
 
 def accuracy_interval(accuracy: float | None, n_rows: int | None) -> tuple[float, float] | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Params, Trial
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
@@ -198,7 +197,7 @@ def history(ctx: Context, study_id: str) -> list[HistoryPoint]:
     spent = 0.0
     for n_results, (number, uid, value, ended_at, device_seconds) in enumerate(rows, 1):
         spent += device_seconds
-        if points and not better(value, points[-1].value, resolved_of(study).direction):
+        if points and not resolved_of(study).objective.better(value, points[-1].value):
             continue
         points.append(
             HistoryPoint(

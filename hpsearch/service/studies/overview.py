@@ -147,7 +147,7 @@ def _summaries(tx: Transaction, records: Sequence[StudyRecord]) -> tuple[StudySu
 
 def _summary(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> StudySummary:
     definition, resolved = definition_of(study), resolved_of(study)
-    larger = resolved.direction == "maximize"
+    larger = resolved.objective.larger_is_better
     return StudySummary(
         study_id=study.uid,
         name=study.name,

@@ -9,8 +9,9 @@ from hpsearch.data.prepare import fit_preparation
 from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
 from hpsearch.domain.metrics import DEFAULT_METRIC, METRICS, Task
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.strict import visible
-from hpsearch.domain.study import Objective, ResolvedStudy, Split, StudyDefinition
+from hpsearch.domain.study import ResolvedStudy, Split, StudyDefinition
 from hpsearch.domain.training import MAX_EPOCHS
 from hpsearch.errors import InvalidStudyError
 from hpsearch.sampling.grid import Grid

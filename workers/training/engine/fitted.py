@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
-from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.objective import Objective
 from workers.training.engine.epoch_callbacks import Metrics, Watch
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import Prepared
@@ -26,16 +27,14 @@ class Recipe:
     Attributes:
         config: The network.
         task: Of the study.
-        metric: The objective.
-        direction: Of the objective.
+        objective: Of the study.
         seed: The trial's.
         dtype: Of weights and computation.
     """
 
     config: MlpConfig
     task: Task
-    metric: str
-    direction: Direction
+    objective: Objective
     seed: int
     dtype: DType = "float32"
 

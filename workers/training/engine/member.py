@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.domain.metrics import Direction
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.objective import Objective
 from workers.training.engine.numerics import DType
 from workers.training.engine.patience import Rate, Stopping
 from workers.training.engine.schedule import Schedule
@@ -25,8 +25,7 @@ class Member:
     Args:
         config: The network.
         schedule: When it stops and slows down.
-        metric: The objective.
-        direction: Of the objective.
+        objective: Of the study.
         trial_seed: The trial's.
         data_order_seed: The study's.
         fold: From 0; 0 for a hold-out split.
@@ -44,8 +43,7 @@ class Member:
         config: MlpConfig,
         schedule: Schedule,
         *,
-        metric: str,
-        direction: Direction,
+        objective: Objective,
         trial_seed: int,
         data_order_seed: int,
         fold: int,
@@ -54,8 +52,7 @@ class Member:
         self.config = config
         self.schedule = schedule
         self.fold = fold
-        self._metric = metric
-        self._direction: Direction = direction
+        self._objective = objective
         self._seeds = (trial_seed, data_order_seed)
         self._dtype: DType = dtype
         self.restart()
@@ -66,7 +63,7 @@ class Member:
         self.stop_reason: StopReason | None = None
         self.trouble: str | None = None
         self.is_undefined = False
-        self._stopping = Stopping(self.schedule, self._direction, self._dtype)
+        self._stopping = Stopping(self.schedule, self._objective, self._dtype)
         self._rate = Rate(self.config.learning_rate, self.schedule.lr_decay, self._dtype)
 
     @property
@@ -127,7 +124,7 @@ class Member:
             self._judge(number, metrics)
 
     def _judge(self, number: int, metrics: Metrics) -> None:
-        value = metrics[self._metric]
+        value = metrics[self._objective.metric]
         if value is None:
             self.is_undefined = True
             return

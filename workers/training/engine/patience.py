@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from hpsearch.domain.metrics import Direction
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.training import LrDecay
 from workers.training.engine.numerics import DType
 from workers.training.engine.schedule import Schedule
@@ -20,7 +20,7 @@ class Stopping:
 
     Args:
         schedule: Of the trial.
-        direction: Of the objective.
+        objective: Of the study.
         dtype: Of the weights.
 
     Attributes:
@@ -29,11 +29,12 @@ class Stopping:
         is_over: Whether the objective has not improved for long enough.
     """
 
-    def __init__(self, schedule: Schedule, direction: Direction, dtype: DType) -> None:
+    def __init__(self, schedule: Schedule, objective: Objective, dtype: DType) -> None:
         rule = schedule.early_stopping
         self._patience = schedule.max_epochs + 1 if rule is None else rule.patience
-        self._sign = 1.0 if direction == "maximize" else -1.0
-        self._delta = self._sign * (0.0 if rule is None else rule.min_delta)
+        self._objective = objective
+        # What an improvement must be beyond, added to the best value.
+        self._delta = objective.gain(0.0 if rule is None else rule.min_delta, 0.0)
         # Keras compares in the type of its weights: a smaller change is none.
         self._type = np.dtype(dtype).type
         self._best: float | None = None
@@ -51,8 +52,7 @@ class Stopping:
         self.is_over = not self.is_best and self._waited >= self._patience and number > 1
 
     def _is_better(self, left: float, right: float) -> bool:
-        held = self._type(left), self._type(right)
-        return bool(held[0] > held[1] if self._sign > 0 else held[0] < held[1])
+        return self._objective.better(float(self._type(left)), float(self._type(right)))
 
 
 class Rate:

@@ -94,7 +94,7 @@ def run_trial(task: TrialTask, study: StudyRows, sink: Sink, fit: Fit, dtype: DT
         study=study,
         sink=sink,
         fit=fit,
-        recipe=Recipe(config, brief.task, brief.metric, brief.direction, seed, dtype),
+        recipe=Recipe(config, brief.task, brief.objective, seed, dtype),
         schedule=Schedule.of(config, brief.training),
     )
     if task.trial.kind == TrialKind.REFIT:
@@ -129,7 +129,7 @@ class _Run:
         fitted = self.fit(self.recipe, self.schedule, prepared, self.watch())
         outcome = Outcome(
             state="COMPLETE",
-            value=fitted.best[self.recipe.metric],
+            value=fitted.best[self.recipe.objective.metric],
             metrics=fitted.best,
             best_epoch=fitted.best_epoch,
             epochs=len(fitted.history),
@@ -150,7 +150,7 @@ class _Run:
         mean_best_epoch = max(1, round(fmean(best_epochs)))
         outcome = Outcome(
             state="COMPLETE",
-            value=metrics[self.recipe.metric],
+            value=metrics[self.recipe.objective.metric],
             metrics=metrics,
             best_epoch=mean_best_epoch,
             epochs=epochs,
@@ -178,9 +178,10 @@ class _Run:
         fitted = self.fit(self.recipe, schedule, replace(prepared, held_out=None), self.watch())
         outputs = _outputs(fitted, prepared)
         metrics: Metrics = {f"test_{name}": value for name, value in self._test_metrics(outputs, prepared).items()}
-        value = metrics[f"test_{self.recipe.metric}"]
+        metric = self.recipe.objective.metric
+        value = metrics[f"test_{metric}"]
         if value is None:
-            msg = f"{self.recipe.metric} is undefined on the test rows; choose another metric, or change the split"
+            msg = f"{metric} is undefined on the test rows; choose another metric, or change the split"
             raise UntrainableError(msg)
         outcome = Outcome(
             state="COMPLETE",
@@ -213,7 +214,7 @@ class _Run:
             predictions_of(self.recipe.task, outputs.astype(np.float64), prepared.preparation),
             part.truth,
             target_scale=prepared.preparation.target_scale,
-            objective=self.recipe.metric,
+            objective=self.recipe.objective.metric,
         )
 
 

@@ -257,7 +257,7 @@ def _rank(run: TrialRun) -> float:
     outcome = run.outcome
     if outcome is None or outcome.value is None:
         return float("inf")
-    return -outcome.value if run.task.study.direction == "maximize" else outcome.value
+    return run.task.study.objective.sort_key(outcome.value)
 
 
 def _reason_for_reference(task: TrialTask) -> str | None:

@@ -51,13 +51,12 @@ class TrialRun:
         self.device_s = 0.0
         self._dtype: DType = dtype
         self._schedule = Schedule.of(self.config, brief.training)
-        self._recipe = Recipe(self.config, brief.task, brief.metric, brief.direction, task.trial.seed, dtype)
+        self._recipe = Recipe(self.config, brief.task, brief.objective, task.trial.seed, dtype)
         self.members = tuple(
             Member(
                 self.config,
                 self._schedule,
-                metric=brief.metric,
-                direction=brief.direction,
+                objective=brief.objective,
                 trial_seed=task.trial.seed,
                 data_order_seed=brief.data_order_seed,
                 fold=fold,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.domain.lifecycle import ALWAYS_KEPT
-from hpsearch.domain.metrics import Direction, better
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.trial import Outcome
 from workers.training.engine.contract import Sink
 from workers.training.engine.failures import outcome_of
@@ -37,8 +37,8 @@ class _Offer:
         return self.task.study.study_id
 
     @property
-    def direction(self) -> Direction:
-        return self.task.study.direction
+    def objective(self) -> Objective:
+        return self.task.study.objective
 
     @property
     def n_models(self) -> int:
@@ -112,12 +112,12 @@ class ModelLane:
             return False
         rivals = [other.value for other in self._offers if other.competes and other.study_id == offer.study_id]
         rivals += self._written.get(offer.study_id, [])
-        return sum(better(rival, offer.value, offer.direction) for rival in rivals) >= offer.n_models
+        return sum(offer.objective.better(rival, offer.value) for rival in rivals) >= offer.n_models
 
     def _is_matched(self, offer: _Offer) -> bool:
         """Return whether enough trials that are at least as good have their files."""
         written = self._written.get(offer.study_id, [])
-        n = sum(not better(offer.value, value, offer.direction) for value in written)
+        n = sum(not offer.objective.better(offer.value, value) for value in written)
         return offer.competes and n >= offer.n_models
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class ModelLane:
         self._offers = [offer for offer in self._offers if not self._sink.should_stop(offer.task)]
         best: _Offer | None = None
         for offer in self._offers:
-            if best is None or better(offer.value, best.value, offer.direction):
+            if best is None or offer.objective.better(offer.value, best.value):
                 best = offer
         if best is not None:
             best.is_being_written = True
@@ -157,7 +157,7 @@ class ModelLane:
 
     def _note(self, offer: _Offer) -> None:
         values = [*self._written.get(offer.study_id, []), offer.value]
-        values.sort(reverse=offer.direction == "maximize")
+        values.sort(key=offer.objective.sort_key)
         self._written[offer.study_id] = values[: offer.n_models]
 
     def _write(self, offer: _Offer) -> tuple[Outcome, Path | None]:

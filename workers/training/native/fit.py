@@ -57,9 +57,9 @@ def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, f
             n_classes=max(2, preparation.n_outputs),
             target_mean=preparation.target_mean,
             target_scale=preparation.target_scale,
-            objective=recipe.metric,
+            objective=recipe.objective.metric,
         )
-    stopping = Stopping(schedule, recipe.direction, recipe.dtype)
+    stopping = Stopping(schedule, recipe.objective, recipe.dtype)
     rate = Rate(recipe.config.learning_rate, schedule.lr_decay, recipe.dtype)
     reason: StopReason = "max_epochs"
     for number in range(1, schedule.max_epochs + 1):
@@ -79,7 +79,7 @@ def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, f
         if truth is None:
             rate.epoch(train_loss)
         else:
-            value = check_objective(recipe.metric, metrics[recipe.metric])
+            value = check_objective(recipe.objective.metric, metrics[recipe.objective.metric])
             stopping.epoch(number, value)
             rate.epoch(metrics["loss"])
             if stopping.is_best:

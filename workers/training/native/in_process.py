@@ -92,7 +92,7 @@ class InProcessTrainer:
             report=lambda _measurement: None, should_stop=lambda: False, epochs_before=0, fold=None,
             trial_seed=seed, data_order_seed=study.data_order_seed,
         )  # fmt: skip
-        recipe = Recipe(config, study.task, study.metric, study.direction, seed, _DTYPE)
+        recipe = Recipe(config, study.task, study.objective, seed, _DTYPE)
         schedule = replace(Schedule.of(config, study.training), max_epochs=n_epochs)
         return fit(recipe, schedule, prepared, watch, memory=self._memory).weights(), prepared.preparation
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from hpsearch.domain.lifecycle import ALWAYS_KEPT
-from hpsearch.domain.metrics import better
 from hpsearch.domain.trial import Measurement, Outcome
 from workers.trainers.messages import Dropped, Epoch, Finished, Idle, Trained
 from workers.training.engine.contract import Engine
@@ -85,7 +84,7 @@ class PipeSink:
         threshold = self._channel.threshold(task.study.study_id)
         if threshold is None or task.trial.kind in ALWAYS_KEPT:
             return True
-        return better(value, threshold, task.study.direction)
+        return task.study.objective.better(value, threshold)
 
     def settle(self, error: Exception | None) -> None:
         """End all attempts that have no end, because the engine is done or has raised an error.

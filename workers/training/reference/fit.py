@@ -38,7 +38,7 @@ def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *,
     )
     judge = None
     if prepared.held_out is not None:
-        judge = Judge(recipe.task, recipe.metric, prepared.preparation, prepared.held_out, widest_of(network))
+        judge = Judge(recipe.task, recipe.objective.metric, prepared.preparation, prepared.held_out, widest_of(network))
     stopping = _stopping(recipe, schedule, judged=judge is not None)
     network.fit(
         stream.dataset(),
@@ -47,7 +47,7 @@ def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *,
         shuffle=False,
         verbose=0,
         callbacks=[
-            MeasureEpoch(watch, stream, judge, recipe.metric if judge else None),
+            MeasureEpoch(watch, stream, judge, recipe.objective.metric if judge else None),
             *([stopping] if stopping else []),
             *_decay(schedule.lr_decay, judged=judge is not None),
             ObeySink(watch),
@@ -71,8 +71,8 @@ def _stopping(recipe: Recipe, schedule: Schedule, *, judged: bool) -> Any:
         return None
     rule = schedule.early_stopping
     return keras.callbacks.EarlyStopping(
-        monitor=f"val_{recipe.metric}",
-        mode="max" if recipe.direction == "maximize" else "min",
+        monitor=f"val_{recipe.objective.metric}",
+        mode="max" if recipe.objective.larger_is_better else "min",
         patience=schedule.max_epochs + 1 if rule is None else rule.patience,
         min_delta=0.0 if rule is None else rule.min_delta,
         restore_best_weights=True,

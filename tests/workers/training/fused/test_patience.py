@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hpsearch.domain.metrics import Direction
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.training import EarlyStopping, LrDecay
 from workers.training.engine.numerics import DType
 from workers.training.engine.schedule import Schedule
@@ -28,9 +28,9 @@ def _curves() -> Iterator[npt.NDArray[np.floating]]:
     yield 1.0 + np.arange(N_EPOCHS) * 1e-9
 
 
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize("objective", [Objective(metric="loss"), Objective(metric="accuracy")], ids=str)
 @pytest.mark.parametrize(("patience", "min_delta"), [(1, 0.0), (3, 0.1), (5, 0.0)])
-def test_stopping_is_kerass(direction: Direction, patience: int, min_delta: float) -> None:
+def test_stopping_is_kerass(objective: Objective, patience: int, min_delta: float) -> None:
     import keras
 
     from workers.training.engine.patience import Stopping
@@ -38,9 +38,9 @@ def test_stopping_is_kerass(direction: Direction, patience: int, min_delta: floa
     n_stopped = 0
     for curve in _curves():
         rule = EarlyStopping(patience=patience, min_delta=min_delta)
-        ours = Stopping(Schedule(N_EPOCHS, rule, None), direction, "float32")
+        ours = Stopping(Schedule(N_EPOCHS, rule, None), objective, "float32")
         theirs = keras.callbacks.EarlyStopping(
-            "value", mode="max" if direction == "maximize" else "min", patience=patience, min_delta=min_delta
+            "value", mode="max" if objective.larger_is_better else "min", patience=patience, min_delta=min_delta
         )
         theirs.set_model(SimpleNamespace(stop_training=False))
         theirs.on_train_begin()
@@ -60,7 +60,7 @@ def test_stopping_is_kerass(direction: Direction, patience: int, min_delta: floa
 def test_without_early_stopping_the_best_epoch_is_kept_all_the_same(dtype: DType) -> None:
     from workers.training.engine.patience import Stopping
 
-    stopping = Stopping(Schedule(4, None, None), "minimize", dtype)
+    stopping = Stopping(Schedule(4, None, None), Objective(metric="loss"), dtype)
     for epoch, value in enumerate([3.0, 1.0, 1.0, 2.0], start=1):
         stopping.epoch(epoch, value)
         assert not stopping.is_over

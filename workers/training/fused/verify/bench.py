@@ -14,8 +14,9 @@ import sklearn.datasets
 
 from hpsearch.data.table import Table
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
-from hpsearch.domain.metrics import DEFAULT_METRIC, Direction, Task, direction_of
+from hpsearch.domain.metrics import DEFAULT_METRIC, Task
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.objective import Objective
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
@@ -97,17 +98,16 @@ class Bench:
         self._programs: dict[ProgramKey, Program] = {}
 
     @property
-    def direction(self) -> Direction:
-        """Of the objective."""
-        return direction_of(self.metric)
+    def objective(self) -> Objective:
+        """What decides when a member stops."""
+        return Objective(metric=self.metric)
 
     def member(self, case: Case) -> Member:
         """Return a case as a member of a pack."""
         return Member(
             case.config,
             Schedule.of(case.config, case.training),
-            metric=self.metric,
-            direction=self.direction,
+            objective=self.objective,
             trial_seed=case.seed,
             data_order_seed=0,
             fold=0,
@@ -179,7 +179,7 @@ class Bench:
 
     def reference(self, case: Case) -> Curve:
         """Return the curve of a case trained by plain Keras."""
-        recipe = Recipe(case.config, self.task, self.metric, self.direction, case.seed, self.dtype)
+        recipe = Recipe(case.config, self.task, self.objective, case.seed, self.dtype)
         watch = Watch(
             report=lambda _: None,
             should_stop=lambda: False,

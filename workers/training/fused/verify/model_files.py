@@ -104,7 +104,7 @@ def _task(bench: Bench, number: int, directory: Path) -> TrialTask:
         task=bench.task,
         split=Split(),
         metric=bench.metric,
-        direction=bench.direction,
+        direction=bench.objective.resolved_direction,
         training=Training(max_epochs=8, early_stopping=EarlyStopping(patience=3)),
         data_order_seed=0,
     )

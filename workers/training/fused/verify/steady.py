@@ -131,7 +131,7 @@ def task_of(bench: Bench, number: int, directory: Path) -> TrialTask:
         task=bench.task,
         split=Split(),
         metric=bench.metric,
-        direction=bench.direction,
+        direction=bench.objective.resolved_direction,
         training=Training(max_epochs=8, early_stopping=None),
         data_order_seed=0,
         space=_SPACE,
