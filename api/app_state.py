@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from api.errors.problem_documents import ProblemError
 from api.limits.compute_limit import Computing
-from api.limits.concurrency_limit import N_PLACES, Turnstile
+from api.limits.concurrency_limit import Turnstile
 from api.limits.failed_logins import Intruders
 from api.limits.report_rate_limit import Pace
 from api.limits.token_cache import Callers
@@ -96,7 +96,7 @@ class Edge:
         self.callers = Callers(context.clock)
         self.intruders = Intruders()
         self.pace = Pace()
-        self.turnstile = Turnstile(N_PLACES[context.store.dialect])
+        self.turnstile = Turnstile(context.store.dialect.n_places)
         self.computing = Computing()
         self.charting = Computing(1)
         self.stream_threads = anyio.CapacityLimiter(_STREAM_THREADS)

@@ -16,8 +16,6 @@ from starlette.concurrency import run_in_threadpool
 
 Answer = TypeVar("Answer")
 
-# Measured with eight clients, see docs/benchmarks.md. On SQLite those that are inside at once share a commit.
-N_PLACES: Final = {"postgresql": 4, "sqlite": 8}
 _PATIENCE_S: Final = 0.1
 
 

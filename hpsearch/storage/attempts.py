@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.trial import Attempt
+from hpsearch.storage.dialects import dialect_of
+from hpsearch.storage.dialects.base import Dialect, Insert
 from hpsearch.storage.executemany import one_or_many
 from hpsearch.storage.paging import check_limit, checked, decode_token, encode_token
 from hpsearch.storage.pg_pipeline import unread
@@ -17,10 +19,11 @@ from hpsearch.storage.tables import attempt, measurement, worker
 _END: Final = unread(
     update(attempt).where(attempt.c.trial_id == bindparam("ended_id"), attempt.c.attempt == bindparam("ended_attempt"))
 )
-_ADD_MEASUREMENTS: Final = {
-    "sqlite": sqlite.insert(measurement).inline().on_conflict_do_nothing(),
-    "postgresql": unread(postgresql.insert(measurement).inline().on_conflict_do_nothing()),
-}
+
+
+@cache
+def _add_measurements(dialect: Dialect) -> Insert:
+    return unread(dialect.insert(measurement).inline().on_conflict_do_nothing())
 
 
 class AttemptRepository:
@@ -69,7 +72,7 @@ class AttemptRepository:
         """Store (trial id, attempt, epoch, metrics); what is already there stays untouched."""
         if not rows:
             return
-        statement = _ADD_MEASUREMENTS[self._connection.dialect.name]
+        statement = _add_measurements(dialect_of(self._connection))
         names = ("trial_id", "attempt", "epoch", "metrics")
         self._connection.execute(statement, one_or_many([dict(zip(names, row, strict=True)) for row in rows]))
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import ColumnElement, Insert, delete, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ColumnElement, delete, select
 
 from hpsearch.content.store import PIECE_BYTES, checked, missing
 from hpsearch.errors import UnavailableError
+from hpsearch.storage.dialects.base import Insert
 from hpsearch.storage.engine import is_disk_full
 from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.store import Store
@@ -24,7 +24,7 @@ MAX_BYTES: Final = 256 * 2**20
 
 
 class DatabaseContent:
-    """Contents in a PostgreSQL database; for SQLite, which belongs to one server, files beside it serve better.
+    """Contents in a database that servers share; beside one that belongs to one server, files serve better.
 
     Args:
         database: Of the service.
@@ -45,7 +45,7 @@ class DatabaseContent:
                 number, piece = 0, file.read(PIECE_BYTES)
                 while piece or number == 0:
                     following = file.read(PIECE_BYTES)
-                    insert = _insert(name, number, piece)
+                    insert = self._insert(name, number, piece)
                     # The last one travels with the commit. The others are waited for: they must not pile up here.
                     tx.connection.execute(insert if following else unread(insert))
                     number, piece = number + 1, following
@@ -95,14 +95,13 @@ class DatabaseContent:
     def set_owner(self, uid: str) -> None:
         """Do nothing."""
 
+    def _insert(self, name: str, number: int, piece: bytes) -> Insert:
+        insert = self._database.dialect.insert(content_piece).values(name=name, number=number, data=piece)
+        # Another server may be putting the same content at the same time.
+        return insert.on_conflict_do_update(
+            index_elements=[content_piece.c.name, content_piece.c.number], set_={"data": insert.excluded.data}
+        )
+
 
 def _is(name: str) -> ColumnElement[bool]:
     return content_piece.c.name == checked(name)
-
-
-def _insert(name: str, number: int, piece: bytes) -> Insert:
-    insert = postgresql.insert(content_piece).values(name=name, number=number, data=piece)
-    # Another server may be putting the same content at the same time.
-    return insert.on_conflict_do_update(
-        index_elements=[content_piece.c.name, content_piece.c.number], set_={"data": insert.excluded.data}
-    )

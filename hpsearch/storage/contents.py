@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.records import ContentRecord, columns_of, to_record
 from hpsearch.storage.tables import content, content_store, dataset, model
 
@@ -25,7 +25,7 @@ class ContentRepository:
     def __init__(self, connection: Connection, *, lease_now: ColumnElement[float]) -> None:
         self._connection = connection
         self._now = lease_now
-        self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        self._insert = dialect_of(connection).insert
 
     def announce(self, record: ContentRecord) -> str:
         """Note that a content is about to be put into the store, and return which copy of it that is.

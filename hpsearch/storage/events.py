@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Row,
-    Text,
-    and_,
-    cast,
-    func,
-    insert,
-    or_,
-    select,
-    text,
-    true,
-)
+from sqlalchemy import ColumnElement, Connection, Insert, Row, and_, insert, or_, select, true
 
+from hpsearch.storage.dialects import dialect_of
+from hpsearch.storage.dialects.base import Dialect
 from hpsearch.storage.executemany import one_or_many
 from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.tables import event
 
-_ADD: Final = unread(insert(event).inline())
-_ADD_POSTGRES: Final = _ADD.values(xact=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
-# The oldest transaction that is still open in this database, or the next one if there is none. The snapshot's own xmin
-# would do too, but counts the transactions of all databases of the server: a long one elsewhere would hold all events
-# back. `backend_xid` has 32 bits and is lifted to 64 by its distance to the next transaction.
-_HORIZON: Final = text("""
-    SELECT coalesce(min(ceiling - ((ceiling - backend_xid::text::bigint) & 4294967295)), min(ceiling))
-    FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ceiling) AS top
-    LEFT JOIN pg_stat_activity ON datname = current_database() AND backend_xid IS NOT NULL
-""")
+
+@cache
+def _add(dialect: Dialect) -> Insert:
+    return unread(insert(event).inline().values(xact=dialect.transaction_number))
 
 
 class EventRepository:
@@ -44,14 +27,12 @@ class EventRepository:
     def __init__(self, connection: Connection, *, at: datetime) -> None:
         self._connection = connection
         self._at = at
-        self._postgres = connection.dialect.name == "postgresql"
+        self._dialect = dialect_of(connection)
 
     def _settled(self) -> ColumnElement[bool]:
         """Return the condition that nothing can appear before an event any more."""
-        if not self._postgres:
-            return true()
-        # A statement of its own: what ended before it is visible to the next one, what was open bounds it from above.
-        return event.c.xact < int(self._connection.execute(_HORIZON).scalar_one())
+        oldest = self._dialect.oldest_open_transaction(self._connection)
+        return true() if oldest is None else event.c.xact < oldest
 
     def add(
         self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: Mapping[str, Any] | None = None
@@ -63,12 +44,11 @@ class EventRepository:
         """Log events given as (kind, study id, trial's public id, data)."""
         if not rows:
             return
-        fixed: dict[str, Any] = {"at": self._at} if self._postgres else {"at": self._at, "xact": 0}
         self._connection.execute(
-            _ADD_POSTGRES if self._postgres else _ADD,
+            _add(self._dialect),
             one_or_many(
                 [
-                    {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data), **fixed}
+                    {"kind": kind, "study_id": study_id, "trial_uid": uid, "data": dict(data), "at": self._at}
                     for kind, study_id, uid, data in rows
                 ]
             ),

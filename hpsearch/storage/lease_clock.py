@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Double, Float, bindparam, cast, extract, func, literal
+from sqlalchemy import ColumnElement, Double, bindparam, literal
 
-_DATABASE_NOW: Final[ColumnElement[float]] = cast(extract("epoch", func.clock_timestamp()), Float(53))
+from hpsearch.storage.dialects.base import DatabaseNow
+
+_DATABASE_NOW: Final[ColumnElement[float]] = DatabaseNow()
 _BOUND_NOW: Final[ColumnElement[float]] = bindparam("lease_now", type_=Double)
 
 

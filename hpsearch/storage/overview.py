@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
-from hpsearch.storage.labels import has_label
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.records import StudyRecord, columns_of, to_record
 from hpsearch.storage.tables import study, trial, worker
@@ -82,7 +82,7 @@ class OverviewRepository:
         if name_part is not None:
             statement = statement.where(study.c.name.icontains(name_part, autoescape=True))
         if label is not None:
-            statement = statement.where(has_label(self._connection, *label))
+            statement = statement.where(dialect_of(self._connection).has_entry(study.c.labels, *label))
         if page_token is not None:
             statement = statement.where(after(order, decode_token("studies", page_token, length=1)))
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialKind, TrialState, sources
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.executemany import one_or_many
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.lease_shift import Limits, shift
@@ -288,7 +289,7 @@ class Queue:
 
     def _take(self, condition: ColumnElement[bool]) -> None:
         """Lock trials in order of their ids, before a statement that would take them in any order."""
-        if self._connection.dialect.name == "postgresql":
+        if not dialect_of(self._connection).has_one_writer:
             statement = select(trial.c.id).where(condition).order_by(trial.c.id)
             self._connection.execute(statement.with_for_update(key_share=True)).all()
 

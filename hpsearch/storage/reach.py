@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
+from hpsearch.storage.dialects import dialect_of
+from hpsearch.storage.dialects.base import DatabaseNow
 from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
 from hpsearch.storage.migrate import head
 
-_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())")
+_CLOCK = select(DatabaseNow())
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def reach(database_url: str) -> Reached:
         UnavailableError: The database does not answer.
     """
     url = parse_url(database_url)
+    dialect = dialect_of(url)
     reader, writer = open_engines(url, pool_size=1)
     try:
         with as_unavailable(), writer.connect() as connection:
@@ -45,12 +48,12 @@ def reach(database_url: str) -> Reached:
             revision = (
                 connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_tables else None
             )
-            version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
-            if url.get_backend_name() == "sqlite":
-                return Reached(f"SQLite {version}", revision, head(), None)
+            product = f"{dialect.product} {dialect.version(connection.dialect)}"
+            if dialect.has_one_writer:
+                return Reached(product, revision, head(), None)
             before = time.time()
             theirs = float(connection.execute(_CLOCK).scalar_one())
-            return Reached(f"PostgreSQL {version}", revision, head(), theirs - (before + time.time()) / 2)
+            return Reached(product, revision, head(), theirs - (before + time.time()) / 2)
     finally:
         reader.dispose()
         writer.dispose()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.tables import replica
 
 # Any number will do, as long as nothing else locks it: "hpse" in ASCII.
-_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(1752200037)")
+_ONE_AT_A_TIME: Final = 1_752_200_037
 
 
 class ReplicaRepository:
@@ -21,12 +21,11 @@ class ReplicaRepository:
         self._connection = connection
         self._at = at
         self._now = lease_now
-        self._insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        self._dialect = dialect_of(connection)
 
     def take_turn(self) -> None:
         """Let no other replica measure silence before this transaction ends: two would make up for the same outage."""
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_ONE_AT_A_TIME)
+        self._dialect.advisory_lock(self._connection, _ONE_AT_A_TIME)
 
     def silence_s(self) -> float | None:
         """Return the seconds since any replica was last alive; None when there never was one."""
@@ -37,7 +36,9 @@ class ReplicaRepository:
         changed = self._connection.execute(update(replica).where(replica.c.uid == uid).values(alive_at=self._now))
         if changed.rowcount == 0:
             self._connection.execute(
-                self._insert(replica).values(uid=uid, alive_at=self._now, started_at=self._at).on_conflict_do_nothing()
+                self._dialect.insert(replica)
+                .values(uid=uid, alive_at=self._now, started_at=self._at)
+                .on_conflict_do_nothing()
             )
 
     def shift(self, seconds: float) -> None:

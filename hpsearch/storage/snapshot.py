@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, inspect, select, text, union
+from sqlalchemy import inspect, select, text, union
 
 from hpsearch.clock import SystemClock
-from hpsearch.errors import ConflictError, UnavailableError
-from hpsearch.storage import pg_tools
+from hpsearch.errors import ConflictError
+from hpsearch.storage import migrate
 from hpsearch.storage.contents import ContentRepository
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.engine import as_unavailable, open_engines, parse_url
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.replicas import ReplicaRepository
@@ -34,13 +33,13 @@ class Moment:
     """The database as it is at one moment, held while others go on writing.
 
     Attributes:
-        dialect: `sqlite` or `postgresql`.
+        dialect: Name of the kind of database.
         revision: Of its schema.
         digests: Of all contents its rows refer to.
         copies: Which copy of a content is in the store, by digest.
         store: Id and location of the content store; None in a database of a version before there was one.
-        copy_to: Writes this state into a file that is not there yet: a SQLite database, or SQL for psql. It raises
-            HpsearchError when pg_dump is not installed, UnavailableError when the copy fails.
+        copy_to: Writes this state into a file that is not there yet. It raises HpsearchError when a program it needs is
+            not installed, UnavailableError when the copy fails.
     """
 
     dialect: str
@@ -63,14 +62,13 @@ def moment(database_url: str) -> Iterator[Moment]:
         UnavailableError: The database does not answer.
     """
     url = parse_url(database_url)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    if is_sqlite and not Path(str(url.database)).exists():
+    dialect = dialect_of(url)
+    file = dialect.file_of(url)
+    if file is not None and not file.exists():
         raise _nothing_there()
     reader, writer = open_engines(url, pool_size=1)
-    # On SQLite every reading transaction is of one moment, on PostgreSQL it must be asked for.
-    engine = reader if is_sqlite else writer.execution_options(isolation_level="REPEATABLE READ")
     try:
-        with as_unavailable(), engine.connect() as connection:
+        with as_unavailable(), dialect.snapshot_engine(reader, writer).connect() as connection:
             tables = inspect(connection)
             if not tables.has_table(_VERSION_TABLE):
                 raise _nothing_there()
@@ -80,41 +78,21 @@ def moment(database_url: str) -> Iterator[Moment]:
                 store, copies = repository.store(), repository.copies()
             revision = connection.execute(_REVISION).scalar_one()
             digests = frozenset(connection.execute(_DIGESTS).scalars())
-            copy_to = partial(_copy_sqlite if is_sqlite else _copy_postgresql, connection)
-            yield Moment(url.get_backend_name(), str(revision), digests, copies, store, copy_to)
+            yield Moment(dialect.name, str(revision), digests, copies, store, partial(dialect.copy, connection))
     finally:
         reader.dispose()
         writer.dispose()
 
 
-def _copy_sqlite(connection: Connection, target: Path) -> None:
-    with _sqlite(target) as there:
-        connection.connection.driver_connection.backup(there)  # type: ignore[union-attr]
-
-
-def _copy_postgresql(connection: Connection, target: Path) -> None:
-    # This transaction lies idle while pg_dump, in one of its own, sees what it sees.
-    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    name = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
-    pg_tools.run(
-        "pg_dump",
-        connection.engine.url,
-        "--no-owner",
-        "--no-privileges",
-        f"--snapshot={name}",
-        f"--file={target}",
-    )
-
-
 def is_empty(database_url: str) -> bool:
-    """Return whether the database holds nothing of hpsearch; a SQLite file that is not there is empty.
+    """Return whether the database holds nothing of hpsearch; a file that is not there is empty.
 
     Raises:
         UnavailableError: The database does not answer.
     """
     url = parse_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        file = Path(str(url.database))
+    file = dialect_of(url).file_of(url)
+    if file is not None:
         return not file.exists() or file.stat().st_size == 0
     _, engine = open_engines(url, pool_size=1)
     try:
@@ -125,7 +103,7 @@ def is_empty(database_url: str) -> bool:
 
 
 def is_served(database_url: str) -> bool:
-    """Return whether a server has given a sign of life on this PostgreSQL database in the last seconds."""
+    """Return whether a server has given a sign of life on this shared database in the last seconds."""
     _, engine = open_engines(parse_url(database_url), pool_size=1)
     try:
         with as_unavailable(), engine.connect() as connection:
@@ -139,60 +117,27 @@ def is_served(database_url: str) -> bool:
 
 
 def put(database_url: str, source: Path) -> None:
-    """Make a copy the database, in one step: afterwards the database is the old one or the new one, never a mixture.
+    """Make a copy the database, with the newest schema, in one step: it is the old one or the new one, never a mixture.
 
     What was there is replaced. No server may run on it.
 
     Args:
         database_url: Of the kind the copy was taken from.
-        source: As written by `Moment.copy_to`; on SQLite it is moved, and must lie on the same file system.
+        source: As written by `Moment.copy_to`; a file of a database is moved, and must lie on the same file system.
 
     Raises:
         UnavailableError: The database refused it and is as it was.
     """
     url = parse_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        _replace_file(source, Path(str(url.database)))
-        return
-    ours = ", ".join(f'"{name}"' for name in sorted({_VERSION_TABLE, *metadata.tables}))
-    pg_tools.run(
-        "psql",
-        url,
-        "--no-psqlrc",
-        "--quiet",
-        "--single-transaction",
-        "--set=ON_ERROR_STOP=1",
-        f"--command=DROP TABLE IF EXISTS {ours} CASCADE",
-        f"--file={source}",
-    )
-
-
-def _replace_file(source: Path, target: Path) -> None:
-    if target.exists() and target.stat().st_size:
-        # Folds the write-ahead log in: of another file it must not be applied to this one. A file too damaged for that
-        # is about to go anyway.
-        with contextlib.suppress(UnavailableError), _sqlite(target) as old:
-            old.execute("PRAGMA journal_mode=DELETE").close()
-    for companion in ("-wal", "-shm"):
-        target.with_name(target.name + companion).unlink(missing_ok=True)
-    descriptor = os.open(source, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    source.replace(target)
+    dialect = dialect_of(url)
+    url_of_copy = dialect.url_of_copy(source)
+    if url_of_copy is not None:
+        migrate.upgrade(url_of_copy)
+    dialect.replace(url, source, sorted({_VERSION_TABLE, *metadata.tables}))
+    if url_of_copy is None:
+        migrate.upgrade(database_url)
 
 
 def _nothing_there() -> ConflictError:
     msg = "the database has no tables of hpsearch yet: there is nothing to back up"
     return ConflictError(msg, code="database.missing")
-
-
-@contextlib.contextmanager
-def _sqlite(file: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        msg = f"the SQLite file {file.name} can not be copied ({error})"
-        raise UnavailableError(msg, code="database.copy_failed") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,13 @@ from hpsearch.storage.board import BoardRepository
 from hpsearch.storage.charts import ChartRepository
 from hpsearch.storage.contents import ContentRepository
 from hpsearch.storage.datasets import DatasetRepository
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.engine import as_unavailable, is_disk_full, open_engines, parse_url
 from hpsearch.storage.events import EventRepository
-from hpsearch.storage.group_writer import GroupWriter
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.losses import LossRepository
 from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.overview import OverviewRepository
-from hpsearch.storage.pg_pipeline import begin
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
 from hpsearch.storage.requeue import Requeue
@@ -53,7 +51,7 @@ class Transaction:
         self.connection = connection
         self.at = at
         self.lease_clock = lease_clock
-        self.is_alone = connection.dialect.name == "sqlite"
+        self.is_alone = dialect_of(connection).has_one_writer
         self.studies = StudyRepository(connection)
         self.trials = TrialRepository(connection)
         self.queue = Queue(connection, at=at, lease_clock=lease_clock)
@@ -87,19 +85,19 @@ class Store:
 
     def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
         self.url = parse_url(database_url)
-        self.dialect = self.url.get_backend_name()
+        self.dialect = dialect_of(self.url)
         self.clock = clock or SystemClock()
         self._reader, self._writer = open_engines(self.url)
-        self._group = GroupWriter(self._writer) if self.dialect == "sqlite" else None
-        # On SQLite this process is the only writer, so its own steady clock serves for leases: anchored once to the
-        # wall, it does not follow later jumps of the wall clock.
+        self._begin = self.dialect.writer(self._writer)
+        # Where this process is the only writer, its own monotonic clock serves for leases: anchored once to the wall,
+        # it does not follow later jumps of the wall clock.
         self._anchor = time.time() - time.monotonic()
         self._full_s: float | None = None
 
     def _lease_clock(self) -> LeaseClock:
         if isinstance(self.clock, ManualClock):
             return LeaseClock(self.clock.now().timestamp())
-        return LeaseClock(self._anchor + time.monotonic() if self.dialect == "sqlite" else None)
+        return LeaseClock(self._anchor + time.monotonic() if self.dialect.has_one_writer else None)
 
     def _transaction(self, connection: Connection) -> Transaction:
         return Transaction(connection, at=self.clock.now(), lease_clock=self._lease_clock())
@@ -119,7 +117,7 @@ class Store:
         On SQLite the writers take turns in order of arrival, and those that wait at once share a commit.
         """
         try:
-            with as_unavailable(), self._group.transaction() if self._group else begin(self._writer) as connection:
+            with as_unavailable(), self._begin() as connection:
                 yield self._transaction(connection)
         except UnavailableError as error:
             if is_disk_full(error):
@@ -134,10 +132,7 @@ class Store:
     @property
     def product(self) -> str:
         """The database's name and version, such as `SQLite 3.40.1`; only the name before the first contact."""
-        if self.dialect == "sqlite":
-            return f"SQLite {sqlite3.sqlite_version}"
-        version = getattr(self._writer.dialect, "server_version_info", None) or ()
-        return " ".join(["PostgreSQL", ".".join(map(str, version))]).strip()
+        return f"{self.dialect.product} {self.dialect.version(self._writer.dialect)}".strip()
 
     def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -9,11 +9,10 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
 from hpsearch.errors import NotFoundError
-from hpsearch.storage.labels import has_label
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.records import StudyHeading, StudyRecord, columns_of, to_record
@@ -193,7 +192,7 @@ class StudyRepository:
         if name is not None:
             statement = statement.where(study.c.name == name)
         if label is not None:
-            statement = statement.where(has_label(self._connection, *label))
+            statement = statement.where(dialect_of(self._connection).has_entry(study.c.labels, *label))
         if page_token is not None:
             statement = statement.where(after(order, decode_token("studies", page_token, length=1)))
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
@@ -236,11 +235,16 @@ class StudyRepository:
 
         Waits for another creation with the same key that has not been committed yet.
         """
-        insert_ = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
         values = {
             "token_uid": token_uid, "key": key, "fingerprint": fingerprint, "object_uid": object_uid, "created_at": at,
         }  # fmt: skip
-        statement = insert_(idempotency).values(values).on_conflict_do_nothing().returning(idempotency.c.key)
+        statement = (
+            dialect_of(self._connection)
+            .insert(idempotency)
+            .values(values)
+            .on_conflict_do_nothing()
+            .returning(idempotency.c.key)
+        )
         return self._connection.execute(statement).first() is not None
 
     def remembered_request(self, *, token_uid: str, key: str) -> tuple[str, str] | None:

@@ -6,16 +6,12 @@ epoch on the database's own clock, so that arithmetic is the same on both databa
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -25,11 +21,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+
+from hpsearch.storage.column_types import Id, Instant, Json, partial_index
 
 metadata = MetaData(
     naming_convention={
@@ -40,29 +36,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-# SQLite numbers rows itself only for INTEGER PRIMARY KEY.
-Id = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant; SQLite has no zones, so they are cut off and put back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what the driver stores."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return an aware instant."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _uid() -> Column[Any]:
@@ -155,8 +128,8 @@ study = Table(
     Column("version", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
-    Index("ix_study_open", "id", sqlite_where=_study_open, postgresql_where=_study_open),
-    Index("ix_study_open_token", "token_uid", sqlite_where=_study_open, postgresql_where=_study_open),
+    partial_index("ix_study_open", "id", where=_study_open),
+    partial_index("ix_study_open_token", "token_uid", where=_study_open),
     Index("ix_study_state", "state", "id"),
 )
 
@@ -214,16 +187,16 @@ trial = Table(
     UniqueConstraint("study_id", "number"),
     UniqueConstraint("study_id", "search_index"),
     UniqueConstraint("study_id", "grid_index"),
-    Index("ix_trial_claim", "precedence", "turn", "id", sqlite_where=_waiting, postgresql_where=_waiting),
-    Index("ix_trial_lease", "lease_expires_at", sqlite_where=_running, postgresql_where=_running),
-    Index("ix_trial_worker", "worker_id", sqlite_where=_running, postgresql_where=_running),
-    Index("ix_trial_open", "study_id", sqlite_where=_open, postgresql_where=_open),
+    partial_index("ix_trial_claim", "precedence", "turn", "id", where=_waiting),
+    partial_index("ix_trial_lease", "lease_expires_at", where=_running),
+    partial_index("ix_trial_worker", "worker_id", where=_running),
+    partial_index("ix_trial_open", "study_id", where=_open),
     Index("ix_trial_state", "study_id", "state", "number"),
-    Index("ix_trial_ranked", "study_id", "tier", "score", "id", sqlite_where=_ranked, postgresql_where=_ranked),
+    partial_index("ix_trial_ranked", "study_id", "tier", "score", "id", where=_ranked),
     Index("ix_trial_parent", "parent_id"),
     # Pages sorted by a result begin where the index says. Only trials that have one stand there: beats cost no more.
     *(
-        Index(name, "study_id", column, "id", sqlite_where=known, postgresql_where=known)
+        partial_index(name, "study_id", column, "id", where=known)
         for name, column, known in (
             ("ix_trial_value", "value", text("value IS NOT NULL")),
             ("ix_trial_epochs", "epochs", text("epochs IS NOT NULL")),

@@ -168,7 +168,7 @@ def test_an_unknown_commit_is_a_503_and_the_same_request_settles_it(
     (trial,) = worker.claim(1)
     store = service.context.store
     plain = store._writer.dialect.do_commit
-    lost = (sqlite3 if store.dialect == "sqlite" else psycopg).OperationalError("the connection was lost")
+    lost = (sqlite3 if store.dialect.name == "sqlite" else psycopg).OperationalError("the connection was lost")
 
     def commit_and_lose(connection: Any) -> None:
         plain(connection)

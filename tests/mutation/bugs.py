@@ -120,12 +120,11 @@ BUGS: Final[tuple[Bug, ...]] = (
         (
             Edit(
                 "hpsearch/storage/store.py",
-                "            with as_unavailable(), self._group.transaction() if self._group else begin(self._writer)"
-                " as connection:\n"
+                "            with as_unavailable(), self._begin() as connection:\n"
                 "                yield self._transaction(connection)\n",
                 "            with as_unavailable():\n"
                 "                import sys, threading\n\n"
-                "                writer = self._group.transaction() if self._group else begin(self._writer)\n"
+                "                writer = self._begin()\n"
                 "                connection = writer.__enter__()\n"
                 "                try:\n"
                 "                    yield self._transaction(connection)\n"
@@ -149,7 +148,13 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     Bug(
         "deferred BEGIN on SQLite",
-        (Edit("hpsearch/storage/engine.py", 'size=1, begin="BEGIN IMMEDIATE"', 'size=1, begin="BEGIN DEFERRED"'),),
+        (
+            Edit(
+                "hpsearch/storage/dialects/sqlite.py",
+                'size=1, begin="BEGIN IMMEDIATE"',
+                'size=1, begin="BEGIN DEFERRED"',
+            ),
+        ),
     ),
     Bug(
         "NaN retried as a loss of infrastructure",

@@ -31,7 +31,7 @@ def place(settings: Settings) -> Iterator[Place]:
 
 @pytest.mark.slow
 def test_the_queue_does_what_the_model_says(place: Place) -> None:
-    n_examples = int(os.environ.get("HPSEARCH_TEST_EXAMPLES", _N_EXAMPLES[place.ctx.store.dialect]))
+    n_examples = int(os.environ.get("HPSEARCH_TEST_EXAMPLES", _N_EXAMPLES[place.ctx.store.dialect.name]))
     run_state_machine_as_test(
         type("Machine", (QueueMachine,), {"place": place}),  # type: ignore[arg-type]
         settings=hypothesis_settings(

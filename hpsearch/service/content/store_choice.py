@@ -52,7 +52,7 @@ def build(settings: Settings, database: Store, location: Location) -> ContentSto
         InvalidInputError: It can not be used here.
     """
     if location.kind == "database":
-        if database.dialect == "sqlite":
+        if database.dialect.has_one_writer:
             msg = "HPSEARCH_CONTENT=database: needs PostgreSQL; with SQLite leave it out: files in the data directory"
             raise InvalidInputError(msg, code="settings.invalid")
         return DatabaseContent(database)
@@ -185,7 +185,7 @@ def _open_known(
         here = f"{settings.data_dir}" if chosen == FILES else f"{chosen}"
         where = "the data directory of another server" if recorded == FILES else f"{recorded}"
         msg = f"the data sets and models of this database are in {where}, and {here} is another place"
-        if recorded == FILES and database.dialect == "postgresql":
+        if recorded == FILES and not database.dialect.has_one_writer:
             msg += f"; for several servers move them with  {_MOVE} {DATABASE}  there, while no server runs"
         elif recorded == FILES:
             msg += "; give the --data-dir they are in"

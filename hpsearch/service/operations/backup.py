@@ -28,6 +28,7 @@ from hpsearch.service.operations.backup_manifest import DatabaseCopy, Manifest, 
 from hpsearch.service.operations.exclusive import nobody_else
 from hpsearch.settings import Settings
 from hpsearch.storage import migrate, snapshot
+from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.engine import parse_url
 from hpsearch.storage.store import Store
 
@@ -203,12 +204,7 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Manif
                 _check_owner(store, manifest, replace=replace)
                 if not manifest.is_all_in_database:
                     _restore_content(archive, manifest, store, staging)
-            if manifest.database.dialect == "sqlite":
-                migrate.upgrade(f"sqlite:///{copy}")
-                snapshot.put(url, copy)
-            else:
-                snapshot.put(url, copy)
-                migrate.upgrade(url)
+            snapshot.put(url, copy)
             _place(url, manifest.store_uid or new_uid(), store)
     return manifest
 
@@ -287,7 +283,7 @@ def _not_whole(source: Path) -> InvalidInputError:
 
 def _check_fits(manifest: Manifest, url: str) -> None:
     copy = manifest.database
-    dialect = parse_url(url).get_backend_name()
+    dialect = dialect_of(parse_url(url)).name
     if dialect != copy.dialect:
         msg = f"the backup is of {copy.dialect}, the database to restore into is {dialect}; both must be of one kind"
         raise InvalidInputError(msg, code="backup.other_database")
@@ -302,11 +298,11 @@ def _check_fits(manifest: Manifest, url: str) -> None:
 def _beside(settings: Settings) -> Path:
     """Return the folder in which a copy of the database is made ready."""
     url = parse_url(settings.resolved_database_url)
-    if url.get_backend_name() != "sqlite":
+    file = dialect_of(url).file_of(url)
+    if file is None:
         return settings.data_dir
-    folder = Path(str(url.database)).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file.parent
 
 
 @contextmanager

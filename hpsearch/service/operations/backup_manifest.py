@@ -9,6 +9,7 @@ from pydantic import Field
 
 from hpsearch.content.location import DATABASE, FILES, Location
 from hpsearch.domain.strict import Frozen
+from hpsearch.storage.dialects import DIALECTS
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -31,17 +32,17 @@ class DatabaseCopy(StoredContent):
     """The database in an archive.
 
     Attributes:
-        dialect: What wrote it; it can be restored into the same kind only.
+        dialect: Name of the kind of database that wrote it; it can be restored into the same kind only.
         revision: Of its schema.
     """
 
-    dialect: Literal["sqlite", "postgresql"]
+    dialect: str
     revision: str
 
     @property
     def member(self) -> str:
         """Its name in the archive."""
-        return "database.sqlite3" if self.dialect == "sqlite" else "database.sql"
+        return DIALECTS[self.dialect].copy_name
 
 
 class Manifest(Frozen):

@@ -28,7 +28,7 @@ _SAME = b"the same content"
 @pytest.fixture
 def other(context: Context, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     """A second server on the database, where there can be one, with a data directory of its own."""
-    if context.store.dialect == "sqlite":
+    if context.store.dialect.name == "sqlite":
         yield context
         return
     folder = tmp_path_factory.mktemp("other")

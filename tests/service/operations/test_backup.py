@@ -203,10 +203,10 @@ def _lost(members: dict[str, bytes]) -> None:
 def test_what_is_damaged_or_does_not_fit_changes_nothing(context: Context, elsewhere: Settings, tmp_path: Path):
     _trained(context, b"the model")
     file, _ = backup.save(context.settings, tmp_path / "b.zip")
-    other = {"sqlite": "postgresql", "postgresql": "sqlite"}[context.store.dialect]
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}[context.store.dialect.name]
     files = ((_damaged("content/"), ConflictError, "is damaged"), (_lost, ConflictError, "is damaged"))
     for change, error, message in (
-        *(files if context.store.dialect == "sqlite" else ()),  # on PostgreSQL the database holds all
+        *(files if context.store.dialect.name == "sqlite" else ()),  # on PostgreSQL the database holds all
         (_damaged("database"), ConflictError, "is damaged"),
         (_manifest(revision="9999"), ConflictError, "newer than this one"),
         (_manifest(dialect=other), InvalidInputError, "both must be of one kind"),
