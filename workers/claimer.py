@@ -6,19 +6,16 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.trial import Outcome
 from hpsearch.errors import HpsearchError, InvalidInputError
-from hpsearch.wire.claims import ClaimedTrial, ClaimReply, ClaimRequest, StudyBrief
+from hpsearch.wire.claims import ClaimReply, ClaimRequest, StudyBrief
 from workers.assignments import Assignment, Assignments
 from workers.server.dataset_cache import DataCache
 from workers.server.model_thresholds import ModelThresholds
 from workers.server.server_session import ServerSession
 from workers.server.worker_thread import WorkerThread
-from workers.trainers.dispatcher import Prepared
 from workers.trainers.supervisor import Supervisor
 
 # Between claims the server answered at once with nothing: draining, quarantined, or an old server.
@@ -98,14 +95,19 @@ class Claimer(WorkerThread):
 
     def _take(self, reply: ClaimReply) -> list[Assignment]:
         """Enter all claimed trials at once, so that heartbeats cover them while data is fetched for the first."""
-        self._thresholds.learn(reply.studies, reply.model_thresholds)
+        self._thresholds.update(reply.studies, reply.model_thresholds)
+        held = {assignment.trial.trial_id: assignment for assignment in self._assignments.held()}
         claimed = []
         for trial in reply.trials:
             study = reply.studies.get(trial.study_id)
             if study is None:
                 self._log.error("the server sent a trial without its study: it is left alone", trial_id=trial.trial_id)
                 continue
-            self._close_earlier_attempt(trial)
+            earlier = held.get(trial.trial_id)
+            if earlier is not None and earlier.trial.attempt < trial.attempt:
+                # The server gave it up while this worker was cut off.
+                self._assignments.close(earlier)
+                self._supervisor.drop(earlier)
             claimed.append((trial, study))
         taken = self._assignments.add(claimed)
         if len(taken) > 1:
@@ -115,40 +117,35 @@ class Claimer(WorkerThread):
             self._log.info(f"claimed {assignment.title}", kind=str(trial.kind), n_weights=trial.n_weights)
         return taken
 
-    def _close_earlier_attempt(self, trial: ClaimedTrial) -> None:
-        """Let go of an earlier attempt of the same trial: the server gave it up while this worker was cut off."""
-        for held in self._assignments.held():
-            if held.trial.trial_id == trial.trial_id and held.trial.attempt < trial.attempt:
-                self._assignments.close(held)
-                self._supervisor.drop(held)
-
     def _prepare(self, claimed: Sequence[Assignment]) -> None:
-        """Fetch the data of each study, and hand over all whose data is here at once, to be planned together."""
-        prepared: list[Prepared] = []
-        fetched: dict[str, tuple[Path, DatasetProfile] | Outcome] = {}
+        """Fetch the data of each study, and start all trials whose data is here at once, to be planned together."""
+        ready: list[Assignment] = []
+        failures: dict[str, Outcome | None] = {}
         for assignment in claimed:
             study = assignment.study
-            if study.study_id not in fetched:
-                fetched[study.study_id] = self._fetch(study)
-            found = fetched[study.study_id]
-            if isinstance(found, Outcome):
-                self._assignments.settle(assignment, found)
+            if study.study_id not in failures:
+                failures[study.study_id] = self._fetch(study)
+            outcome = failures[study.study_id]
+            if outcome is None:
+                ready.append(assignment)
             else:
-                prepared.append(Prepared(assignment, *found))
-        if prepared:
-            self._supervisor.start_trials(prepared)
+                self._assignments.settle(assignment, outcome)
+        if ready:
+            self._supervisor.start_trials(ready)
 
-    def _fetch(self, study: StudyBrief) -> tuple[Path, DatasetProfile] | Outcome:
-        """Return a study's data, or what becomes of its trials if it can not be had."""
+    def _fetch(self, study: StudyBrief) -> Outcome | None:
+        """Fetch a study's data; return what becomes of its trials if it can not be had, otherwise None."""
         is_new = not self._cache.has(study)
         if is_new:
             self._supervisor.note_fetching(is_fetching=True)
         try:
-            return self._session.retrying(lambda _worker_id: self._cache.fetch(self._session.client, study))
+            self._session.retrying(lambda _worker_id: self._cache.fetch(self._session.client, study))
         except HpsearchError as error:
-            outcome = _outcome_of(error)
+            outcome = _fetch_failure(error)
             self._log.error(f"trials of {study.name} can not be started: {error.message}", outcome=outcome.state)
             return outcome
+        else:
+            return None
         finally:
             if is_new:
                 self._supervisor.note_fetching(is_fetching=False)
@@ -170,7 +167,7 @@ def _listed(assignments: Sequence[Assignment]) -> str:
     return "; ".join(parts)
 
 
-def _outcome_of(error: HpsearchError) -> Outcome:
+def _fetch_failure(error: HpsearchError) -> Outcome:
     """Return what becomes of a trial whose data can not be had."""
     detail = error.message[:_MAX_DETAIL_CHARACTERS]
     if error.code in ("disk.full", "file.unwritable"):

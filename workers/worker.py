@@ -23,6 +23,7 @@ from workers.server.report_journal import ReportJournal
 from workers.server.reporter import Reporter
 from workers.server.server_session import ServerSession, WorkerStoppedError
 from workers.shutdown import give_back
+from workers.trainers.dispatcher import Dispatcher
 from workers.trainers.supervisor import Supervisor
 from workers.work_folder import make_folder
 
@@ -56,27 +57,38 @@ class Worker:
         )
         self._session = ServerSession(client, registration, give_up_s=options.unauthorized_give_up_s, log=self._log)
         self._assignments = Assignments()
-        self._journal = ReportJournal.of_environment()
+        log, session, assignments = self._log, self._session, self._assignments
         thresholds = ModelThresholds()
-        shared: Any = {
-            "session": self._session,
-            "assignments": self._assignments,
-            "thresholds": thresholds,
-            "log": self._log,
-        }
-        self._uploader = ModelUploader(**shared)
+        cache = DataCache(options.work_dir / "data")
+        self._journal = ReportJournal.of_environment()
+        self._uploader = ModelUploader(session=session, assignments=assignments, thresholds=thresholds, log=log)
         self._supervisor = Supervisor(
             device_slots=device_slots,
             options=replace(options, engine=engine),
             folder=self._folder,
+            dispatcher=Dispatcher(thresholds, cache.dataset_of, self._folder),
+            session=session,
+            assignments=assignments,
             uploader=self._uploader,
-            **shared,
+            log=log,
         )
         self._claimer = Claimer(
-            cache=DataCache(options.work_dir / "data"), supervisor=self._supervisor, wait_s=options.wait_s, **shared
+            session=session,
+            assignments=assignments,
+            thresholds=thresholds,
+            cache=cache,
+            supervisor=self._supervisor,
+            wait_s=options.wait_s,
+            log=log,
         )
         self._reporter = Reporter(
-            drop=self._supervisor.drop, journal=self._journal, progress=self._supervisor.progress, **shared
+            session=session,
+            assignments=assignments,
+            thresholds=thresholds,
+            journal=self._journal,
+            drop=self._supervisor.drop,
+            progress=self._supervisor.progress,
+            log=log,
         )
         self._supervisor.on_free = self._claimer.wake
 

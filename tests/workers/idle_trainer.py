@@ -41,7 +41,9 @@ class IdleTrainer(Trainer):
 
     def given(self) -> list[int]:
         """Return the numbers of the trials it was told to train."""
-        return [one.trial.number for command in self.heard if isinstance(command, Train) for one in command.tickets]
+        return [
+            trial.number for command in self.heard if isinstance(command, Train) for trial in command.trials.values()
+        ]
 
 
 def assignment(number: int = 0, *, alone: bool = False, n_epochs: int = 0, **study: Any) -> Assignment:

@@ -220,16 +220,15 @@ class TestLedger:
     ("direction", "kept"), [("maximize", [False, False, True]), ("minimize", [True, False, False])]
 )
 def test_models_must_beat_the_threshold(direction: str, kept: list[bool]):
-    assignments = Assignments()
     study = FakeServer(direction=direction).study
-    assignment, refit = assignments.add([(claimed(), study), (claimed("r", kind="refit"), study)])
+    trial, refit = claimed(), claimed("r", kind="refit")
     thresholds = ModelThresholds()
-    assert thresholds.keeps(assignment, 0.0)
-    thresholds.learn(["study-1"], {"study-1": 0.5})
-    assert [thresholds.keeps(assignment, value) for value in (0.4, 0.5, 0.6)] == kept
-    assert thresholds.keeps(refit, 0.5)
-    thresholds.learn(["study-1"], {})
-    assert thresholds.keeps(assignment, 0.5)
+    assert thresholds.keeps(trial, study, 0.0)
+    thresholds.update(["study-1"], {"study-1": 0.5})
+    assert [thresholds.keeps(trial, study, value) for value in (0.4, 0.5, 0.6)] == kept
+    assert thresholds.keeps(refit, study, 0.5)
+    thresholds.update(["study-1"], {})
+    assert thresholds.keeps(trial, study, 0.5)
 
 
 class TestCache:
@@ -295,7 +294,7 @@ class TestStub:
     ],
 )
 def test_data_that_can_not_be_had_is_nothing_against_a_trial(error: HpsearchError, cause: str):
-    outcome = claimer._outcome_of(error)
+    outcome = claimer._fetch_failure(error)
     assert (outcome.state, outcome.cause, outcome.detail) == ("RELEASED", cause, error.message)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hpsearch.domain.trial import Measurement, Outcome
 from tests.workers.fake_server import PROFILE, FakeServer
 from tests.workers.idle_trainer import assignment
-from workers.trainers.messages import Drop, Dropped, Event, Finished, Leave, Slots, Threshold, Ticket, Train
+from workers.trainers.messages import Drop, Dropped, Event, Finished, Leave, Slots, Threshold, Train
 from workers.training.engine.contract import Sink
 from workers.training.engine.task import TrialTask
 from workers.training.process.channel import Channel
@@ -21,7 +21,7 @@ STUDY = FakeServer().study
 DONE = Outcome(state="COMPLETE", value=0.5)
 
 
-class HeardChannel(Channel):
+class FakeChannel(Channel):
     """A channel without pipes."""
 
     def __init__(self, n: int = 0) -> None:
@@ -31,10 +31,8 @@ class HeardChannel(Channel):
             self.receive_trials(n)
 
     def receive_trials(self, n: int) -> None:
-        tickets = tuple(
-            Ticket(ticket=ticket, trial=assignment(ticket).trial, model_path=Path(f"{ticket}")) for ticket in range(n)
-        )
-        self._apply(Train(tickets=tickets, study=STUDY, profile=PROFILE, content=Path("c")))
+        trials = {ticket: assignment(ticket).trial for ticket in range(n)}
+        self._apply(Train(trials=trials, study=STUDY, profile=PROFILE, content=Path("c"), model_folder=Path()))
 
     def receive(self, command: Drop | Threshold | Leave) -> None:
         self._apply(command)
@@ -58,7 +56,7 @@ class Scripted:
 
 
 def test_a_trial_dropped_before_it_began_is_never_given_to_the_engine():
-    channel = HeardChannel(3)
+    channel = FakeChannel(3)
     channel.receive(Drop(ticket=1))
     tasks = PipeSink(channel).more(3)
     assert [task.trial.number for task in tasks] == [0, 2]
@@ -66,13 +64,13 @@ def test_a_trial_dropped_before_it_began_is_never_given_to_the_engine():
 
 
 def test_room_left_by_the_dropped_is_filled():
-    channel = HeardChannel(4)
+    channel = FakeChannel(4)
     channel.receive(Drop(ticket=0))
     assert [task.trial.number for task in PipeSink(channel).more(2)] == [1, 2]
 
 
 def test_a_dropped_trial_is_told_once_and_nothing_follows():
-    channel = HeardChannel(1)
+    channel = FakeChannel(1)
     sink = PipeSink(channel)
     (task,) = sink.more(1)
     assert not sink.should_stop(task)
@@ -85,7 +83,7 @@ def test_a_dropped_trial_is_told_once_and_nothing_follows():
 
 
 def test_the_threshold_of_the_study_counts():
-    channel = HeardChannel(1)
+    channel = FakeChannel(1)
     sink = PipeSink(channel)
     (task,) = sink.more(1)
     assert sink.keeps_model(task, 0.1)
@@ -111,7 +109,7 @@ def test_an_engine_that_ends_too_soon_leaves_no_trial_without_an_end(
         if error is not None:
             raise error
 
-    channel = HeardChannel(n)
+    channel = FakeChannel(n)
     train_all(Scripted(act, 8), channel)
     assert [event.outcome.cause for event in channel.sent if isinstance(event, Finished)] == causes
     assert channel.kinds()[-1] == "idle"
@@ -125,27 +123,27 @@ def test_an_engine_that_takes_one_at_a_time_gets_them_one_after_another():
         for task in tasks:
             sink.finished(task, DONE, None)
 
-    channel = HeardChannel(3)
+    channel = FakeChannel(3)
     train_all(Scripted(act), channel)
     assert calls == [1, 1, 1]
     assert channel.kinds() == ["finished"] * 3 + ["idle"]
 
 
 @pytest.fixture
-def leaving() -> HeardChannel:
-    channel = HeardChannel(2)
+def leaving() -> FakeChannel:
+    channel = FakeChannel(2)
     channel.receive(Leave())
     return channel
 
 
-def test_what_was_sent_is_trained_before_leaving(leaving: HeardChannel):
+def test_what_was_sent_is_trained_before_leaving(leaving: FakeChannel):
     assert leaving.wait()
     assert len(leaving.take(8)) == 2
     assert not leaving.wait()
 
 
 def test_slots_that_change_with_the_studies_are_told():
-    channel = HeardChannel(3)
+    channel = FakeChannel(3)
     engine = Scripted(lambda *_: None)
     sink = PipeSink(channel, engine)
     sink.more(1)

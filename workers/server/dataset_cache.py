@@ -67,6 +67,14 @@ class DataCache:
         self._known[digest] = (path, profile)
         return path, profile
 
+    def dataset_of(self, study: StudyBrief) -> tuple[Path, DatasetProfile]:
+        """Return what `fetch` has returned for a study.
+
+        Raises:
+            KeyError: It has not been fetched.
+        """
+        return self._known[study.dataset_digest]
+
     def _is_intact(self, path: Path, digest: str) -> bool:
         if not path.exists():
             return False

@@ -61,7 +61,7 @@ class ModelUploader(WorkerThread):
         else:
             self._assignments.settle(assignment, outcome)
 
-    def has(self, assignment: Assignment) -> bool:
+    def is_uploading(self, assignment: Assignment) -> bool:
         """Return whether the outcome of this attempt waits for its model to arrive."""
         return assignment in self._in_transit
 
@@ -81,9 +81,9 @@ class ModelUploader(WorkerThread):
                 self._assignments.settle(assignment, outcome)
 
     def _upload(self, assignment: Assignment, outcome: Outcome, model: Path) -> None:
-        trial = assignment.trial
-        is_wanted = outcome.state == "COMPLETE" and outcome.value is not None
-        if is_wanted and not assignment.is_over and self._thresholds.keeps(assignment, outcome.value or 0.0):
+        trial, value = assignment.trial, outcome.value if outcome.state == "COMPLETE" else None
+        is_wanted = value is not None and self._thresholds.keeps(trial, assignment.study, value)
+        if is_wanted and not assignment.is_over:
             try:
                 self._session.retrying(
                     lambda worker_id: self._session.client.workers.upload_model(

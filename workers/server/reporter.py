@@ -97,7 +97,7 @@ class Reporter(WorkerThread):
                 self._apply(batch, reply)
 
     def _apply(self, batch: Batch, reply: ReportReply) -> None:
-        self._thresholds.learn({a.study.study_id for a, _ in batch}, reply.model_thresholds)
+        self._thresholds.update({a.study.study_id for a, _ in batch}, reply.model_thresholds)
         for (assignment, report), result in zip(batch, reply.results, strict=False):
             self._journal.note(self._session.worker_id, report, result)
             if result.status in _ACCEPTED:

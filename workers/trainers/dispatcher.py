@@ -1,52 +1,45 @@
-"""Dispatcher: the trials whose data is here and that wait for a trainer, and which trainer gets which."""
+"""Dispatcher: the queue of trials whose data is here, and which trainer process gets which."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from hpsearch.domain.dataset import DatasetProfile
+from hpsearch.wire.claims import StudyBrief
 from workers.assignments import Assignment
 from workers.server.model_thresholds import ModelThresholds
-from workers.trainers.messages import Ticket, Train
+from workers.trainers.messages import Threshold, Train
 from workers.trainers.trainer import Trainer
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A trial that could begin.
-
-    Attributes:
-        content: The verified data file.
-        profile: Of the data.
-    """
-
-    assignment: Assignment
-    content: Path
-    profile: DatasetProfile
-
-
 class Dispatcher:
-    """What waits, first come, first served.
+    """A queue, first come, first served.
 
     Args:
         thresholds: Which models are wanted.
-        model_path: Returns a fresh path for a model.
+        dataset_of: Returns the verified content of a study's data set and its profile.
+        model_folder: Where trainers write models.
     """
 
-    def __init__(self, thresholds: ModelThresholds, model_path: Callable[[], Path]) -> None:
+    def __init__(
+        self,
+        thresholds: ModelThresholds,
+        dataset_of: Callable[[StudyBrief], tuple[Path, DatasetProfile]],
+        model_folder: Path,
+    ) -> None:
         self._thresholds = thresholds
-        self._model_path = model_path
-        self._waiting: deque[Prepared] = deque()
-        self._alone: deque[Prepared] = deque()
+        self._dataset_of = dataset_of
+        self._model_folder = model_folder
+        self._waiting: deque[Assignment] = deque()
+        self._alone: deque[Assignment] = deque()
 
-    def put(self, prepared: Iterable[Prepared]) -> None:
-        """Take trials in."""
-        for one in prepared:
-            (self._alone if one.assignment.trial.alone else self._waiting).append(one)
+    def put(self, assignments: Iterable[Assignment]) -> None:
+        """Add trials to the queue."""
+        for assignment in assignments:
+            (self._alone if assignment.trial.alone else self._waiting).append(assignment)
 
     def n_wanted(self, trainers: Sequence[Trainer]) -> int:
         """Return how many trials should be at hand for the trainers, those that wait here included."""
@@ -69,30 +62,37 @@ class Dispatcher:
             share = -(-len(self._waiting) // n_left)
             self._give(trainer, [self._waiting.popleft() for _ in range(min(share, trainer.room))])
 
+    def send_threshold(self, trainer: Trainer, study_id: str) -> None:
+        """Tell a trainer what trials of a study must beat, if that has changed."""
+        threshold = self._thresholds.of(study_id)
+        if threshold != trainer.thresholds.get(study_id):
+            trainer.thresholds[study_id] = threshold
+            trainer.send(Threshold(study_id=study_id, threshold=threshold))
+
     def _kept_free(self, trainers: Sequence[Trainer]) -> Trainer | None:
         """Return the trainer that gets nothing until it is empty, because a trial waits that must be alone."""
         if not self._alone:
             return None
         return min((t for t in trainers if t.appetite), key=lambda trainer: len(trainer.held), default=None)
 
-    def _give(self, trainer: Trainer, prepared: Sequence[Prepared]) -> None:
-        trainer.add(one.assignment for one in prepared)
-        for (study_id, content), group in groupby(prepared, lambda p: (p.assignment.study.study_id, p.content)):
-            ones = list(group)
+    def _give(self, trainer: Trainer, assignments: Sequence[Assignment]) -> None:
+        trainer.add(assignments)
+        for study_id, group in groupby(assignments, lambda assignment: assignment.study.study_id):
+            of_study = list(group)
+            study = of_study[0].study
+            content, profile = self._dataset_of(study)
             threshold = trainer.thresholds[study_id] = self._thresholds.of(study_id)
             trainer.send(
                 Train(
-                    tickets=tuple(
-                        Ticket(ticket=a.ticket, trial=a.trial, model_path=self._model_path())
-                        for a in (one.assignment for one in ones)
-                    ),
-                    study=ones[0].assignment.study,
-                    profile=ones[0].profile,
+                    trials={assignment.ticket: assignment.trial for assignment in of_study},
+                    study=study,
+                    profile=profile,
                     content=content,
+                    model_folder=self._model_folder,
                     threshold=threshold,
                 )
             )
 
 
-def _is_wanted(prepared: Prepared) -> bool:
-    return not prepared.assignment.is_over and prepared.assignment.outcome is None
+def _is_wanted(assignment: Assignment) -> bool:
+    return not assignment.is_over and assignment.outcome is None

@@ -1,4 +1,4 @@
-"""What a supervisor and a trainer process say to each other; a ticket, the supervisor's number, names an attempt."""
+"""The messages between a supervisor and its trainer processes; a ticket, the supervisor's number, names an attempt."""
 
 from __future__ import annotations
 
@@ -13,33 +13,22 @@ from hpsearch.domain.trial import Measurement, Outcome
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 
 
-class Ticket(Lenient):
-    """One trial to train.
-
-    Attributes:
-        ticket: Names the attempt in all that follows.
-        model_path: Where to write the model.
-    """
-
-    ticket: int
-    trial: ClaimedTrial
-    model_path: Path
-
-
 class Train(Lenient):
     """Train these trials of one study, beside whatever is in training already.
 
     Attributes:
-        tickets: At least one.
+        trials: At least one, by the ticket that names the attempt in all that follows.
         content: The verified data file.
+        model_folder: Where to write a trial's model, as `TICKET.keras`.
         threshold: A finished trial must beat this for its model to be kept; None keeps it in any case.
     """
 
     op: Literal["train"] = "train"
-    tickets: tuple[Ticket, ...]
+    trials: dict[int, ClaimedTrial]
     study: StudyBrief
     profile: DatasetProfile
     content: Path
+    model_folder: Path
     threshold: float | None = None
 
 

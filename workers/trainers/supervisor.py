@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import queue
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +17,10 @@ from hpsearch.wire.workers import WorkerProgress
 from workers.assignments import Assignment, Assignments
 from workers.devices import DeviceSlot
 from workers.options import WorkerOptions
-from workers.server.model_thresholds import ModelThresholds
 from workers.server.model_uploader import ModelUploader
 from workers.server.server_session import ServerSession
 from workers.throughput import Throughput
-from workers.trainers.dispatcher import Dispatcher, Prepared
+from workers.trainers.dispatcher import Dispatcher
 from workers.trainers.messages import (
     Compiling,
     Dropped,
@@ -34,7 +32,6 @@ from workers.trainers.messages import (
     Ready,
     Slots,
     StartFailed,
-    Threshold,
     Trained,
 )
 from workers.trainers.trainer import Phase, Trainer
@@ -57,9 +54,9 @@ class Supervisor:
         device_slots: One for each trainer.
         options: Of the worker, the engine decided.
         folder: For logs and models, this worker's own.
+        dispatcher: Decides which trainer gets which trial.
         session: Ends `run` when stopped.
         assignments: The trials held.
-        thresholds: Which models are wanted.
         uploader: Takes outcomes.
         log: Takes the lines.
 
@@ -73,9 +70,9 @@ class Supervisor:
         device_slots: Sequence[DeviceSlot],
         options: WorkerOptions,
         folder: Path,
+        dispatcher: Dispatcher,
         session: ServerSession,
         assignments: Assignments,
-        thresholds: ModelThresholds,
         uploader: ModelUploader,
         log: Any,
     ) -> None:
@@ -86,15 +83,13 @@ class Supervisor:
         self._folder = folder
         self._session = session
         self._assignments = assignments
-        self._thresholds = thresholds
         self._uploader = uploader
         self._log = log
         # Not a SimpleQueue: interrupted by a signal, its get(timeout=…) can wait for ever (seen with CPython 3.11.7).
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue()
         self._trainers: list[Trainer | None] = [None] * len(self._device_slots)
         self._restart_s = [0.0] * len(self._device_slots)
-        numbers = itertools.count()
-        self._dispatcher = Dispatcher(thresholds, lambda: self._folder / f"{next(numbers)}.keras")
+        self._dispatcher = dispatcher
         self._n_wanted = 0
         self._throughput = Throughput(self._engine, assignments, self._n_slots, self._n_compiling)
         self._warned_studies: set[str] = set()
@@ -127,9 +122,9 @@ class Supervisor:
         self._throughput.is_fetching = is_fetching
         self._assignments.report_soon()
 
-    def start_trials(self, prepared: Sequence[Prepared]) -> None:
+    def start_trials(self, assignments: Sequence[Assignment]) -> None:
         """Take trials whose data is here; those given together can be planned together."""
-        self._inbox.put(partial(self._take, tuple(prepared)))
+        self._inbox.put(partial(self._take, tuple(assignments)))
 
     def drop(self, assignment: Assignment) -> None:
         """Stop a trial that nobody wants any more."""
@@ -275,15 +270,9 @@ class Supervisor:
         self._throughput.epoch()
         assignment.n_epochs += 1
         self._assignments.measure(assignment, epoch.measurement)
-        self._tell_threshold(trainer, assignment.study.study_id)
+        self._dispatcher.send_threshold(trainer, assignment.study.study_id)
         if assignment.n_epochs == 1:
             self._dispatch()
-
-    def _tell_threshold(self, trainer: Trainer, study_id: str) -> None:
-        threshold = self._thresholds.of(study_id)
-        if threshold != trainer.thresholds.get(study_id):
-            trainer.thresholds[study_id] = threshold
-            trainer.send(Threshold(study_id=study_id, threshold=threshold))
 
     def _on_finished(self, trainer: Trainer, finished: Finished) -> None:
         trainer.progress_s = time.monotonic()
@@ -291,7 +280,7 @@ class Supervisor:
         trainer.n_finished += 1
         assignment = self._assignments.get(finished.ticket)
         if assignment is not None:
-            self._tell_threshold(trainer, assignment.study.study_id)
+            self._dispatcher.send_threshold(trainer, assignment.study.study_id)
             self._deliver(assignment, finished)
         elif finished.model is not None:
             finished.model.unlink(missing_ok=True)
@@ -314,10 +303,10 @@ class Supervisor:
         )
         self._uploader.deliver(assignment, outcome, finished.model)
 
-    def _take(self, prepared: Sequence[Prepared]) -> None:
-        for study in {one.assignment.study.study_id: one.assignment.study for one in prepared}.values():
+    def _take(self, assignments: Sequence[Assignment]) -> None:
+        for study in {assignment.study.study_id: assignment.study for assignment in assignments}.values():
             self._warn_of_other_engine(study)
-        self._dispatcher.put(prepared)
+        self._dispatcher.put(assignments)
         self._dispatch()
 
     def _warn_of_other_engine(self, study: StudyBrief) -> None:

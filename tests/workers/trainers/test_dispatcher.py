@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,13 @@ from tests.workers.fake_server import PROFILE
 from tests.workers.idle_trainer import IdleTrainer, assignment
 from workers.assignments import Assignment
 from workers.server.model_thresholds import ModelThresholds
-from workers.trainers.dispatcher import Dispatcher, Prepared
+from workers.trainers.dispatcher import Dispatcher
 from workers.trainers.messages import Train
 
 
 @pytest.fixture
 def dispatcher() -> Dispatcher:
-    numbers = itertools.count()
-    return Dispatcher(ModelThresholds(), lambda: Path(f"{next(numbers)}.keras"))
-
-
-def put(dispatcher: Dispatcher, *assignments: Assignment) -> None:
-    dispatcher.put(Prepared(one, Path("content"), PROFILE) for one in assignments)
+    return Dispatcher(ModelThresholds(), lambda _study: (Path("content"), PROFILE), Path("models"))
 
 
 def many(n: int) -> list[Assignment]:
@@ -32,17 +26,17 @@ def many(n: int) -> list[Assignment]:
 
 def test_what_arrives_together_is_sent_together(dispatcher: Dispatcher):
     trainer = IdleTrainer(8)
-    put(dispatcher, *many(5))
+    dispatcher.put(many(5))
     dispatcher.dispatch([trainer])
     (command,) = trainer.heard
     assert isinstance(command, Train)
     assert trainer.given() == [0, 1, 2, 3, 4]
-    assert len({one.model_path for one in command.tickets}) == 5
+    assert len(command.trials) == 5
 
 
 def test_each_study_has_its_own_command(dispatcher: Dispatcher):
     trainer = IdleTrainer(8)
-    put(dispatcher, assignment(0), assignment(1, study_id="study-2"))
+    dispatcher.put([assignment(0), assignment(1, study_id="study-2")])
     dispatcher.dispatch([trainer])
     assert [command.study.study_id for command in trainer.heard if isinstance(command, Train)] == ["study-1", "study-2"]
 
@@ -51,10 +45,10 @@ def test_trainers_share_evenly_the_emptier_first(dispatcher: Dispatcher):
     full, half, empty = (IdleTrainer(8) for _ in range(3))
     full.add(many(8))
     half.add(many(4))
-    put(dispatcher, *many(6))
+    dispatcher.put(many(6))
     dispatcher.dispatch([full, half, empty])
     assert [len(t.given()) for t in (full, half, empty)] == [0, 3, 3]
-    put(dispatcher, *many(9))
+    dispatcher.put(many(9))
     dispatcher.dispatch([full, half, empty])
     assert [len(t.held) for t in (full, half, empty)] == [8, 8, 8], "what one has no room for the other takes"
 
@@ -63,7 +57,7 @@ def test_what_nobody_wants_any_more_is_not_sent(dispatcher: Dispatcher):
     cancelled, ended, wanted = many(3)
     cancelled.is_over = True
     ended.outcome = Outcome(state="RELEASED")
-    put(dispatcher, cancelled, ended, wanted)
+    dispatcher.put([cancelled, ended, wanted])
     trainer = IdleTrainer(8)
     dispatcher.dispatch([trainer])
     assert trainer.given() == [2]
@@ -73,7 +67,7 @@ def test_a_suspect_waits_for_an_empty_trainer_and_gets_it_for_itself(dispatcher:
     trainer = IdleTrainer(8)
     neighbours = many(2)
     trainer.add(neighbours)
-    put(dispatcher, assignment(7, alone=True), assignment(8))
+    dispatcher.put([assignment(7, alone=True), assignment(8)])
     dispatcher.dispatch([trainer])
     assert trainer.given() == [], "nothing joins those in training, or it would never be empty"
     assert dispatcher.n_wanted([trainer]) == 0
@@ -93,7 +87,7 @@ def test_a_second_trainer_goes_on_meanwhile(dispatcher: Dispatcher):
     busy, busier = IdleTrainer(8), IdleTrainer(8)
     busy.add(many(1))
     busier.add(many(2))
-    put(dispatcher, assignment(7, alone=True), assignment(8))
+    dispatcher.put([assignment(7, alone=True), assignment(8)])
     dispatcher.dispatch([busy, busier])
     assert (busy.given(), busier.given()) == ([], [8])
 
@@ -128,7 +122,7 @@ def test_a_trainer_that_starts_or_leaves_wants_nothing(dispatcher: Dispatcher):
     starting.ready = None
     leaving = IdleTrainer(8)
     leaving.leave()
-    put(dispatcher, *many(3))
+    dispatcher.put(many(3))
     dispatcher.dispatch([starting, leaving])
     assert starting.given() == leaving.given() == []
     assert dispatcher.n_wanted([starting, leaving]) == 0

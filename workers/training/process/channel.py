@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from io import RawIOBase
 
+from workers.server.model_thresholds import ModelThresholds
 from workers.trainers.frames import read_frame, write_frame
 from workers.trainers.messages import COMMANDS, Command, Drop, Event, Leave, Slots, Threshold, Train
 from workers.training.engine.task import TrialTask
@@ -17,6 +18,9 @@ class Channel:
 
     A thread reads commands all the time: a drop must be seen in mid-training, and the end of the pipe means that the
     supervisor is dead, whereupon this process ends at once.
+
+    Attributes:
+        thresholds: Which models are wanted.
     """
 
     def __init__(self, commands: RawIOBase, events: RawIOBase) -> None:
@@ -28,7 +32,7 @@ class Channel:
         self._is_leaving = False
         self._dropped: set[int] = set()
         self._sent_slots: tuple[int, int] | None = None
-        self._thresholds: dict[str, float | None] = {}
+        self.thresholds = ModelThresholds()
 
     def listen(self) -> None:
         """Begin to read commands."""
@@ -48,9 +52,9 @@ class Channel:
             case Drop(ticket=ticket):
                 self._dropped.add(ticket)
             case Threshold(study_id=study_id, threshold=threshold):
-                self._thresholds[study_id] = threshold
+                self.thresholds.set(study_id, threshold)
             case Train():
-                self._thresholds[command.study.study_id] = command.threshold
+                self.thresholds.set(command.study.study_id, command.threshold)
                 self._waiting += _tasks(command)
             case Leave():
                 self._is_leaving = True
@@ -90,10 +94,6 @@ class Channel:
         """Return whether the attempt is no longer wanted."""
         return ticket in self._dropped
 
-    def threshold(self, study_id: str) -> float | None:
-        """Return what a trial of a study must beat for its model to be kept."""
-        return self._thresholds.get(study_id)
-
     def forget(self, ticket: int) -> None:
         """Let go of what is known of an attempt that has ended."""
         self._dropped.discard(ticket)
@@ -102,14 +102,14 @@ class Channel:
 def _tasks(train: Train) -> list[tuple[int, TrialTask]]:
     return [
         (
-            entry.ticket,
+            ticket,
             TrialTask(
-                trial=entry.trial,
+                trial=trial,
                 study=train.study,
                 content=train.content,
                 profile=train.profile,
-                model_path=entry.model_path,
+                model_path=train.model_folder / f"{ticket}.keras",
             ),
         )
-        for entry in train.tickets
+        for ticket, trial in train.trials.items()
     ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hpsearch.domain.lifecycle import ALWAYS_KEPT
 from hpsearch.domain.trial import Measurement, Outcome
 from workers.trainers.messages import Dropped, Epoch, Finished, Idle, Trained
 from workers.training.engine.contract import Engine
@@ -80,11 +79,8 @@ class PipeSink:
         return True
 
     def keeps_model(self, task: TrialTask, value: float) -> bool:
-        """Return whether the value beats what the study has; baselines and refits are always kept."""
-        threshold = self._channel.threshold(task.study.study_id)
-        if threshold is None or task.trial.kind in ALWAYS_KEPT:
-            return True
-        return task.study.objective.better(value, threshold)
+        """Return whether the model of a trial of this value is wanted."""
+        return self._channel.thresholds.keeps(task.trial, task.study, value)
 
     def settle(self, error: Exception | None) -> None:
         """End all attempts that have no end, because the engine is done or has raised an error.
