@@ -89,7 +89,7 @@ def make_history(ctx: Context, study_id: str, n_trials: int, *, n_epochs: int = 
         room = progress_of(tx, study).n_creatable
         workers = [tx.workers.get(uid).id for uid in crew]
     definition = definition_of(study)
-    if definition.algorithm.kind == "grid":
+    if definition.algorithm.is_finite:
         msg = f"study {study.name!r} is a grid; a history can be made for random and Bayesian studies"
         raise ValueError(msg)
     if n_trials > room or not 1 <= n_epochs <= definition.training.max_epochs:

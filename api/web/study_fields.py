@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from hpsearch.domain.algorithms import ALGORITHMS as KINDS
 from hpsearch.domain.metrics import METRICS, TASKS, Task
 from hpsearch.domain.mlp import Activation, Init, Optimizer
 from hpsearch.domain.parameters import MAX_CHOICES
@@ -53,7 +54,8 @@ PARAMETERS: Final = (
     Parameter("init", "word", "first weights", get_args(Init)),
 )
 METRICS_OF: Final[dict[Task, tuple[str, ...]]] = {task: tuple(METRICS[task]) for task in TASKS}
-ALGORITHMS: Final = ("bayesian", "random", "grid")
+# The default first.
+ALGORITHMS: Final = tuple(reversed(KINDS))
 
 Raw = dict[str, Any]
 

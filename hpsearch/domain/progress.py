@@ -9,7 +9,7 @@ from hpsearch.domain.lifecycle import EndReason
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.study import StudyDefinition
 
-# Open trials of a Bayesian search, however small its budget and its fleet.
+# Open trials of a search that learns, however small its budget and its fleet.
 _LEAST_OPEN: Final = 4
 # Trials a worker holds beside those in training: the next one, and one that is being written down.
 _AHEAD_OF_WORKER: Final = 2
@@ -21,7 +21,7 @@ class Progress:
 
     Attributes:
         max_trials: Search trials it is to finish.
-        grid_size: Feasible points of its grid; None for other algorithms.
+        grid_size: Feasible points of its grid; None where its space is not finite.
         n_search: Search trials created.
         n_finished: Search trials finished.
         n_failed: Search trials that failed in training or were lost repeatedly.
@@ -93,10 +93,10 @@ class FleetSlots:
 def open_limit(definition: StudyDefinition, max_trials: int, fleet: FleetSlots | None = None) -> int:
     """Return how many search trials may be open (waiting or running) at once.
 
-    With `parallelism: auto` a Bayesian search has as many trials open as the fleet has slots, and two more for each
+    With `parallelism: auto` a search that learns has as many trials open as the fleet has slots, and two more for each
     worker: one that it holds ready, one whose model is being written. But never more than an eighth of its budget, at
-    least 4, so that most of its points are chosen knowing most of the results. Grid and random search, which learn
-    nothing, keep a supply.
+    least 4, so that most of its points are chosen knowing most of the results. Others keep a
+    supply.
 
     Args:
         definition: Of the study.
@@ -105,7 +105,7 @@ def open_limit(definition: StudyDefinition, max_trials: int, fleet: FleetSlots |
     """
     if definition.parallelism != "auto":
         return definition.parallelism
-    if definition.algorithm.kind != "bayesian":
+    if not definition.algorithm.learns:
         return 256
     bearable = max(_LEAST_OPEN, max_trials // 8)
     if fleet is None or fleet.n_slots is None or fleet.n_workers == 0:

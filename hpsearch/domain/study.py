@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from hpsearch.domain.algorithms import ALGORITHMS, AlgorithmKind
 from hpsearch.domain.metrics import METRICS, Direction, Task
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.space import Space
@@ -110,9 +111,23 @@ class AlgorithmOptions(Frozen):
 class Algorithm(Frozen):
     """How configurations are chosen; the same seed gives the same grid order and the same random points."""
 
-    kind: Literal["grid", "random", "bayesian"] = "bayesian"
+    kind: AlgorithmKind = "bayesian"
     seed: Seed = 0
     options: AlgorithmOptions = AlgorithmOptions()
+
+    @property
+    def learns(self) -> bool:
+        """Whether points are chosen by the results so far."""
+        return ALGORITHMS[self.kind].learns
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every point of a finite space is tried once."""
+        return ALGORITHMS[self.kind].is_finite
+
+    def as_random(self) -> Algorithm:
+        """Return random search with the same seed: what finds points where the algorithm itself can not be asked."""
+        return self.model_copy(update={"kind": "random"})
 
 
 class Pruner(Frozen):
@@ -210,7 +225,7 @@ class StudyDefinition(Frozen):
                 f"{self.objective.metric} is not a metric of {self.task}; choose one of {', '.join(METRICS[self.task])}"
             )
             raise ValueError(msg)
-        if self.algorithm.kind == "grid":
+        if self.algorithm.is_finite:
             endless = [name for name, parameter in self.space.flat().items() if parameter.values is None]
             if endless:
                 names = ", ".join(endless)
@@ -221,7 +236,7 @@ class StudyDefinition(Frozen):
     @property
     def max_trials(self) -> int | None:
         """The number of search trials asked for; None for a grid means all of it."""
-        if self.budget.max_trials is not None or self.algorithm.kind == "grid":
+        if self.budget.max_trials is not None or self.algorithm.is_finite:
             return self.budget.max_trials
         return (
             DEFAULT_MAX_TRIALS if self.budget.wall_time_s is None and self.budget.device_seconds is None else MAX_TRIALS

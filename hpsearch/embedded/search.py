@@ -19,7 +19,7 @@ from hpsearch.domain.trial import Outcome, Params
 from hpsearch.embedded.network import TrainedNetwork
 from hpsearch.errors import HpsearchError
 from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
-from hpsearch.sampling.grid import Grid
+from hpsearch.sampling.grid_walk import grid_walk
 from hpsearch.sampling.suggest import Observation, Shape, SuggestRequest, suggest
 from hpsearch.service.ids import derived_seed
 from hpsearch.settings import default_data_dir
@@ -131,16 +131,13 @@ class _Run:
         if definition.baselines:
             yield TrialKind.BASELINE, [linear_baseline(definition), mlp_baseline(definition, self._shape)]
         n_done, n_wanted = 0, definition.max_trials or 0
-        grid = Grid(definition.space, self._shape) if definition.algorithm.kind == "grid" else None
-        order = () if grid is None else grid.order(definition.algorithm.seed)
-        if grid is not None:
-            n_wanted = min(n_wanted or grid.size, grid.size)
+        algorithm = definition.algorithm
+        walk = grid_walk(definition.space, algorithm, self._shape) if algorithm.is_finite else None
+        if walk is not None:
+            n_wanted = min(n_wanted or walk.grid.size, walk.grid.size)
         while n_done < n_wanted:
             n = min(self._n_at_once, n_wanted - n_done)
-            if grid is not None:
-                points = [grid.point(index) for index in order[n_done : n_done + n]]
-            else:
-                points = suggest(self._request(n, n_done, n_wanted))
+            points = suggest(self._request(n, n_done, n_wanted)) if walk is None else walk.points(n_done, n)
             yield TrialKind.SEARCH, points
             n_done += n
 

@@ -17,9 +17,9 @@ import hpsearch
 from hpsearch.domain.trial import Params
 from hpsearch.errors import HpsearchError, UnavailableError
 from hpsearch.interpreter import python_command
-from hpsearch.sampling.bayesian import surely_explores
 from hpsearch.sampling.importance import ImportanceRequest, Share
 from hpsearch.sampling.request import SuggestRequest
+from hpsearch.sampling.samplers.lookup import sampler_of
 from hpsearch.sampling.suggest import suggest
 
 # The working directory is not on the import path; the folder of this very package is added at the end instead.
@@ -49,7 +49,7 @@ class BackgroundSampler:
 
         Args:
             study_id: Named in errors.
-            request: Of kind random or bayesian.
+            request: Of any algorithm.
             timeout_s: Seconds to wait for earlier requests and for the answer, above 0.
 
         Raises:
@@ -57,7 +57,7 @@ class BackgroundSampler:
             UnavailableError: No answer in time, or the child died and so did the one started in its place; it has been
                 ended and the next call starts another.
         """
-        if request.algorithm.kind == "bayesian" and surely_explores(request):
+        if sampler_of(request.algorithm.kind).explores(request):
             if any(observation.value is not None for observation in request.observations):
                 self.warm()
             return suggest(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
-from hpsearch.sampling.grid import Grid
+from hpsearch.sampling.grid_walk import GridWalk, grid_walk
 from hpsearch.sampling.request import Shape
 from hpsearch.service.lru_cache import Recent
 from hpsearch.storage.records import StudyRecord
@@ -12,7 +12,7 @@ from hpsearch.storage.store import Transaction
 _definitions: Recent[str, StudyDefinition] = Recent(256)
 _resolved: Recent[str, ResolvedStudy] = Recent(256)
 _facts: Recent[str, tuple[StudyDefinition, ResolvedStudy]] = Recent(256)
-_grids: Recent[str, tuple[Grid, tuple[int, ...]]] = Recent(8)
+_grids: Recent[str, GridWalk] = Recent(8)
 
 
 def definition_of(study: StudyRecord) -> StudyDefinition:
@@ -45,12 +45,11 @@ def shape_of(study: StudyRecord) -> Shape:
     )
 
 
-def grid_of(study: StudyRecord) -> tuple[Grid, tuple[int, ...]]:
+def grid_of(study: StudyRecord) -> GridWalk:
     """Return the grid of a stored study and the order in which its points are handed out."""
 
-    def make() -> tuple[Grid, tuple[int, ...]]:
+    def make() -> GridWalk:
         definition = definition_of(study)
-        grid = Grid(definition.space, shape_of(study))
-        return grid, tuple(grid.order(definition.algorithm.seed))
+        return grid_walk(definition.space, definition.algorithm, shape_of(study))
 
     return _grids.get(study.uid, make)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpsearch.client.frames import frame_of, is_frame
+from hpsearch.domain.algorithms import AlgorithmKind
 from hpsearch.domain.metrics import Task
 from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import StudyDefinition
@@ -45,7 +46,7 @@ class _Search(BaseEstimator):
         *,
         space: Mapping[str, Any] | None = None,
         metric: str | None = None,
-        algorithm: Literal["bayesian", "random", "grid"] = "bayesian",
+        algorithm: AlgorithmKind = "bayesian",
         max_epochs: int = 100,
         patience: int | None = 10,
         validation_fraction: float = 0.2,
@@ -164,7 +165,7 @@ class HPSearchClassifier(ClassifierMixin, _Search):
         space: What to search, as in a study's definition; one that suits the data when None.
         metric: What to improve on the rows held out, such as `accuracy`, `roc_auc` or `loss`; what suits the target
             when None.
-        algorithm: `bayesian`, `random` or `grid`.
+        algorithm: `bayesian`, `random`, `grid` or another of `hpsearch.domain.algorithms.ALGORITHMS`.
         max_epochs: Passes over the training rows at most, per configuration.
         patience: Epochs without improvement before a configuration is given up; None never.
         validation_fraction: Share of the rows held out to judge by, above 0 to below 1; not read with `folds`.

@@ -24,11 +24,11 @@ def grid_points_once(facts: Facts) -> Iterator[Violation]:
     """I2: each grid point is at most one trial with its own parameters; a whole grid's points are all there."""
     for study in facts.studies.values():
         search = _search(facts, study)
-        if definition_of(study).algorithm.kind != "grid":
+        if not definition_of(study).algorithm.is_finite:
             if any(trial.grid_index is not None for trial in search):
                 yield Violation("I2", f"study {study.id} is no grid, but has grid points")
             continue
-        grid, _ = grid_of(study)
+        grid = grid_of(study).grid
         for trial in search:
             index = trial.grid_index
             if index is None or not 0 <= index < grid.size or grid.point(index) != trial.params:
@@ -52,7 +52,7 @@ def points_follow_from_the_seed(facts: Facts) -> Iterator[Violation]:
             if trial.seed != derived_seed(seed, "search", trial.search_index):
                 yield Violation("I13", f"{name(trial)}: its seed does not follow from the study's")
         expected = _expected_points(study, len(search))
-        if definition_of(study).algorithm.kind == "grid" and asked:
+        if definition_of(study).algorithm.is_finite and asked:
             continue  # a point somebody asked for leaves the order early
         for trial in search:
             index = trial.search_index
@@ -67,13 +67,12 @@ def _was_asked_for(facts: Facts, trial: TrialFacts) -> bool:
 
 
 def _expected_points(study: StudyRecord, n: int) -> list[Params] | None:
-    """Return the points an undisturbed run would have tried, by search index; None for Bayesian search."""
+    """Return the points an undisturbed run would have tried, by search index; None for one that learns."""
     definition = definition_of(study)
-    if definition.algorithm.kind == "bayesian" or n == 0:
+    if definition.algorithm.learns or n == 0:
         return None
-    if definition.algorithm.kind == "grid":
-        grid, order = grid_of(study)
-        return [grid.point(index) for index in order[:n]]
+    if definition.algorithm.is_finite:
+        return grid_of(study).points(0, n)
     request = SuggestRequest(
         space=definition.space,
         algorithm=definition.algorithm,

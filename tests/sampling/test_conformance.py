@@ -1,4 +1,4 @@
-"""Both ways to a suggestion keep every promise of a sampler."""
+"""Every algorithm keeps every promise of a sampler, in this process and through the sampling process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import pytest
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.background import BackgroundSampler
 from hpsearch.sampling.request import SuggestRequest
-from hpsearch.sampling.suggest import suggest
 from hpsearch.testing.sampler_conformance import SamplerConformance
 
 
 class TestDirect(SamplerConformance):
-    """`suggest` in this process."""
-
-    def suggest(self, request: SuggestRequest) -> list[Params]:
-        return suggest(request)
+    """Every algorithm of the registry, in this process."""
 
 
 class TestBackground(SamplerConformance):

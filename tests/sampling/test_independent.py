@@ -205,9 +205,3 @@ def test_a_request_for_nothing_is_refused(n: int, first_index: int):
     asked = SuggestRequest(space(FINITE["one value"]), Algorithm(kind="random"), ANY, "minimize", n, first_index, 9)
     with pytest.raises(ValueError, match="at least 1 point"):
         suggest(asked)
-
-
-def test_grids_are_not_suggested():
-    asked = SuggestRequest(space(FINITE["one value"]), Algorithm(kind="grid"), ANY, "minimize", 1, 0, 9)
-    with pytest.raises(ValueError, match="Grid"):
-        suggest(asked)

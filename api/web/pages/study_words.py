@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hpsearch.domain.algorithms import ALGORITHMS
 from hpsearch.service.studies.study_snapshot import Glimpse
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import baseline_name
@@ -18,11 +19,6 @@ _END_REASONS: Final = {
     "user": "stopped by a user",
     "no_result": "no search trial came to a result",
     "no_gain": "no more gain expected",
-}
-_ALGORITHMS: Final = {
-    "grid": "every combination of the grid in a shuffled order",
-    "random": "points drawn at random",
-    "bayesian": "points that a model of all results so far suggests",
 }
 
 # Results a model of them needs before it is worth much.
@@ -59,9 +55,8 @@ def _searching(study: StudyView, waits: int, runs: int) -> str:
         return "Choosing the next points."
     if runs == 0:
         return f"Waiting for a worker: {_trials(waits)} ready."
-    how = _ALGORITHMS[study.definition.algorithm.kind]
-    if study.definition.algorithm.kind == "bayesian" and study.n_trials < _FEW:
-        how = "points spread over the whole space first, for a model to learn from"
+    traits = ALGORITHMS[study.definition.algorithm.kind]
+    how = traits.tries_first if traits.tries_first and study.n_trials < _FEW else traits.tries
     queued = f", {_trials(waits)} waiting" if waits else ""
     return f"Searching: {_trials(runs)} running{queued}. Tries {how}."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -24,13 +25,13 @@ from hpsearch.storage.store import Transaction
 
 _log = structlog.get_logger(__name__)
 
-# Waiting trials a Bayesian study keeps ready beyond what was asked for: one for the next free worker, one to spare.
+# Waiting trials a study that learns keeps ready beyond what was asked for: one for the next free worker, one to spare.
 _SPARE: Final = 2
 _SUGGEST_TIMEOUT_S: Final = 30.0
-# Trials created at once; Bayesian points cost up to 0.1 s each, workers wait for the first of them, and the later ones
+# Trials created at once; points of a model cost up to 0.1 s each, workers wait for the first of them, and later ones
 # of a batch are chosen half blind.
 _MAX_CHUNK: Final = 256
-_MAX_BAYESIAN_CHUNK: Final = 16
+_MAX_LEARNING_CHUNK: Final = 16
 # Where few points keep to a weight limit, each takes up to 0.05 s to find.
 _MAX_LIMITED_CHUNK: Final = 8
 
@@ -38,8 +39,8 @@ _MAX_LIMITED_CHUNK: Final = 8
 def fill(ctx: Context, study_id: int) -> int:
     """Create the search trials a study needs now and return how many.
 
-    Points of grids are looked up under the lock. Others are found outside of it, Bayesian ones by the sampler process,
-    and dropped if somebody else was quicker.
+    Points of grids are looked up under the lock. Others are found outside of it, those of models by the sampler
+    process, and dropped if somebody else was quicker.
     """
     with ctx.store.read() as tx:
         study = tx.studies.by_ids([study_id]).get(study_id)
@@ -48,10 +49,10 @@ def fill(ctx: Context, study_id: int) -> int:
         fleet = ctx.slots.of_fleet(tx) if _follows_fleet(study) else None
         n = _wanted(tx, study, ctx.signals.demand(), fleet)
         definition = definition_of(study)
-        history = _history(tx, study) if n and definition.algorithm.kind == "bayesian" else ()
+        history = _history(tx, study) if n and definition.algorithm.learns else ()
     if n == 0:
         return 0
-    points = None if definition.algorithm.kind == "grid" else _suggest(ctx, study, n, history)
+    points = None if definition.algorithm.is_finite else _suggest(ctx, study, n, history)
     with ctx.store.write() as tx:
         created = fill_locked(tx, study.id, n, points=points, expected=study.n_search, fleet=fleet)
     if created:
@@ -85,7 +86,7 @@ def fill_locked(
     n = min(n, _wanted(tx, study, n, fleet))
     if n <= 0 or (points is not None and study.n_search != expected):
         return 0
-    if definition_of(study).algorithm.kind == "grid":
+    if definition_of(study).algorithm.is_finite:
         return _insert_grid_points(tx, study, n)
     if points is None:
         points = suggest(_request(study, n, ()))
@@ -94,16 +95,16 @@ def fill_locked(
 
 def _chunk_of(definition: StudyDefinition) -> int:
     """Return how many trials are created at once."""
-    if definition.algorithm.kind == "bayesian":
-        return _MAX_BAYESIAN_CHUNK
-    is_limited = definition.algorithm.kind == "random" and definition.constraints.max_weights is not None
+    if definition.algorithm.learns:
+        return _MAX_LEARNING_CHUNK
+    is_limited = not definition.algorithm.is_finite and definition.constraints.max_weights is not None
     return _MAX_LIMITED_CHUNK if is_limited else _MAX_CHUNK
 
 
 def _follows_fleet(study: StudyRecord) -> bool:
     """Return whether it depends on the fleet's slots how many trials of a study may be open."""
     definition = definition_of(study)
-    return definition.parallelism == "auto" and definition.algorithm.kind == "bayesian"
+    return definition.parallelism == "auto" and definition.algorithm.learns
 
 
 def _wanted(tx: Transaction, study: StudyRecord, demand: int, fleet: FleetSlots | None) -> int:
@@ -113,12 +114,12 @@ def _wanted(tx: Transaction, study: StudyRecord, demand: int, fleet: FleetSlots 
     counts = tx.trials.open_counts(study.id)
     waiting, running = (counts.get((state, TrialKind.SEARCH), 0) for state in (TrialState.WAITING, TrialState.RUNNING))
     limit = open_limit(definition, study.max_trials, fleet)
-    is_bayesian = definition.algorithm.kind == "bayesian"
+    learns = definition.algorithm.learns
     # A search that learns nothing keeps its supply whatever runs: packs on several devices hold thousands of trials.
-    room = limit - waiting - (0 if definition.parallelism == "auto" and not is_bayesian else running)
+    room = limit - waiting - (0 if definition.parallelism == "auto" and not learns else running)
     ahead = room
-    if is_bayesian:
-        ahead = min(_MAX_BAYESIAN_CHUNK, max(_SPARE, demand) - waiting)
+    if learns:
+        ahead = min(_MAX_LEARNING_CHUNK, max(_SPARE, demand) - waiting)
     elif waiting * 2 > limit and waiting >= demand:
         return 0  # supply enough: trials are created in batches, not one by one after each result
     return max(0, min(ahead, room, progress_of(tx, study).n_creatable, _chunk_of(definition)))
@@ -145,7 +146,7 @@ def _request(study: StudyRecord, n: int, history: tuple[Observation, ...]) -> Su
 
 def _suggest(ctx: Context, study: StudyRecord, n: int, history: tuple[Observation, ...]) -> list[Params]:
     request = _request(study, n, history)
-    if request.algorithm.kind == "random":
+    if not request.algorithm.learns:
         return suggest(request)
     try:
         points = ctx.sampler.suggest(study.uid, request, timeout_s=_SUGGEST_TIMEOUT_S)
@@ -154,8 +155,7 @@ def _suggest(ctx: Context, study: StudyRecord, n: int, history: tuple[Observatio
         advice = f"the sampler did not answer ({error.message}); {n} points were drawn at random instead"
         with ctx.store.write() as tx:
             tx.studies.change(study.id, {"advice": advice})
-        algorithm = request.algorithm.model_copy(update={"kind": "random"})
-        return suggest(SuggestRequest(**{**vars(request), "algorithm": algorithm, "observations": ()}))
+        return suggest(replace(request, algorithm=request.algorithm.as_random(), observations=()))
     if study.advice is not None:
         with ctx.store.write() as tx:
             tx.studies.change(study.id, {"advice": None})
@@ -163,17 +163,17 @@ def _suggest(ctx: Context, study: StudyRecord, n: int, history: tuple[Observatio
 
 
 def _insert_grid_points(tx: Transaction, study: StudyRecord, n: int) -> int:
-    grid, order = grid_of(study)
+    walk = grid_of(study)
     chosen: list[int] = []
     cursor = study.grid_cursor
-    while len(chosen) < n and cursor < len(order):
-        batch = order[cursor : cursor + n - len(chosen)]
+    while len(chosen) < n and cursor < len(walk.order):
+        batch = walk.order[cursor : cursor + n - len(chosen)]
         # Points somebody enqueued by hand have left the order early.
         taken = tx.trials.taken_grid_indices(study.id, batch)
         chosen += [index for index in batch if index not in taken]
         cursor += len(batch)
     tx.studies.change(study.id, {"grid_cursor": cursor})
     created = trial_rows.insert(
-        tx, study, [NewTrial(grid.point(index), TrialKind.SEARCH, grid_index=index) for index in chosen]
+        tx, study, [NewTrial(walk.grid.point(index), TrialKind.SEARCH, grid_index=index) for index in chosen]
     )
     return len(created)

@@ -110,7 +110,7 @@ def _insert(
         shape = resolution.shape(definition)
         points = (linear_baseline(definition), mlp_baseline(definition, shape))
         trial_rows.insert(tx, tx.studies.lock(study_id), [NewTrial(point, TrialKind.BASELINE) for point in points])
-    if definition.algorithm.kind != "bayesian":
+    if not definition.algorithm.learns:
         fill_locked(tx, study_id, n=256)
     return tx.studies.get(uid)
 

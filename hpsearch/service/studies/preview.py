@@ -61,16 +61,16 @@ def _look(ctx: Context, definition: StudyDefinition) -> Resolution | Problem:
 
 
 def _sample(definition: StudyDefinition, found: Resolution) -> list[Params]:
-    if found.grid is not None:
-        order = found.grid.order(definition.algorithm.seed)
-        return [found.grid.point(index) for index in order[: min(_SAMPLE, found.resolved.max_trials)]]
+    n = min(_SAMPLE, found.resolved.max_trials)
+    if found.walk is not None:
+        return found.walk.points(0, n)
     return suggest(
         SuggestRequest(
             space=definition.space,
-            algorithm=definition.algorithm.model_copy(update={"kind": "random"}),
+            algorithm=definition.algorithm.as_random(),
             shape=found.shape(definition),
             direction=found.resolved.direction,
-            n=min(_SAMPLE, found.resolved.max_trials),
+            n=n,
             first_index=0,
             max_trials=found.resolved.max_trials,
         )
@@ -96,7 +96,7 @@ def _warnings(definition: StudyDefinition, found: Resolution) -> tuple[Problem, 
         n_points = 0 if parameter.values is None or not n_points else n_points * len(parameter.values)
     if not definition.space.searched():
         warnings.append(Problem(field="space", message="nothing is searched: every parameter has one value"))
-    elif found.grid is None and 0 < n_points < found.resolved.max_trials:
+    elif found.walk is None and 0 < n_points < found.resolved.max_trials:
         message = (
             f"the space has at most {n_points} points, fewer than {found.resolved.max_trials} trials: some will repeat"
         )

@@ -14,7 +14,7 @@ from hpsearch.domain.strict import visible
 from hpsearch.domain.study import ResolvedStudy, Split, StudyDefinition
 from hpsearch.domain.training import MAX_EPOCHS
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.grid import Grid
+from hpsearch.sampling.grid_walk import GridWalk, grid_walk
 from hpsearch.sampling.request import Shape, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.service import datasets
@@ -44,13 +44,13 @@ class Resolution:
         resolved: To be stored with the study.
         dataset: The data set's row.
         widths: From the prepared training rows.
-        grid: None unless the algorithm is grid.
+        walk: The points of a finite algorithm in their order; None for others.
     """
 
     resolved: ResolvedStudy
     dataset: DatasetRecord
     widths: Widths
-    grid: Grid | None
+    walk: GridWalk | None
 
     def shape(self, definition: StudyDefinition) -> Shape:
         """Return the widths with the definition's weight limit."""
@@ -104,11 +104,12 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
     objective = _metric_of(definition, task)
     widths = _measure(ctx, record, task, definition.split, objective.metric)
     shape = Shape(widths.n_inputs, widths.n_outputs, definition.constraints.max_weights)
-    grid = Grid(definition.space, shape) if definition.algorithm.kind == "grid" else None
-    if grid is None:
+    walk = grid_walk(definition.space, definition.algorithm, shape) if definition.algorithm.is_finite else None
+    if walk is None:
         _check_feasible(definition, shape)
+    grid_size = None if walk is None else walk.grid.size
     wanted = definition.max_trials
-    max_trials = min(grid.size if wanted is None else wanted, grid.size) if grid is not None else wanted
+    max_trials = wanted if grid_size is None else min(grid_size if wanted is None else wanted, grid_size)
     if max_trials is None:
         msg = "budget.max_trials is missing"
         raise InvalidStudyError(msg)
@@ -123,12 +124,12 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
             n_outputs=widths.n_outputs,
             n_validation=widths.n_validation,
             n_test=widths.n_test,
-            grid_size=None if grid is None else grid.size,
+            grid_size=grid_size,
             max_trials=max_trials,
         ),
         dataset=record,
         widths=widths,
-        grid=grid,
+        walk=walk,
     )
 
 
@@ -153,11 +154,10 @@ def _check_length(definition: StudyDefinition) -> None:
 
 def _check_feasible(definition: StudyDefinition, shape: Shape) -> None:
     """Draw one point at random: a space without any feasible point is refused here, not found out later."""
-    random = definition.algorithm.model_copy(update={"kind": "random"})
     suggest(
         SuggestRequest(
             space=definition.space,
-            algorithm=random,
+            algorithm=definition.algorithm.as_random(),
             shape=shape,
             direction="minimize",
             n=1,

@@ -317,7 +317,7 @@ def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest
             "(constraints.max_weights): give fewer layers or units, or clone the study with a higher limit"
         )
         raise InvalidStudyError(msg, code="point.too_many_weights")
-    if definition_of(study).algorithm.kind == "grid":
+    if definition_of(study).algorithm.is_finite:
         return _enqueue_grid_point(tx, study, params)
     if progress_of(tx, study).n_creatable == 0:
         _make_room(tx, study)
@@ -329,7 +329,7 @@ def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest
 
 def _enqueue_grid_point(tx: Transaction, study: StudyRecord, params: Params) -> int:
     """Return the trial of a grid point, first in the queue from now on; it is created if its turn had not come."""
-    grid_index = grid_of(study)[0].index_of(params)
+    grid_index = grid_of(study).grid.index_of(params)
     if grid_index is None:
         msg = "the point is not one of this study's grid"
         raise InvalidStudyError(msg, code="point.invalid")

@@ -1,10 +1,10 @@
-"""Bayesian search: evenly spread first points, then a model of the results, always within the space and its limit."""
+"""Bayesian search: a space-filling start, then TPE over the results; every point within the space and its limit."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.mlp import MlpConfig
@@ -15,6 +15,7 @@ from hpsearch.sampling.limit import Limit
 from hpsearch.sampling.novelty import Novelty
 from hpsearch.sampling.plan import Plan, is_width, plan
 from hpsearch.sampling.request import Observation, SuggestRequest
+from hpsearch.sampling.samplers.base import BaseSampler
 from hpsearch.sampling.uniform import Stream, raw_words
 
 if TYPE_CHECKING:
@@ -23,37 +24,41 @@ if TYPE_CHECKING:
 _TEACHING = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE, TrialState.FAILED})
 
 
-def suggest_bayesian(request: SuggestRequest) -> list[Params]:
-    """Return the next points of a Bayesian search, a pure function of the request.
+class BayesianSampler(BaseSampler):
+    """Optuna's TPE after a space-filling start."""
 
-    The order of the observations counts only as their age. Each pick is told to the model before the next, so that a
-    batch spreads out.
+    def suggest(self, request: SuggestRequest) -> list[Params]:
+        """Return the next points; the order of the observations counts only as their age.
 
-    Raises:
-        InvalidStudyError: No point of the space obeys the weight limit.
-    """
-    limit = Limit(plan(request.space), request.shape)
-    known = list(_inside(limit.plan, request.observations))
-    novelty = Novelty(request.space, limit, (observation.params for observation in known))
-    picker = _Picker(request, limit, known)
-    found: list[Params] = []
-    for index in range(request.first_index, request.first_index + request.n):
-        wanted, drawn = picker.pick(index)
-        params = novelty.fresh(wanted, request.algorithm.seed, index, drawn)
-        novelty.add(params)
-        picker.open(params)
-        found.append(params)
-    return found
+        Each pick is entered as an open trial before the next one (constant liar), so that a batch spreads out.
+
+        Raises:
+            InvalidStudyError: No point of the space obeys the weight limit.
+        """
+        limit = Limit(plan(request.space), request.shape)
+        known = list(_inside(limit.plan, request.observations))
+        novelty = Novelty(request.space, limit, (observation.params for observation in known))
+        picker = _Picker(request, limit, known)
+        found: list[Params] = []
+        for index in range(request.first_index, request.first_index + request.n):
+            wanted, drawn = picker.pick(index)
+            params = novelty.fresh(wanted, request.algorithm.seed, index, drawn)
+            novelty.add(params)
+            picker.open(params)
+            found.append(params)
+        return found
+
+    def explores(self, request: SuggestRequest) -> bool:
+        """Return whether no point asked for can come from the model: then the answer needs no Optuna.
+
+        False where only a closer look can tell: an observation outside the space does not count as a result.
+        """
+        n_first = n_startup(request)
+        n_taught = sum(observation.state in _TEACHING for observation in request.observations)
+        return n_taught < max(1, n_first // 2) or (n_taught < n_first and request.first_index + request.n <= n_first)
 
 
-def surely_explores(request: SuggestRequest) -> bool:
-    """Return whether no point asked for can come from the model: then the answer needs no Optuna, and comes at once.
-
-    False where only a closer look can tell: an observation outside the space does not count as a result.
-    """
-    n_first = n_startup(request)
-    n_taught = sum(observation.state in _TEACHING for observation in request.observations)
-    return n_taught < max(1, n_first // 2) or (n_taught < n_first and request.first_index + request.n <= n_first)
+SAMPLER: Final = BayesianSampler()
 
 
 class _Picker:
