@@ -45,7 +45,9 @@ def give_back(
     deadline_s = time.monotonic() + SHUTDOWN_S
 
     def flush_all() -> None:
-        _flush(session, assignments, journal, [a for a in assignments.held() if not uploader.is_uploading(a)], deadline_s)
+        _flush(
+            session, assignments, journal, [a for a in assignments.held() if not uploader.is_uploading(a)], deadline_s
+        )
         linger_s = time.monotonic() + _LINGER_S
         for thread in (uploader, claimer):
             if thread.is_alive():

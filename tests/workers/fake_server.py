@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
 from hpsearch.domain.lifecycle import TrialKind
+from hpsearch.domain.metrics import direction_of
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Measurement, Outcome
@@ -83,7 +84,7 @@ class FakeServer:
         content_takes_s: Seconds until it sends the data.
     """
 
-    def __init__(self, *, heartbeat_s: float = 0.5, direction: str = "maximize") -> None:
+    def __init__(self, *, heartbeat_s: float = 0.5, metric: str = "accuracy") -> None:
         self.lock = threading.RLock()
         self.trials: dict[str, FakeTrial] = {}
         self.workers: dict[str, RegisterRequest] = {}
@@ -106,8 +107,8 @@ class FakeServer:
             dataset_digest=hashlib.sha256(CONTENT).hexdigest(),
             task="multiclass",
             split=Split(),
-            metric="accuracy",
-            direction=direction,
+            metric=metric,
+            direction=direction_of(metric),
             training=Training(),
             data_order_seed=0,
         )

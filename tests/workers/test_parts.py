@@ -216,11 +216,9 @@ class TestLedger:
         assert assignments.n_unstarted() == 0
 
 
-@pytest.mark.parametrize(
-    ("direction", "kept"), [("maximize", [False, False, True]), ("minimize", [True, False, False])]
-)
-def test_models_must_beat_the_threshold(direction: str, kept: list[bool]):
-    study = FakeServer(direction=direction).study
+@pytest.mark.parametrize(("metric", "kept"), [("accuracy", [False, False, True]), ("loss", [True, False, False])])
+def test_models_must_beat_the_threshold(metric: str, kept: list[bool]):
+    study = FakeServer(metric=metric).study
     trial, refit = claimed(), claimed("r", kind="refit")
     thresholds = ModelThresholds()
     assert thresholds.keeps(trial, study, 0.0)
