@@ -81,7 +81,7 @@ def measure(name: str, command: Sequence[str], log: Path, environment: Mapping[s
         watch.finish()
         stop([child], _GRACE_S)
     if process.returncode:
-        raise SystemExit(child.last_words())
+        raise SystemExit(child.exit_report())
     return Cost(
         started_at=started_at,
         exit_s=exit_s,

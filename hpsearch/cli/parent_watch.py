@@ -1,4 +1,4 @@
-"""Runs a command of hpsearch that must not outlive the process that started it.
+"""Parent watch: runs a command of hpsearch that must not outlive the process that started it.
 
 `python -m hpsearch.cli.parent_watch PARENT_PID COMMAND …` is how `run` starts its local server and workers:
 whatever becomes of the parent, kill -9 included, no server and no worker stays behind.
@@ -8,45 +8,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import os
-import signal
 import sys
-import threading
-import time
 from typing import Final, NoReturn
 
 from hpsearch.local.environment import CPUS_VARIABLE
+from hpsearch.processes import die_with_parent
 
-_PR_SET_PDEATHSIG: Final = 1
-_LOOK_EVERY_S: Final = 0.5
 # A worker gives its trials back within a few seconds of SIGTERM; a process that hangs is ended.
-GRACE_S: Final = 20.0
-
-
-def tie(parent_pid: int) -> None:
-    """Arrange that this process gets SIGTERM when its parent ends, and dies if it ignores that.
-
-    Linux tells the child itself (prctl); elsewhere, and for processes that hang, a thread watches the parent.
-
-    Args:
-        parent_pid: Of the process that must live; one that is gone already ends this process at once.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent_pid:  # it died before the line above
-        raise SystemExit(0)
-    threading.Thread(target=_watch, args=(parent_pid,), name="leash", daemon=True).start()
-
-
-def _watch(parent_pid: int) -> None:
-    while os.getppid() == parent_pid:
-        time.sleep(_LOOK_EVERY_S)
-    if sys.platform != "linux":
-        os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_S)
-    os._exit(1)
+_GRACE_S: Final = 20.0
 
 
 def leave(code: int) -> NoReturn:
@@ -62,8 +33,8 @@ def leave(code: int) -> NoReturn:
 
 
 def main() -> None:
-    """Tie this process to its parent and run the rest of the command line."""
-    tie(int(sys.argv[1]))
+    """Watch the parent and run the rest of the command line."""
+    die_with_parent(int(sys.argv[1]), grace_s=_GRACE_S)
     cpus = os.environ.pop(CPUS_VARIABLE, "")
     if cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})

@@ -121,7 +121,7 @@ def fit(  # noqa: PLR0913 - all but the data have a default
     except KeyboardInterrupt:
         if client is None:
             starting.stop(data_dir=folder)
-            starting.tell(_KEPT)
+            starting.notify(_KEPT)
         raise
     if study.view.final is None:
         why = study.view.note_to_user or f"it is {study.state.lower()} ({study.view.end_reason})"

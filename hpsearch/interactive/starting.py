@@ -11,14 +11,14 @@ from typing import Final
 
 from hpsearch.client.checked import checked_call
 from hpsearch.client.client import Client
-from hpsearch.local.processes import Crew
-from hpsearch.local.tending import Tending
+from hpsearch.local.local_processes import LocalProcesses
+from hpsearch.local.supervision import Supervision
 from hpsearch.settings import Settings
 
 
 @dataclass
 class _Started:
-    tending: Tending
+    supervision: Supervision
     # Those handed out; they are of no use when the server is gone.
     clients: list[Client] = field(default_factory=list)
 
@@ -45,19 +45,19 @@ def start(*, workers: int | None = None, engine: str | None = None, data_dir: st
     settings = Settings.load(data_dir=data_dir)
     with _LOCK:
         if settings.data_dir not in _STARTED:
-            crew = Crew(settings, tell=tell, engine=engine)
+            processes = LocalProcesses(settings, notify=notify, engine=engine)
             try:
-                crew.open_local(meanwhile=lambda: _hire(crew, workers))
-                if not crew.has_hired:
-                    _hire(crew, workers)
+                processes.open_server(meanwhile=lambda: _start_workers(processes, workers))
+                if not processes.has_workers:
+                    _start_workers(processes, workers)
             except BaseException:
-                crew.close()
+                processes.close()
                 raise
-            tending = Tending(crew, tell)
-            tending.start()
-            _STARTED[settings.data_dir] = _Started(tending)
-        elif not _STARTED[settings.data_dir].tending.crew.has_hired:
-            _hire(_STARTED[settings.data_dir].tending.crew, workers)
+            supervision = Supervision(processes, notify)
+            supervision.start()
+            _STARTED[settings.data_dir] = _Started(supervision)
+        elif not _STARTED[settings.data_dir].supervision.processes.has_workers:
+            _start_workers(_STARTED[settings.data_dir].supervision.processes, workers)
         client = Client(data_dir=settings.data_dir)
         _STARTED[settings.data_dir].clients.append(client)
     return client
@@ -76,7 +76,7 @@ def stop(*, data_dir: str | Path | None = None) -> None:
     for one in ending:
         for client in one.clients:
             client.close()
-        one.tending.stop()
+        one.supervision.stop()
 
 
 def check(data_dir: Path) -> None:
@@ -86,17 +86,17 @@ def check(data_dir: Path) -> None:
         HpsearchError: It keeps dying; the message holds the end of a log.
     """
     started = _STARTED.get(data_dir)
-    if started is not None and started.tending.error is not None:
-        raise started.tending.error
+    if started is not None and started.supervision.error is not None:
+        raise started.supervision.error
 
 
-def _hire(crew: Crew, workers: int | None) -> None:
+def _start_workers(processes: LocalProcesses, workers: int | None) -> None:
     if workers != 0:
-        crew.hire(workers)
+        processes.start_workers(workers)
 
 
-def tell(text: str) -> None:
-    """Say something to people at a notebook or a terminal."""
+def notify(text: str) -> None:
+    """Print a message for people at a notebook or a terminal."""
     print(text, file=sys.stderr)  # noqa: T201 - what it is for
 
 

@@ -1,1 +1,1 @@
-"""The server and the workers of this machine: found, started, looked after; for the command line and for Python."""
+"""The local server and workers: found, started and supervised; for the command line and for Python."""

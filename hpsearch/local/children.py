@@ -1,4 +1,4 @@
-"""Child processes: `hpsearch` commands started with a log file, watched, and stopped without leftovers."""
+"""Child processes: `hpsearch` commands with a log file, in a process group of their own, stopped as a whole."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Child:
             return []
         return [line for line in text.splitlines() if line.strip()][-n_lines:]
 
-    def last_words(self) -> str:
+    def exit_report(self) -> str:
         """Return how it ended and the end of its log, as a few lines for a person."""
         code = self.process.poll()
         lines = self.tail()
@@ -78,7 +78,7 @@ def start(
 ) -> Child:
     """Return a running `hpsearch` command that ends when this process ends.
 
-    To be called from the main thread: Linux ties the child's life to the thread that started it.
+    To be called from the main thread: on Linux the child ends with the thread that started it.
 
     Args:
         name: For people.
@@ -101,7 +101,7 @@ def stop(children: Iterable[Child], grace_s: float) -> None:
     """End the children and everything they started: SIGTERM, and SIGKILL for what is left after the grace.
 
     Args:
-        children: All told at once, waited for together.
+        children: All get SIGTERM at once and are waited for together.
         grace_s: Seconds they have to give trials back and close files; 0 kills at once.
     """
     listed = [child for child in children if child.is_alive]
@@ -111,11 +111,11 @@ def stop(children: Iterable[Child], grace_s: float) -> None:
     while any(child.is_alive for child in listed) and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)
     for child in listed:
-        bury(child)
+        kill_group(child)
 
 
-def bury(child: Child) -> None:
-    """Kill a child and what is left of its session: a trainer may live on where its supervisor was killed."""
+def kill_group(child: Child) -> None:
+    """Kill a child's process group with SIGKILL: a trainer may live on where its supervisor was killed."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.process.pid, signal.SIGKILL)
     child.process.wait()

@@ -7,6 +7,6 @@ from typing import Final
 # Which engine workers train with; people set it, too.
 ENGINE_VARIABLE: Final = "HPSEARCH_WORKER_ENGINE"
 # CPUs a child and what it starts may use, such as `0,2`; all of them when unset.
-CPUS_VARIABLE: Final = "HPSEARCH_LEASH_CPUS"
-# Tells a worker that it was started beside its server: it waits for what the server announces in the data directory.
+CPUS_VARIABLE: Final = "HPSEARCH_LOCAL_CPUS"
+# Set for a worker that was started beside its server: it waits for the server file in the data directory.
 BESIDE_VARIABLE: Final = "HPSEARCH_WORKER_BESIDE"

@@ -21,7 +21,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 START_TIMEOUT_S: Final = 90.0
 _PAUSE_S: Final = 0.02
 _PROBE_TIMEOUT_S: Final = 5.0
-# A server refuses a database that another one holds, in these words.
+# From the message of a server that refuses a database another server holds.
 _HELD: Final = "already served by another process"
 _TRIES: Final = 3
 _OTHER_TIMEOUT_S: Final = 10.0
@@ -35,9 +35,9 @@ class StartError(HpsearchError):
 
 
 def announced(settings: Settings) -> tuple[str, int] | None:
-    """Return the address and process of the server that said it serves the data directory, if it is still alive.
+    """Return address and process id from the server file of the data directory, if that process is alive.
 
-    Only loopback addresses are believed: the token of the data directory is sent there.
+    Only loopback addresses are accepted: the admin token of the data directory is sent there.
     """
     try:
         said = json.loads(settings.server_path.read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def answers(url: str) -> bool:
 
 
 def spawn(settings: Settings, *, port: int = 0) -> Child:
-    """Return a starting local server; its words go to a log file in the data directory.
+    """Return a starting local server; its output goes to a log file in the data directory.
 
     Args:
         settings: With its data directory and database.
@@ -90,7 +90,7 @@ def wait_until_ready(child: Child, settings: Settings, *, timeout_s: float = STA
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if not child.is_alive:
-            raise StartError(child.last_words())
+            raise StartError(child.exit_report())
         found = announced(settings)
         if found and found[1] == child.process.pid:  # it says so once it takes connections
             return found[0]

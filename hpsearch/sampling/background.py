@@ -117,7 +117,7 @@ class BackgroundSampler:
                     self._child = _Child()
                 return self._child.ask(request, deadline)
             except (OSError, EOFError) as error:
-                reason = self._child.last_words(deadline) if self._child is not None else str(error)
+                reason = self._child.exit_report(deadline) if self._child is not None else str(error)
                 self._end()
                 if time.monotonic() >= deadline:
                     raise _unavailable(study_id, f"no answer within {timeout_s:g} s") from error
@@ -168,7 +168,7 @@ class _Child:
         finally:
             watchdog.cancel()
 
-    def last_words(self, deadline: float) -> str:
+    def exit_report(self, deadline: float) -> str:
         """Return how the child ended, for people."""
         try:
             code = self._process.wait(max(0.1, deadline - time.monotonic()))

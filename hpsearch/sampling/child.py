@@ -6,34 +6,29 @@ module again), with one end of a socket pair as its only channel.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
-import time
 from multiprocessing.connection import Connection
-from typing import Final
 
 from hpsearch.errors import HpsearchError
+from hpsearch.processes import die_with_parent
 from hpsearch.sampling import tpe  # noqa: F401 - loads Optuna now, so that the first answer does not wait for it
 from hpsearch.sampling.importance import ImportanceRequest, importances
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.suggest import suggest
-
-# How often the child looks whether its parent lives, which also ends it in the middle of an answer nobody waits for.
-PARENT_CHECK_S: Final = 1.0
 
 
 def main() -> None:
     """Answer requests on the file descriptor given as first argument; returns when the parent is gone.
 
     A request is a `SuggestRequest` or an `ImportanceRequest`, an answer either the list of points (or of shares) or the
-    `HpsearchError` to raise. Any other
-    exception ends the process with a traceback on standard error: the parent reports its last line.
+    `HpsearchError` to raise. Any other exception ends the process with a traceback on standard error: the parent
+    reports its last line.
     """
     # Ctrl-C in a terminal reaches the whole group; it is the parent's to decide when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
+    # Also ends an answer that is not waited for any more. The thread that started this process may end before it.
+    die_with_parent(int(sys.argv[2]), poll_only=True)
     channel: Connection[object, object] = Connection(int(sys.argv[1]))
     while True:
         try:
@@ -55,9 +50,3 @@ def main() -> None:
             channel.send(answer)
         except (BrokenPipeError, ConnectionResetError):
             return
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_S)
-    os._exit(0)

@@ -67,9 +67,9 @@ def test_a_killed_child_is_buried_with_its_own_children(waiting: Child):
     processes = family(waiting.process.pid)
     waiting.process.kill()
     waiting.process.wait()
-    children.bury(waiting)
+    children.kill_group(waiting)
     wait_for(lambda: not living(processes), "the trainer is gone")
-    assert "was ended by SIGKILL" in waiting.last_words()
+    assert "was ended by SIGKILL" in waiting.exit_report()
 
 
 def test_children_do_not_outlive_a_killed_parent(arguments: list[str], tmp_path: Path):
@@ -112,7 +112,7 @@ def test_last_words_are_the_childs_own_sentence(tmp_path: Path):
     log = tmp_path / "x.log"
     log.write_text("Error: an old story\n")
     child = finished(start("worker 1", ["worker", "--server", "nonsense", "--token", "x"], log=log))
-    words = child.last_words()
+    words = child.exit_report()
     assert words.startswith("The worker 1 ended with exit code 1: the server's address must look like http://host:port")
     assert words.endswith(f"(its log is {log})")
     assert "old story" not in words
@@ -121,7 +121,7 @@ def test_last_words_are_the_childs_own_sentence(tmp_path: Path):
 
 def test_last_words_without_a_sentence_are_the_end_of_the_log(tmp_path: Path):
     child = finished(start("server", ["version"], log=tmp_path / "x.log"))
-    assert child.last_words().splitlines()[0].startswith("The server ended with exit code 0; the end of its log")
+    assert child.exit_report().splitlines()[0].startswith("The server ended with exit code 0; the end of its log")
     child.log.unlink()
     assert child.tail() == []
 

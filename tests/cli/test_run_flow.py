@@ -395,7 +395,7 @@ def test_events_wake_the_watcher(fake: FakeServer, remote: Run, yaml_file: Path,
 
 
 def test_what_is_asked_of_a_server_that_went_is_asked_again_of_the_one_started_for_it():
-    link = watch.Link("http://127.0.0.1:1", "t")
+    server = watch.ServerConnection("http://127.0.0.1:1", "t")
     gone = UnavailableError("gone", retry_after_s=0)
     asked: list[str] = []
 
@@ -405,13 +405,13 @@ def test_what_is_asked_of_a_server_that_went_is_asked_again_of_the_one_started_f
             raise gone
         return "answer"
 
-    assert link.steadily(act, lambda: link.move(f"http://127.0.0.1:{len(asked) + 1}", "t")) == "answer"
+    assert server.with_retries(act, lambda: server.move_to(f"http://127.0.0.1:{len(asked) + 1}", "t")) == "answer"
     assert asked == ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"]
-    link.close()
+    server.close()
 
 
 def test_a_remote_server_that_went_is_an_error_at_once():
-    link = watch.Link("http://127.0.0.1:1", "t")
+    server = watch.ServerConnection("http://127.0.0.1:1", "t")
     gone = UnavailableError("gone", retry_after_s=0)
     asked: list[str] = []
 
@@ -420,6 +420,6 @@ def test_a_remote_server_that_went_is_an_error_at_once():
         raise gone
 
     with pytest.raises(UnavailableError, match="gone"):
-        link.steadily(act, None)
+        server.with_retries(act, None)
     assert len(asked) == 1
-    link.close()
+    server.close()

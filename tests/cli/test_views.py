@@ -252,7 +252,7 @@ def test_the_live_view_draws_and_leaves_told_lines_standing():
     with LiveView(console, blocks=True) as view:
         view.wait("Starting …")
         view.show(snapshot())
-        view.tell("worker 1 died\x1b[2J")
+        view.notify("worker 1 died\x1b[2J")
     assert "worker 1 died\\x1b[2J" in file.getvalue()
     assert "3 of 4 trials" in file.getvalue()
 

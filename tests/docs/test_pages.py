@@ -103,7 +103,7 @@ def test_every_setting_has_its_line_with_its_default():
 
 
 # Between a command and its own children, and for tests.
-_INTERNAL = {"HPSEARCH_LEASH_CPUS", "HPSEARCH_STUB_ENGINE", "HPSEARCH_STUB_EPOCHS", "HPSEARCH_STUB_EPOCH_S"}
+_INTERNAL = {"HPSEARCH_LOCAL_CPUS", "HPSEARCH_STUB_ENGINE", "HPSEARCH_STUB_EPOCHS", "HPSEARCH_STUB_EPOCH_S"}
 _INTERNAL |= {
     "HPSEARCH_STUB_FAULTS",
     "HPSEARCH_STUB_COMPILE_S",

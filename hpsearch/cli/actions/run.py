@@ -11,7 +11,7 @@ from pathlib import Path
 from hpsearch.cli import failure
 from hpsearch.cli.actions.run_summary import StudyOutcome, check_out, collect, summary
 from hpsearch.cli.actions.submission import continue_or_create, uploaded_definition
-from hpsearch.cli.actions.watch import Link, View, Watcher, fitting_view
+from hpsearch.cli.actions.watch import ServerConnection, View, Watcher, fitting_view
 from hpsearch.cli.connecting import require_token
 from hpsearch.cli.console import emit, note, say
 from hpsearch.cli.display.formatting import plural
@@ -19,7 +19,7 @@ from hpsearch.cli.stopping import stop_signals
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.errors import HpsearchError
-from hpsearch.local.processes import Crew
+from hpsearch.local.local_processes import LocalProcesses
 from hpsearch.settings import Settings
 from hpsearch.studyfile.reader import load_study
 from hpsearch.wire.pages import StudyView
@@ -67,27 +67,32 @@ def run_study(options: RunOptions) -> int:
     view = fitting_view()
     progress = _Progress()
     try:
-        with stop_signals(), Crew(settings, tell=view.tell) as crew, _goodbye(crew), view:
-            # How many processes there should be depends on the engine, and the whole crew is here for this study.
+        with (
+            stop_signals(),
+            LocalProcesses(settings, notify=view.notify) as processes,
+            _explain_shutdown(processes),
+            view,
+        ):
+            # How many processes there should be depends on the engine, and the workers serve only this study.
             engine = file.definition().engine
-            crew.engine = options.engine or (engine if engine != "auto" else None)
-            _connect(crew, options, settings, view)
-            with closing(Link(crew.url, crew.token)) as link:
-                tend = _tending(crew, link) if crew.own_server else None
-                definition = link.steadily(lambda client: uploaded_definition(client, file, view.wait), tend)
-                found = link.steadily(
-                    lambda client: continue_or_create(client, definition, view.tell, always_new=options.always_new),
-                    tend,
+            processes.engine = options.engine or (engine if engine != "auto" else None)
+            _connect(processes, options, settings, view)
+            with closing(ServerConnection(processes.url, processes.token)) as server:
+                supervise = _server_supervision(processes, server) if processes.may_restart_server else None
+                definition = server.with_retries(lambda client: uploaded_definition(client, file, view.wait), supervise)
+                found = server.with_retries(
+                    lambda client: continue_or_create(client, definition, view.notify, always_new=options.always_new),
+                    supervise,
                 )
                 progress.study = found.study
-                view.tell(_page_sentence(crew.url, found.study, settings, is_local=options.server is None))
+                view.notify(_page_sentence(processes.url, found.study, settings, is_local=options.server is None))
                 if found.study.state not in STUDY_FINAL:
-                    progress.study = _search(crew, options, link, found.study, view)
+                    progress.study = _search(processes, options, server, found.study, view)
                 # Whoever has nothing to do any more may go while the model is fetched.
-                crew.dismiss()
+                processes.terminate_workers()
                 ended = progress.study
-                outcome = link.steadily(lambda client: collect(client, ended, out), tend)
-                crew.is_idle = crew.own_server and _is_idle(link.client)
+                outcome = server.with_retries(lambda client: collect(client, ended, out), supervise)
+                processes.is_idle = processes.may_restart_server and _is_idle(server.client)
     except KeyboardInterrupt:
         _explain_interrupt(progress.study, options)
         return failure.INTERRUPTED
@@ -99,39 +104,41 @@ class _Progress:
     study: StudyView | None = None
 
 
-def _connect(crew: Crew, options: RunOptions, settings: Settings, view: View) -> None:
+def _connect(processes: LocalProcesses, options: RunOptions, settings: Settings, view: View) -> None:
     if options.server is not None:
-        crew.url = options.server
-        crew.token = require_token(options.server, options.token, settings)
+        processes.url = options.server
+        processes.token = require_token(options.server, options.token, settings)
         return
     view.wait("Starting the local server …")
-    crew.open_local(meanwhile=lambda: _hire(crew, options, view))
+    processes.open_server(meanwhile=lambda: _start_workers(processes, options, view))
 
 
-def _tending(crew: Crew, link: Link) -> Callable[[], None]:
-    """Return what brings a local server back that went: another command had started it, and ended it with itself."""
+def _server_supervision(processes: LocalProcesses, server: ServerConnection) -> Callable[[], None]:
+    """Return what restarts a local server that has ended, for instance with the other command that had started it."""
 
-    def tend() -> None:
-        crew.tend_server()
-        link.move(crew.url, crew.token)
+    def supervise() -> None:
+        processes.supervise_server()
+        server.move_to(processes.url, processes.token)
 
-    return tend
-
-
-def _search(crew: Crew, options: RunOptions, link: Link, study: StudyView, view: View) -> StudyView:
-    if not crew.has_hired:
-        _hire(crew, options, view)
-
-    def tend() -> None:
-        crew.tend()
-        link.move(crew.url, crew.token)
-
-    return Watcher(lambda: link.client, study.study_id).follow(view, tend=tend).study
+    return supervise
 
 
-def _hire(crew: Crew, options: RunOptions, view: View) -> None:
+def _search(
+    processes: LocalProcesses, options: RunOptions, server: ServerConnection, study: StudyView, view: View
+) -> StudyView:
+    if not processes.has_workers:
+        _start_workers(processes, options, view)
+
+    def supervise() -> None:
+        processes.supervise()
+        server.move_to(processes.url, processes.token)
+
+    return Watcher(lambda: server.client, study.study_id).follow(view, supervise=supervise).study
+
+
+def _start_workers(processes: LocalProcesses, options: RunOptions, view: View) -> None:
     n_workers = 0 if options.workers is None and options.server is not None else options.workers
-    n_trainers = crew.hire(n_workers)
+    n_trainers = processes.start_workers(n_workers)
     if n_trainers:
         view.wait(f"Starting {plural(n_trainers, 'local trainer')} …")
 
@@ -152,12 +159,12 @@ def _page_sentence(url: str, study: StudyView, settings: Settings, *, is_local: 
 
 
 @contextmanager
-def _goodbye(crew: Crew) -> Iterator[None]:
-    """Say why it takes some seconds when an interrupt ends what was started."""
+def _explain_shutdown(processes: LocalProcesses) -> Iterator[None]:
+    """Print why an interrupt takes some seconds."""
     try:
         yield
     except KeyboardInterrupt:
-        if crew.n_workers:
+        if processes.n_workers:
             note("Stopping: the workers give their trials back …")
         raise
 

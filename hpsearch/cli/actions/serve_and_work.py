@@ -1,4 +1,4 @@
-"""What `serve` and `worker` do: settle the settings, then hand over to the server's or the worker's own part."""
+"""Actions of `hpsearch serve` and `hpsearch worker`: read settings and flags, then run the server or the worker."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hpsearch.cli.durations import seconds
 from hpsearch.errors import NotFoundError
 from hpsearch.local import server as local
 from hpsearch.local.environment import BESIDE_VARIABLE
-from hpsearch.local.processes import Crew
-from hpsearch.local.tending import Tending
+from hpsearch.local.local_processes import LocalProcesses
+from hpsearch.local.supervision import Supervision
 from hpsearch.settings import Settings
 
 
@@ -69,7 +69,7 @@ def work(server: str | None, token: str | None, data_dir: Path | None, flags: Wo
 def _announced(settings: Settings) -> tuple[str, str | None] | None:
     """Return address and token of the local server once it answers, None before.
 
-    Asked, not only read: one that was killed leaves its note behind, and may look alive until it is buried.
+    A probe, not only the server file: a killed server leaves the file behind, and its process id may live on.
     """
     url = local.find(settings)
     return None if url is None else (url, local.token_of(settings))
@@ -96,29 +96,29 @@ def serve(flags: ServeFlags) -> int:
     """
     settings = Settings.load(data_dir=flags.data_dir, database_url=flags.database_url, workers=flags.workers)
     run = _layout.load("api.serve").run
-    company = _Company(settings, flags.engine)
-    hooks = {"on_listening": company.come, "on_stopping": company.go} if settings.workers else {}
+    workers = _WorkersBeside(settings, flags.engine)
+    hooks = {"on_listening": workers.start, "on_stopping": workers.stop} if settings.workers else {}
     try:
         run(flags.host, flags.port, settings, log_json=flags.log_json, **hooks)
     finally:
-        company.go()
+        workers.stop()
     return failure.OK
 
 
-class _Company:
-    """The local workers of a server: started when it listens, started again when they die, gone before it is."""
+class _WorkersBeside:
+    """The local workers of `serve --workers`: started when the server listens, supervised, stopped before it stops."""
 
     def __init__(self, settings: Settings, engine: str | None) -> None:
         self._settings = settings
-        self._crew = Crew(settings, tell=note, engine=engine)
-        self._tending = Tending(self._crew, note)
+        self._processes = LocalProcesses(settings, notify=note, engine=engine)
+        self._supervision = Supervision(self._processes, note)
 
-    def come(self, url: str) -> None:
+    def start(self, url: str) -> None:
         announced = local.announced(self._settings)
-        self._crew.url = announced[0] if announced else url
-        self._crew.token = local.token_of(self._settings)
-        self._crew.hire(self._settings.workers)
-        self._tending.start()
+        self._processes.url = announced[0] if announced else url
+        self._processes.token = local.token_of(self._settings)
+        self._processes.start_workers(self._settings.workers)
+        self._supervision.start()
 
-    def go(self) -> None:
-        self._tending.stop()
+    def stop(self) -> None:
+        self._supervision.stop()

@@ -28,7 +28,7 @@ class Submission:
     is_new: bool
 
 
-def uploaded_definition(client: Client, file: StudyFile, tell: Callable[[str], None]) -> StudyDefinition:
+def uploaded_definition(client: Client, file: StudyFile, notify: Callable[[str], None]) -> StudyDefinition:
     """Return the definition with its data on the server; the same file, name and target twice are one data set.
 
     Raises:
@@ -36,20 +36,20 @@ def uploaded_definition(client: Client, file: StudyFile, tell: Callable[[str], N
     """
     if file.upload is None:
         return file.definition()
-    tell(f"Uploading {file.upload.path.name} …")
+    notify(f"Uploading {file.upload.path.name} …")
     dataset = client.datasets.upload(file.upload.path, name=file.upload.name, target=file.upload.target)
     return file.definition(dataset.dataset_id)
 
 
 def continue_or_create(
-    client: Client, definition: StudyDefinition, tell: Callable[[str], None], *, always_new: bool
+    client: Client, definition: StudyDefinition, notify: Callable[[str], None], *, always_new: bool
 ) -> Submission:
     """Return the study of this definition: the one that is there, resumed if it was paused, or a new one.
 
     Args:
         client: Of the server.
         definition: With its data on the server.
-        tell: Takes one line for the user.
+        notify: Takes one line for the user.
         always_new: Make a new study whatever is there.
 
     Raises:
@@ -58,12 +58,12 @@ def continue_or_create(
     found = None if always_new else same_study(client, definition)
     if found is None:
         study = create(client, definition)
-        tell(f"Study {study.name!r} ({study.study_id[:SHOWN]}) is submitted.")
+        notify(f"Study {study.name!r} ({study.study_id[:SHOWN]}) is submitted.")
         return Submission(study, is_new=True)
     label = f"Study {found.name!r} ({found.study_id[:SHOWN]})"
     if found.state in STUDY_FINAL:
         when = f", {ago(found.ended_at)}" if found.ended_at is not None else ""
-        tell(
+        notify(
             f"{label} with the same definition is complete ({plural(found.n_trials, 'trial')}{when}); "
             "this is its result. --new searches again."
         )
@@ -71,7 +71,7 @@ def continue_or_create(
     done = f"{found.n_trials} of {found.budget.max_trials} trials done"
     if found.state == StudyState.PAUSED:
         found = client.studies.resume(found.study_id)
-        tell(f"{label} was paused and goes on: {done}.")
+        notify(f"{label} was paused and goes on: {done}.")
     else:
-        tell(f"{label} goes on where it was: {done}. --new starts another.")
+        notify(f"{label} goes on where it was: {done}. --new starts another.")
     return Submission(found, is_new=False)

@@ -1,4 +1,4 @@
-"""Following a study until it ends: woken by the server's events, looking by itself when there are none."""
+"""Follows a study until it ends: polling, woken early by server-sent events; retries while the server is away."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from hpsearch.errors import ForbiddenError, NotFoundError, UnavailableError
 from hpsearch.wire.pages import RunningTrial
 from hpsearch.wire.workers import WorkerView
 
-# Without a word from the server, look this often.
+# Polling interval without events.
 POLL_S: Final = 2.0
-# With many, not more often than this.
+# Least time between two polls, however many events come.
 _GAP_S: Final = 0.3
 _WORKERS_EVERY_S: Final = 1.0
 # Trials under way that are asked for: a line shows some of them.
 _RUNNING: Final = 12
 _TOP: Final = 10
-# A server that stays away this long is given up; the study on it goes on.
+# Retries end when the server has been away this long; the study on it goes on.
 GIVE_UP_AFTER_S: Final = 600.0
-# A local server that another command ends takes a while to end, and ours to start.
+# Retries of a request while a local server is restarted.
 _GONE_S: Final = 60.0
 _T = TypeVar("_T")
 
@@ -50,17 +50,17 @@ class View(Protocol):
         """Show a study at one moment."""
         ...
 
-    def tell(self, text: str) -> None:
-        """Say something that stays."""
+    def notify(self, text: str) -> None:
+        """Show a message that stays."""
         ...
 
     def wait(self, text: str) -> None:
-        """Say what is being waited for."""
+        """Show what is being waited for."""
         ...
 
 
 def fitting_view() -> View:
-    """Return a moving picture for a person at a terminal, plain lines otherwise."""
+    """Return a live view at a terminal, plain lines otherwise."""
     if console.is_live():
         from hpsearch.cli.display.live_view import LiveView
 
@@ -71,8 +71,8 @@ def fitting_view() -> View:
 
 
 @dataclass
-class Link:
-    """The way to a server, which may move while we watch: a restarted local server has another port.
+class ServerConnection:
+    """The client of a server that may change its address: a restarted local server can have another port.
 
     Attributes:
         url: Of the server.
@@ -90,36 +90,36 @@ class Link:
             self._client = Client(self.url, self.token)
         return self._client
 
-    def move(self, url: str, token: str | None) -> None:
-        """Go on with the server at another address, if it is another."""
+    def move_to(self, url: str, token: str | None) -> None:
+        """Close the connection and use another address from now on, if it is another."""
         if (url, token) != (self.url, self.token):
             self.close()
             self.url, self.token = url, token
 
-    def steadily(self, act: Callable[[Client], _T], tend: Callable[[], None] | None) -> _T:
-        """Return what ``act`` returns; when the server has gone meanwhile, ``act`` is called again.
+    def with_retries(self, request: Callable[[Client], _T], supervise: Callable[[], None] | None) -> _T:
+        """Return what ``request`` returns, retried while the server can not be reached.
 
         Args:
-            act: Asks the server; may be called several times.
-            tend: Brings the server back, and moves this link to it; None for a server that is not ours to start.
+            request: May be called several times.
+            supervise: Restarts the server and moves this connection to it; None for a server that is not ours to start.
 
         Raises:
             UnavailableError: The server can not be reached, and does not come back within a minute.
-            HpsearchError: The server refuses, or ``tend`` gave up.
+            HpsearchError: The server refuses, or ``supervise`` gave up.
         """
         deadline = time.monotonic() + _GONE_S
         while True:
             try:
-                return act(self.client)
+                return request(self.client)
             except UnavailableError:
-                if tend is None or time.monotonic() > deadline:
+                if supervise is None or time.monotonic() > deadline:
                     raise
             time.sleep(_GAP_S)
             stop_if_asked()
-            tend()
+            supervise()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the client."""
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -130,7 +130,7 @@ class Watcher:
     """Takes snapshots of one study.
 
     Attributes:
-        source: Returns a client of its server; asked before each look.
+        source: Returns a client of its server; called before each poll.
         study_id: Which.
         top: Rows of the leaderboard wanted.
     """
@@ -160,34 +160,34 @@ class Watcher:
             self._workers_at_s = now
         return Snapshot(study, board, self._workers, now, self._running if study.counts.get("RUNNING") else ())
 
-    def follow(self, view: View, *, tend: Callable[[], None] = lambda: None) -> Snapshot:
+    def follow(self, view: View, *, supervise: Callable[[], None] = lambda: None) -> Snapshot:
         """Show the study until it has ended, and return its last state.
 
         Args:
             view: Shows it.
-            tend: Called before each look, from this thread; looks after child processes.
+            supervise: Called before each poll, from this thread; restarts child processes.
 
         Raises:
             UnavailableError: The server has been away for ten minutes.
-            HpsearchError: The server refuses, or ``tend`` gave up.
+            HpsearchError: The server refuses, or ``supervise`` gave up.
         """
         away_since_s: float | None = None
         with Wakeups(self.source, self.study_id) as wakeups:
             while True:
                 stop_if_asked()
-                tend()
+                supervise()
                 try:
                     snapshot = self.take()
                 except UnavailableError as error:
                     now = time.monotonic()
                     if away_since_s is None:
                         away_since_s = now
-                        view.tell(f"{error.message} (trying again; nothing stored is lost)")
+                        view.notify(f"{error.message} (trying again; nothing stored is lost)")
                     if now - away_since_s > GIVE_UP_AFTER_S:
                         raise
                 else:
                     if away_since_s is not None:
-                        view.tell("The server answers again.")
+                        view.notify("The server answers again.")
                         away_since_s = None
                     view.show(snapshot)
                     if snapshot.ended:

@@ -59,7 +59,7 @@ class LiveView:
         self._story.add(snapshot)
         self._live.update(picture(snapshot, self._story, self._console, blocks=self._blocks))
 
-    def tell(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Print lines above the picture, where they stay."""
         self._live.console.print(Text(consoles.readable(text, self._console), style="yellow"), soft_wrap=True)
 

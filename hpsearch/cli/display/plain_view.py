@@ -50,7 +50,7 @@ class PlainView:
             note(f"[{elapsed}] {snapshot.study.name}: {'; '.join(part for part in parts if part)}")
             self._shown = snapshot
 
-    def tell(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Print lines."""
         note(text)
 

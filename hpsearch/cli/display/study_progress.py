@@ -1,4 +1,4 @@
-"""What a study looks like at one moment, and what several moments tell: the pace, the time left, the best so far."""
+"""What a study looks like at one moment, and what several moments notify: the pace, the time left, the best so far."""
 
 from __future__ import annotations
 

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from hpsearch import _layout
-from hpsearch.local import processes as crews
+from hpsearch.local import local_processes, supervision
 from hpsearch.local import server as local
-from hpsearch.local import tending
 from tests.cli.conftest import Said
-from tests.local.test_processes import World
+from tests.local.test_local_processes import World
 
 Run = Callable[..., Said]
 
@@ -82,11 +81,11 @@ def test_serve_keeps_its_workers_alive_and_takes_them_along(
     hpsearch: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     world = World()
-    monkeypatch.setattr(crews, "start", world.start)
-    monkeypatch.setattr(crews, "stop", world.stop)
-    monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
+    monkeypatch.setattr(local_processes, "start", world.start)
+    monkeypatch.setattr(local_processes, "stop", world.stop)
+    monkeypatch.setattr(local_processes, "kill_group", lambda child: world.killed.append(child.name))
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr(tending, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(supervision, "_LOOK_EVERY_S", 0.01)
 
     def run(_host: str, _port: int, _settings: Any, *, on_listening: Any, on_stopping: Any, log_json: bool) -> None:
         assert log_json
@@ -109,18 +108,18 @@ def test_serve_keeps_its_workers_alive_and_takes_them_along(
 
 def test_workers_that_keep_dying_do_not_end_the_server(hpsearch: Run, monkeypatch: pytest.MonkeyPatch):
     world = World()
-    monkeypatch.setattr(crews, "start", world.start)
-    monkeypatch.setattr(crews, "stop", world.stop)
-    monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
+    monkeypatch.setattr(local_processes, "start", world.start)
+    monkeypatch.setattr(local_processes, "stop", world.stop)
+    monkeypatch.setattr(local_processes, "kill_group", lambda child: world.killed.append(child.name))
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr(tending, "_LOOK_EVERY_S", 0.01)
-    company = []
+    monkeypatch.setattr(supervision, "_LOOK_EVERY_S", 0.01)
+    started = []
 
     def run(_host: str, _port: int, _settings: Any, *, on_listening: Any, on_stopping: Any, log_json: bool) -> None:
         on_listening("http://127.0.0.1:5000")
-        company.append(on_listening.__self__)
+        started.append(on_listening.__self__)
         deadline = time.monotonic() + 30
-        while company[0]._tending._thread.is_alive():
+        while started[0]._supervision._thread.is_alive():
             world.started[-1].die()
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -129,4 +128,4 @@ def test_workers_that_keep_dying_do_not_end_the_server(hpsearch: Run, monkeypatc
     said = hpsearch("serve", "--workers", "1")
     assert said.code == 0
     assert "No local worker stays alive" in said.err
-    assert len(world.started) == crews.MAX_QUICK_DEATHS
+    assert len(world.started) == local_processes.MAX_QUICK_DEATHS

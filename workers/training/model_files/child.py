@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from hpsearch.domain.trial import Outcome
-from workers.lifeline import die_with
+from hpsearch.processes import die_with_parent
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trial_kinds import Source
 
@@ -52,7 +52,7 @@ class Reply:
 
 def main() -> None:
     """Serve the process whose pid and connection the arguments name, until it closes the connection."""
-    die_with(int(sys.argv[1]))
+    die_with_parent(int(sys.argv[1]))
     os.nice(_NICE)
     connection = Connection(int(sys.argv[2]))
     from workers.training.keras_networks.quick_start import quick_start

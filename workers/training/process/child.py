@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from hpsearch.processes import die_with_parent
 from workers.devices import CORES_VARIABLE, cpu_cores
-from workers.lifeline import die_with
 from workers.trainers.messages import Compiling, LogMessage, Ready, StartFailed
 from workers.training.engine.contract import Engine
 from workers.training.keras_networks.quick_start import quick_start
@@ -128,7 +128,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent_pid, commands, events = (int(argument) for argument in sys.argv[1:4])
-    die_with(parent_pid)
+    die_with_parent(parent_pid)
     channel = Channel(os.fdopen(commands, "rb", buffering=0), os.fdopen(events, "wb", buffering=0))
     channel.listen()
     try:

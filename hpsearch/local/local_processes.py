@@ -1,4 +1,4 @@
-"""The local server and workers of a command or program: started where missing, mended when they die, ended with it."""
+"""Process supervisor: a command's local server and workers, restarted when they die, stopped with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from hpsearch import _layout
 from hpsearch.local import server as local
-from hpsearch.local.children import Child, bury, start, stop
+from hpsearch.local.children import Child, kill_group, start, stop
 from hpsearch.local.environment import BESIDE_VARIABLE, CPUS_VARIABLE, ENGINE_VARIABLE
 from hpsearch.settings import Settings
 
@@ -56,45 +56,45 @@ class _Slot:
 
 
 @dataclass
-class Crew:
-    """Everything one command has started.
+class LocalProcesses:
+    """The server and worker processes that one command has started.
 
     Attributes:
         settings: Of the data directory: where logs lie, and of the local server if there is one.
-        tell: Takes one line for the user.
+        notify: Takes one line for the user.
         url: Of the server, once known.
         token: The workers' bearer token.
-        own_server: Whether this command may start the server again when it is gone.
+        may_restart_server: Whether this command may start the server again when it is gone.
         engine: Of the workers; None for that of the environment.
-        is_idle: Whether no worker holds a trial or could get one: then nobody must wait for another at the end.
+        is_idle: Whether no worker holds a trial or could get one: then server and workers can stop at once.
     """
 
     settings: Settings
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
     url: str = ""
     token: str = ""
-    own_server: bool = False
+    may_restart_server: bool = False
     engine: str | None = None
     is_idle: bool = False
     _server: Child | None = None
     _server_restarts: int = 0
     _slots: list[_Slot] = field(default_factory=list)
-    _n_hired: int = 0
+    _n_started: int = 0
     _trainers: int | None = None
-    _is_dismissed: bool = False
+    _is_ending: bool = False
 
-    def open_local(self, meanwhile: Callable[[], None] | None = None) -> str:
+    def open_server(self, meanwhile: Callable[[], None] | None = None) -> str:
         """Find or start the local server and return its address.
 
         Args:
-            meanwhile: Called while a server is starting, not when one was found; workers may be hired there.
+            meanwhile: Called while a server is starting, not when one was found; workers may be started there.
         """
         self.url, self._server = local.ensure(self.settings, meanwhile=meanwhile)
         self.token = local.token_of(self.settings)
-        self.own_server = True
+        self.may_restart_server = True
         return self.url
 
-    def hire(self, n_workers: int | None) -> int:
+    def start_workers(self, n_workers: int | None) -> int:
         """Start workers for the server and return how many trainers they have, as far as that is known (0: not).
 
         Before the server answers, they get ready and wait for it.
@@ -103,14 +103,14 @@ class Crew:
             n_workers: Worker processes that share the cores evenly; None for one with as many trainers as the machine
                 carries.
         """
-        self._n_hired = 1 if n_workers is None else n_workers
+        self._n_started = 1 if n_workers is None else n_workers
         self._trainers = default_trainers(self.engine) if n_workers is None else None
-        for number in range(1, self._n_hired + 1):
+        for number in range(1, self._n_started + 1):
             self._slots.append(_Slot(self._start_worker(number)))
-        return self._trainers or self._n_hired
+        return self._trainers or self._n_started
 
     @property
-    def has_hired(self) -> bool:
+    def has_workers(self) -> bool:
         """Whether workers have been started."""
         return bool(self._slots)
 
@@ -119,26 +119,26 @@ class Crew:
         """Workers that live."""
         return sum(slot.child.is_alive for slot in self._slots)
 
-    def tend(self) -> None:
-        """Look after all processes: start again what died, tell the user, give up on what keeps dying.
+    def supervise(self) -> None:
+        """Restart what died, notify the user, give up on what keeps dying.
 
         To be called about every second, from the main thread.
 
         Raises:
             StartError: The server, or every worker, keeps dying; the message holds the end of a log.
         """
-        self.tend_server()
+        self.supervise_server()
         for number, slot in enumerate(self._slots, start=1):
             if not slot.child.is_alive and not slot.given_up:
                 self._replace(number, slot)
         if self._slots and all(slot.given_up for slot in self._slots):
-            words = self._slots[-1].child.last_words()
+            words = self._slots[-1].child.exit_report()
             msg = f"No local worker stays alive; what is finished is kept. {words}"
             raise local.StartError(msg)
 
-    def dismiss(self) -> None:
-        """Tell the workers to go, without waiting for it: what is left to do needs none of them."""
-        self._is_dismissed = True
+    def terminate_workers(self) -> None:
+        """Send SIGTERM to the workers without waiting: what is left to do needs none of them."""
+        self._is_ending = True
         for slot in self._slots:
             if slot.child.is_alive:
                 slot.child.process.terminate()
@@ -161,7 +161,7 @@ class Crew:
             self._server = None
 
     def __enter__(self) -> Self:
-        """Return this crew, to be closed at the end of the block."""
+        """Return itself, to be closed at the end of the block."""
         return self
 
     def __exit__(
@@ -196,43 +196,43 @@ class Crew:
                 "HPSEARCH_TOKEN": self.token or None,
                 BESIDE_VARIABLE: None if self.url else "1",
                 "HPSEARCH_DATA_DIR": str(self.settings.data_dir),
-                CPUS_VARIABLE: _share(number, self._n_hired),
+                CPUS_VARIABLE: _share(number, self._n_started),
             },
         )
 
     def _replace(self, number: int, slot: _Slot) -> None:
-        words = slot.child.last_words()
+        words = slot.child.exit_report()
         slot.quick_deaths = slot.quick_deaths + 1 if slot.child.age_s < QUICK_S else 1
-        bury(slot.child)
+        kill_group(slot.child)
         if slot.quick_deaths >= MAX_QUICK_DEATHS:
             slot.given_up = True
-            self.tell(f"{words}\nIt has died {slot.quick_deaths} times in a row and is not started again.")
+            self.notify(f"{words}\nIt has died {slot.quick_deaths} times in a row and is not started again.")
             return
-        self.tell(f"{words}\nIt is started again; its trials go back to the queue.")
+        self.notify(f"{words}\nIt is started again; its trials go back to the queue.")
         slot.child = self._start_worker(number)
 
-    def tend_server(self) -> None:
-        """Start the local server again when it is gone, whoever had started it.
+    def supervise_server(self) -> None:
+        """Restart the local server when it has ended, also where another command had started it.
 
         Raises:
             StartError: It keeps dying; the message holds the end of its log.
         """
-        if not self.own_server:
+        if not self.may_restart_server:
             return
         if self._server is not None and self._server.is_alive:
             return
         if self._server is None:
             if local.announced(self.settings) is not None:
-                return  # somebody else's, still there
+                return  # another command's, still alive
             words = "The local server, which another command had started, has ended."
         else:
-            words = self._server.last_words()
-            bury(self._server)
+            words = self._server.exit_report()
+            kill_group(self._server)
         self._server_restarts += 1
         if self._server_restarts > MAX_SERVER_RESTARTS:
             self._server = None
             raise local.StartError(words)
-        self.tell(f"{words}\nIt is started again; nothing stored is lost.")
+        self.notify(f"{words}\nIt is started again; nothing stored is lost.")
         self._restart_server()
 
     def _restart_server(self) -> None:
@@ -246,7 +246,7 @@ class Crew:
             time.sleep(1)
             self.url, self._server = local.ensure(self.settings)
         self.token = local.token_of(self.settings)
-        if self.url != before and not self._is_dismissed:
+        if self.url != before and not self._is_ending:
             stop([slot.child for slot in self._slots], WORKER_GRACE_S)
             for number, slot in enumerate(self._slots, start=1):
                 slot.child = self._start_worker(number)

@@ -1,4 +1,4 @@
-"""The crew: what is started again, what is given up, what the user is told."""
+"""The processes: what is started again, what is given up, what the user is told."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.local import processes as crews
+from hpsearch.local import local_processes
 from hpsearch.local import server as local
 from hpsearch.local.environment import BESIDE_VARIABLE, CPUS_VARIABLE
-from hpsearch.local.processes import MAX_QUICK_DEATHS, MAX_SERVER_RESTARTS, QUICK_S, Crew, default_trainers
+from hpsearch.local.local_processes import (
+    MAX_QUICK_DEATHS,
+    MAX_SERVER_RESTARTS,
+    QUICK_S,
+    LocalProcesses,
+    default_trainers,
+)
 from hpsearch.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -37,7 +43,7 @@ class FakeChild:
     def terminate(self) -> None:
         self.told_to_go = True
 
-    def last_words(self) -> str:
+    def exit_report(self) -> str:
         return f"The {self.name} ended with exit code 1: out of luck"
 
     def die(self, age_s: float = 5.0) -> None:
@@ -46,11 +52,11 @@ class FakeChild:
 
 @dataclass
 class World:
-    """What the crew did to its children."""
+    """What was done to its children."""
 
     started: list[FakeChild] = field(default_factory=list)
     stopped: list[tuple[str, float]] = field(default_factory=list)
-    buried: list[str] = field(default_factory=list)
+    killed: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     url: str = "http://127.0.0.1:5000"
     ports: list[int] = field(default_factory=list)
@@ -87,23 +93,23 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(crews, "start", world.start)
-    monkeypatch.setattr(crews, "stop", world.stop)
-    monkeypatch.setattr(crews, "bury", lambda child: world.buried.append(child.name))
+    monkeypatch.setattr(local_processes, "start", world.start)
+    monkeypatch.setattr(local_processes, "stop", world.stop)
+    monkeypatch.setattr(local_processes, "kill_group", lambda child: world.killed.append(child.name))
     monkeypatch.setattr(local, "ensure", world.ensure)
     monkeypatch.setattr(local, "token_of", lambda _settings: "hps_local")
-    monkeypatch.setattr("hpsearch.local.processes.time.sleep", lambda _s: None)
+    monkeypatch.setattr("hpsearch.local.local_processes.time.sleep", lambda _s: None)
     return world
 
 
 @pytest.fixture
-def crew(world: World, tmp_path: Path) -> Crew:
-    return Crew(Settings(data_dir=tmp_path), tell=world.told.append)
+def processes(world: World, tmp_path: Path) -> LocalProcesses:
+    return LocalProcesses(Settings(data_dir=tmp_path), notify=world.told.append)
 
 
-def test_workers_share_server_token_and_folders(crew: Crew, world: World, tmp_path: Path):
-    crew.open_local()
-    assert crew.hire(2) == 2
+def test_workers_share_server_token_and_folders(processes: LocalProcesses, world: World, tmp_path: Path):
+    processes.open_server()
+    assert processes.start_workers(2) == 2
     first, second = world.started[1:]
     assert first.arguments[:5] == ["worker", "--server", world.url, "--name", "local-1"]
     assert str(tmp_path / "cache") in first.arguments
@@ -111,190 +117,194 @@ def test_workers_share_server_token_and_folders(crew: Crew, world: World, tmp_pa
     assert first.environment["HPSEARCH_TOKEN"] == "hps_local"
     assert "hps_local" not in first.arguments
     assert second.name == "worker 2"
-    assert crew.n_workers == 2
+    assert processes.n_workers == 2
 
 
-def test_workers_hired_before_the_server_answers_look_for_it_themselves(crew: Crew, world: World):
-    crew.open_local(meanwhile=lambda: crew.hire(1) and None)
+def test_workers_started_before_the_server_answers_look_for_it_themselves(processes: LocalProcesses, world: World):
+    processes.open_server(meanwhile=lambda: processes.start_workers(1) and None)
     (worker,) = (child for child in world.started if child.name == "worker 1")
     assert "--server" not in worker.arguments
     assert worker.environment[BESIDE_VARIABLE] == "1"
     assert worker.environment["HPSEARCH_TOKEN"] is None
-    assert crew.has_hired
+    assert processes.has_workers
     worker.die()
-    crew.tend()
+    processes.supervise()
     again = world.started[-1]
     assert again.arguments[1:3] == ["--server", world.url]
     assert again.environment[BESIDE_VARIABLE] is None
 
 
-def test_nobody_is_hired_early_for_a_server_that_runs(crew: Crew, world: World):
+def test_no_worker_is_started_early_for_a_server_that_runs(processes: LocalProcesses, world: World):
     world.others_server = True
-    crew.open_local(meanwhile=lambda: crew.hire(1) and None)
-    assert not crew.has_hired
+    processes.open_server(meanwhile=lambda: processes.start_workers(1) and None)
+    assert not processes.has_workers
 
 
-def test_where_nothing_is_left_to_give_back_all_end_together(crew: Crew, world: World):
-    crew.open_local()
-    crew.hire(2)
-    crew.dismiss()
+def test_where_nothing_is_left_to_give_back_all_end_together(processes: LocalProcesses, world: World):
+    processes.open_server()
+    processes.start_workers(2)
+    processes.terminate_workers()
     assert [child.told_to_go for child in world.started] == [False, True, True]
-    crew.is_idle = True
-    crew.close()
+    processes.is_idle = True
+    processes.close()
     assert [name for name, _ in world.stopped] == ["worker 1", "worker 2", "server"]
     assert len({grace_s for _, grace_s in world.stopped}) == 1, "in one go"
 
 
 def test_by_default_one_worker_has_as_many_trainers_as_the_machine_carries(
-    crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch
+    processes: LocalProcesses, world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(crews, "default_trainers", lambda _engine: 3)
-    assert crew.hire(None) == 3
+    monkeypatch.setattr(local_processes, "default_trainers", lambda _engine: 3)
+    assert processes.start_workers(None) == 3
     assert world.started[0].arguments[-2:] == ["--trainers", "3"]
     assert world.started[0].environment[CPUS_VARIABLE] is None
 
 
-def test_on_gpus_the_worker_decides(crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(crews, "default_trainers", lambda _engine: None)
-    assert crew.hire(None) == 1
+def test_on_gpus_the_worker_decides(processes: LocalProcesses, world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(local_processes, "default_trainers", lambda _engine: None)
+    assert processes.start_workers(None) == 1
     assert "--trainers" not in world.started[0].arguments
 
 
-def test_no_workers_wanted(crew: Crew, world: World):
-    assert crew.hire(0) == 0
-    crew.tend()
+def test_no_workers_wanted(processes: LocalProcesses, world: World):
+    assert processes.start_workers(0) == 0
+    processes.supervise()
     assert world.started == []
 
 
-def test_a_dead_worker_is_started_again_and_the_user_is_told_why(crew: Crew, world: World):
-    crew.hire(1)
+def test_a_dead_worker_is_started_again_and_the_user_is_told_why(processes: LocalProcesses, world: World):
+    processes.start_workers(1)
     world.started[0].die()
-    crew.tend()
+    processes.supervise()
     assert len(world.started) == 2
     assert world.started[1].arguments == world.started[0].arguments
-    assert world.buried == ["worker 1"]
+    assert world.killed == ["worker 1"]
     assert world.told == [
         "The worker 1 ended with exit code 1: out of luck\nIt is started again; its trials go back to the queue."
     ]
-    crew.tend()
+    processes.supervise()
     assert len(world.started) == 2
 
 
-def test_workers_that_keep_dying_end_the_command_with_their_last_words(crew: Crew, world: World):
-    crew.hire(2)
+def test_workers_that_keep_dying_end_the_command_with_their_last_words(processes: LocalProcesses, world: World):
+    processes.start_workers(2)
     for _ in range(MAX_QUICK_DEATHS - 1):
         for child in world.started[-2:]:
             child.die()
-        crew.tend()
+        processes.supervise()
     assert len(world.started) == 2 * MAX_QUICK_DEATHS
     for child in world.started[-2:]:
         child.die()
     with pytest.raises(
         local.StartError, match=r"No local worker stays alive; what is finished is kept\. The worker 2 ended"
     ):
-        crew.tend()
+        processes.supervise()
     assert len(world.started) == 2 * MAX_QUICK_DEATHS
 
 
-def test_one_worker_that_keeps_dying_does_not_stop_the_others(crew: Crew, world: World):
-    crew.hire(2)
+def test_one_worker_that_keeps_dying_does_not_stop_the_others(processes: LocalProcesses, world: World):
+    processes.start_workers(2)
     for _ in range(MAX_QUICK_DEATHS):
         next(child for child in reversed(world.started) if child.name == "worker 1").die()
-        crew.tend()
-    crew.tend()
+        processes.supervise()
+    processes.supervise()
     assert world.told[-1].endswith(f"It has died {MAX_QUICK_DEATHS} times in a row and is not started again.")
-    assert crew.n_workers == 1
+    assert processes.n_workers == 1
 
 
-def test_deaths_after_a_long_life_are_forgiven(crew: Crew, world: World):
-    crew.hire(1)
+def test_deaths_after_a_long_life_are_forgiven(processes: LocalProcesses, world: World):
+    processes.start_workers(1)
     for _ in range(3 * MAX_QUICK_DEATHS):
         world.started[-1].die(age_s=QUICK_S + 1)
-        crew.tend()
-    assert crew.n_workers == 1
+        processes.supervise()
+    assert processes.n_workers == 1
 
 
-def test_a_dead_server_is_started_again_at_its_old_address(crew: Crew, world: World):
-    crew.open_local()
-    crew.hire(1)
+def test_a_dead_server_is_started_again_at_its_old_address(processes: LocalProcesses, world: World):
+    processes.open_server()
+    processes.start_workers(1)
     world.started[0].die()
-    crew.tend()
+    processes.supervise()
     assert world.ports == [0, 5000]
     assert "It is started again; nothing stored is lost." in world.told[0]
     assert [child.name for child in world.started] == ["server", "worker 1", "server"], "the worker waits for it"
 
 
-def test_workers_follow_a_server_to_another_address(crew: Crew, world: World):
-    crew.open_local()
-    crew.hire(1)
+def test_workers_follow_a_server_to_another_address(processes: LocalProcesses, world: World):
+    processes.open_server()
+    processes.start_workers(1)
     world.started[0].die()
     world.refuses_port, world.url = True, "http://127.0.0.1:6000"
-    crew.tend()
+    processes.supervise()
     assert world.ports == [0, 5000, 0]
-    assert crew.url == "http://127.0.0.1:6000"
+    assert processes.url == "http://127.0.0.1:6000"
     assert world.started[-1].name == "worker 1"
     assert "http://127.0.0.1:6000" in world.started[-1].arguments
 
 
-def test_a_server_that_keeps_dying_ends_the_command(crew: Crew, world: World):
-    crew.open_local()
+def test_a_server_that_keeps_dying_ends_the_command(processes: LocalProcesses, world: World):
+    processes.open_server()
     for _ in range(MAX_SERVER_RESTARTS):
         world.started[-1].die()
-        crew.tend()
+        processes.supervise()
     world.started[-1].die()
     with pytest.raises(local.StartError, match="The server ended with exit code 1: out of luck"):
-        crew.tend()
+        processes.supervise()
 
 
-def test_somebody_elses_server_is_used_and_left_running(crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch):
+def test_somebody_elses_server_is_used_and_left_running(
+    processes: LocalProcesses, world: World, monkeypatch: pytest.MonkeyPatch
+):
     world.others_server = True
     monkeypatch.setattr(local, "announced", lambda _settings: (world.url, os.getpid()))
-    crew.open_local()
-    crew.tend()
-    crew.close()
+    processes.open_server()
+    processes.supervise()
+    processes.close()
     assert world.stopped == []
     assert world.started == []
 
 
-def test_when_somebody_elses_server_ends_one_is_started(crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch):
+def test_when_somebody_elses_server_ends_one_is_started(
+    processes: LocalProcesses, world: World, monkeypatch: pytest.MonkeyPatch
+):
     world.others_server = True
-    crew.open_local()
+    processes.open_server()
     world.others_server = False
     monkeypatch.setattr(local, "announced", lambda _settings: None)
-    crew.tend()
+    processes.supervise()
     assert [child.name for child in world.started] == ["server"]
     assert "another command had started, has ended" in world.told[0]
 
 
 def test_dismissed_workers_stay_away_when_the_server_is_started_elsewhere(
-    crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch
+    processes: LocalProcesses, world: World, monkeypatch: pytest.MonkeyPatch
 ):
     world.others_server = True
-    crew.open_local()
-    crew.hire(1)
-    crew.dismiss()
+    processes.open_server()
+    processes.start_workers(1)
+    processes.terminate_workers()
     world.others_server, world.refuses_port = False, True
     monkeypatch.setattr(local, "announced", lambda _settings: None)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
-    crew.tend_server()
+    processes.supervise_server()
     assert [child.name for child in world.started] == ["worker 1", "server"]
 
 
-def test_a_remote_server_is_never_started(crew: Crew, world: World):
-    crew.url, crew.token = "https://example.test", "hps_x"
-    crew.hire(1)
-    crew.tend()
+def test_a_remote_server_is_never_started(processes: LocalProcesses, world: World):
+    processes.url, processes.token = "https://example.test", "hps_x"
+    processes.start_workers(1)
+    processes.supervise()
     assert [child.name for child in world.started] == ["worker 1"]
 
 
-def test_workers_end_before_the_server(crew: Crew, world: World):
-    with crew:
-        crew.open_local()
-        crew.hire(2)
+def test_workers_end_before_the_server(processes: LocalProcesses, world: World):
+    with processes:
+        processes.open_server()
+        processes.start_workers(2)
     assert [name for name, _ in world.stopped] == ["worker 1", "worker 2", "server"]
 
 
-def test_a_second_interrupt_kills_at_once(crew: Crew, world: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_second_interrupt_kills_at_once(processes: LocalProcesses, world: World, monkeypatch: pytest.MonkeyPatch):
     patient_stop = world.stop
 
     def impatient(children: list[FakeChild], grace_s: float) -> None:
@@ -302,11 +312,11 @@ def test_a_second_interrupt_kills_at_once(crew: Crew, world: World, monkeypatch:
             raise KeyboardInterrupt
         patient_stop(children, grace_s)
 
-    monkeypatch.setattr(crews, "stop", impatient)
-    crew.open_local()
-    crew.hire(1)
+    monkeypatch.setattr(local_processes, "stop", impatient)
+    processes.open_server()
+    processes.start_workers(1)
     with pytest.raises(KeyboardInterrupt):
-        crew.__exit__(None, None, None)
+        processes.__exit__(None, None, None)
     assert world.stopped == [("worker 1", 0), ("server", 0)]
 
 
@@ -324,7 +334,7 @@ def test_several_workers_share_the_cores(
     monkeypatch: pytest.MonkeyPatch, n_workers: int, cpus: set[int], shares: list[str | None]
 ):
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: cpus, raising=False)
-    assert [crews._share(number, n_workers) for number in range(1, n_workers + 1)] == shares
+    assert [local_processes._share(number, n_workers) for number in range(1, n_workers + 1)] == shares
 
 
 @pytest.mark.parametrize(
@@ -351,7 +361,7 @@ def test_trainers_on_gpus_are_left_to_the_worker(monkeypatch: pytest.MonkeyPatch
     assert default_trainers(None) is None
 
 
-def test_workers_are_started_with_the_engine_asked_for(crew: Crew, world: World):
-    crew.engine = "reference"
-    crew.hire(1)
+def test_workers_are_started_with_the_engine_asked_for(processes: LocalProcesses, world: World):
+    processes.engine = "reference"
+    processes.start_workers(1)
     assert world.started[0].arguments[-2:] == ["--engine", "reference"]
