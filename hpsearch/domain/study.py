@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from hpsearch.domain.algorithms import ALGORITHMS, AlgorithmKind
 from hpsearch.domain.metrics import METRICS, Direction, Task
 from hpsearch.domain.objective import Objective
+from hpsearch.domain.pruners import PRUNERS, PrunerKind
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Bool, Count, Float, Frozen, Int, Name, Positive, Seconds, Seed
 from hpsearch.domain.training import Training
@@ -133,7 +134,12 @@ class Algorithm(Frozen):
 class Pruner(Frozen):
     """Whether the study stops poor trials early."""
 
-    kind: Literal["none", "median", "asha", "hyperband"] = "none"
+    kind: PrunerKind = "none"
+
+    @property
+    def stops_trials(self) -> bool:
+        """Whether a trial may be PRUNED."""
+        return PRUNERS[self.kind].stops_trials
 
 
 class Budget(Frozen):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.documentation import examples
+from hpsearch.domain.algorithms import ALGORITHMS
 from tests.api.conftest import STUDY, Edge, Worker, create_study, eventually
 
 
@@ -53,6 +54,22 @@ def test_creation_is_idempotent(service: Edge) -> None:
     assert other.status_code == 422
     assert other.json()["code"] == "idempotency_key.reused"
     assert len(service.client.get("/v1/studies", headers=service.admin).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "received", "expected"), [("pruner", "median", ("none",)), ("algorithm", "sobol", tuple(ALGORITHMS))]
+)
+def test_what_no_registry_holds_is_refused(
+    service: Edge, section: str, received: str, expected: tuple[str, ...]
+) -> None:
+    refused = service.client.post(
+        "/v1/studies", json=STUDY | {section: {"kind": received}}, headers=service.headers["submit"]
+    )
+    assert refused.status_code == 422
+    told = refused.json()["errors"][0]["message"] + refused.json()["errors"][0]["field"]
+    assert f"{section}.kind" in told
+    assert all(name in told for name in (*expected, received)), told
+    assert service.client.get("/v1/studies", headers=service.admin).json()["items"] == []
 
 
 def test_steering(service: Edge) -> None:

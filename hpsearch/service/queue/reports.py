@@ -175,7 +175,7 @@ def _wrong(tx: Transaction, trial: QueuedTrial, entry: TrialReport) -> str | Non
     for name, number in (("best_epoch", outcome.best_epoch), ("epochs", outcome.epochs)):
         if number is not None and number > cap:
             return f"{name} {number} is beyond this study's {cap} epochs"
-    if outcome.state == "PRUNED" and definition.pruner.kind == "none":
+    if outcome.state == "PRUNED" and not definition.pruner.stops_trials:
         return "this study has no pruner; a trial that stopped early by itself is COMPLETE"
     return _impossible(resolved.task, {resolved.metric: outcome.value}) or _impossible(resolved.task, outcome.metrics)
 

@@ -22,8 +22,6 @@ from hpsearch.service.context import Context
 from hpsearch.service.lru_cache import Recent
 from hpsearch.storage.records import DatasetRecord
 
-_NOT_YET = ("median", "asha", "hyperband")
-
 
 @dataclass(frozen=True)
 class Widths:
@@ -94,9 +92,6 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
             weight limit, the grid is too large, …
         NotFoundError: There is no such data set.
     """
-    if definition.pruner.kind in _NOT_YET:
-        msg = f"pruner.kind {definition.pruner.kind!r} is not available in this version; use none"
-        raise InvalidStudyError(msg, code="study.unsupported")
     _check_name(definition.name)
     _check_length(definition)
     record = datasets.named(ctx, definition.dataset)

@@ -47,7 +47,6 @@ def test_a_study_whose_points_are_hard_to_find_is_created_quickly(manual_context
         ({"constraints": {"max_weights": 5}}, "weight"),
         ({"split": {"folds": 40, "test": 0.8}}, "fold"),
         ({"task": "binary"}, "binary"),
-        ({"pruner": {"kind": "asha"}}, "asha"),
         ({"split": {"column": "fold"}}, "fold"),
     ],
 )
