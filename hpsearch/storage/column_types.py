@@ -25,9 +25,11 @@ def _as_stored(plain: TypeEngine[Any], by_dialect: dict[str, TypeEngine[Any]]) -
     return reduce(lambda type_, one: type_.with_variant(one[1], one[0]), by_dialect.items(), plain)
 
 
-# JSON that is searched; whatever order its keys have.
-Json: Final = _as_stored(JSON(none_as_null=True), {name: d.json_type for name, d in DIALECTS.items()})
-Id: Final = _as_stored(BigInteger(), {name: d.id_type for name, d in DIALECTS.items()})
+_JSON: Final = JSON(none_as_null=True)
+# A database may put the keys of objects into an order of its own.
+Json: Final = _as_stored(_JSON, {name: dialect.json_type for name, dialect in DIALECTS.items()})
+OrderedJson: Final = _as_stored(_JSON, {name: dialect.ordered_json_type for name, dialect in DIALECTS.items()})
+Id: Final = _as_stored(BigInteger(), {name: dialect.id_type for name, dialect in DIALECTS.items()})
 
 
 class Instant(TypeDecorator[datetime]):

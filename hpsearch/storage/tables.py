@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from hpsearch.storage.column_types import Id, Instant, Json, partial_index
+from hpsearch.storage.column_types import Id, Instant, Json, OrderedJson, partial_index
 
 metadata = MetaData(
     naming_convention={
@@ -95,7 +95,8 @@ study = Table(
     Column("state", String(16), nullable=False),
     Column("phase", String(16), nullable=False),
     Column("end_reason", String(24)),
-    Column("definition", Json, nullable=False),
+    # In the order of its space the points of a seed are drawn.
+    Column("definition", OrderedJson, nullable=False),
     Column("resolved", Json, nullable=False),
     Column("fingerprint", String(64), nullable=False, index=True),
     Column("dataset_id", Id, ForeignKey("dataset.id"), nullable=False, index=True),
