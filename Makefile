@@ -9,9 +9,9 @@ VENV ?= .venv
 # EXTRAS=gpu installs TensorFlow with CUDA.
 EXTRAS ?=
 BIN := $(VENV)/bin
-# Test processes; `auto` is one per core, up to eight, as far as memory goes.
+# Test processes; `auto` is one per core and one more, up to eight, as far as memory goes.
 PYTEST_WORKERS ?= auto
-PYTEST := $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 LOCK := requirements$(if $(EXTRAS),-$(EXTRAS)).lock
 # One stamp per selection, so that changing EXTRAS installs again.
 STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(EXTRAS))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,6 +29,14 @@ _RUN_VARIABLE: Final = "HPSEARCH_TEST_RUN"
 # Set where a run without PostgreSQL must fail, as it must in CI.
 _REQUIRE_VARIABLE: Final = "HPSEARCH_TEST_REQUIRE_PG"
 _PROCESS_BYTES: Final = 2 * 2**30
+_HERE: Final = Path(__file__).parent
+# Takes minutes, by TensorFlow, a browser, or the product as processes of its own; its lines of hpsearch/ and api/ are
+# run and measured by the tests of each room as well. Measuring them here, too, would take a third more time.
+_UNMEASURED: Final = tuple(
+    _HERE / name for name in ("api/web/browser", "benchmarks", "chaos", "docs", "e2e", "queue_properties", "workers")
+)
+# Has processes measure themselves; set by coverage.
+_MEASURE_VARIABLE: Final = "COVERAGE_PROCESS_CONFIG"
 _BACKENDS: Final = ("sqlite", "postgresql")
 
 hypothesis.settings.register_profile("hpsearch", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
@@ -34,10 +44,38 @@ hypothesis.settings.load_profile("hpsearch")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one process per core, up to eight, as far as memory goes: TensorFlow takes its share in each."""
+    """Return one process per core and one more, up to eight, as far as memory goes: TensorFlow takes its share in each.
+
+    One more, for tests of processes wait for these a third of their time.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(cores, 8, memory_bytes // _PROCESS_BYTES))
+    return max(1, min(cores + 1, 8, memory_bytes // _PROCESS_BYTES))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have slow tests, so that the run does not end with all but one process idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where coverage is measured, measure the tests of the rooms alone."""
+    config = os.environ.get(_MEASURE_VARIABLE)
+    if config is None or not any(item.path.is_relative_to(folder) for folder in _UNMEASURED):
+        return (yield)
+    tracers = sys.gettrace(), threading.gettrace()
+    del os.environ[_MEASURE_VARIABLE]
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        os.environ[_MEASURE_VARIABLE] = config
+        threading.settrace(tracers[1])
+        sys.settrace(tracers[0])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -53,42 +54,68 @@ def ended(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     return [line.removeprefix("said: ") for line in lines if line.startswith("said: ")], lines[-1]
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A folder with kernels that processes of their own have compiled.
+
+    Attributes:
+        folder: Of the kernels.
+        loss: What they give.
+        starts: Of the two processes that filled it, started at once: what each said, and its loss.
+    """
+
+    folder: Path
+    loss: str
+    starts: list[tuple[list[str], str]]
+
+
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with kernels, compiled by a process of its own, and the loss they give."""
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """Kernels compiled by whichever of two processes came first, after a third was killed while it compiled."""
     folder = tmp_path_factory.mktemp("kernels")
-    said, loss = ended(start(folder))
-    assert len(said) == 1
-    assert said[0].startswith("compiling the training kernels, once, into ")
-    return folder, loss
+    killed = start(folder)
+    assert killed.stdout is not None
+    assert "compiling" in killed.stdout.readline()
+    time.sleep(2.0)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    starts = [ended(process) for process in [start(folder), start(folder)]]
+    return Filled(folder, starts[0][1], starts)
 
 
-def copied(filled: tuple[Path, str], tmp_path: Path) -> Path:
+def copied(filled: Filled, tmp_path: Path) -> Path:
     folder = tmp_path / "kernels"
-    subprocess.run(["cp", "-r", str(filled[0]), str(folder)], check=True)
+    subprocess.run(["cp", "-r", str(filled.folder), str(folder)], check=True)
     return folder
 
 
 @pytest.mark.slow
-def test_a_later_process_finds_them_and_says_nothing(filled: tuple[Path, str]) -> None:
-    folder, loss = filled
-    assert ended(start(folder)) == ([], loss)
+def test_one_killed_while_it_compiles_leaves_a_folder_that_of_two_starts_one_fills(filled: Filled) -> None:
+    said = sorted((text for text, _ in filled.starts), key=len)
+    assert [len(text) for text in said] == [0, 1]
+    assert said[1][0].startswith("compiling the training kernels, once, into ")
+    assert {loss for _, loss in filled.starts} == {filled.loss}
 
 
 @pytest.mark.slow
-def test_damaged_files_are_noticed_and_compiled_anew(filled: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_later_process_finds_them_and_says_nothing(filled: Filled) -> None:
+    assert ended(start(filled.folder)) == ([], filled.loss)
+
+
+@pytest.mark.slow
+def test_damaged_files_are_noticed_and_compiled_anew(filled: Filled, tmp_path: Path) -> None:
     folder = copied(filled, tmp_path)
     victim = next(folder.rglob("*train_steps*.nbc"))
     victim.write_bytes(bytes(255 - byte for byte in victim.read_bytes()))
     said, loss = ended(start(folder))
     assert len(said) == 1
     assert "compiling the training kernels" in said[0]
-    assert loss == filled[1]
+    assert loss == filled.loss
     assert ended(start(folder)) == ([], loss)
 
 
 @pytest.mark.slow
-def test_files_cut_short_or_missing_are_noticed(filled: tuple[Path, str], tmp_path: Path) -> None:
+def test_files_cut_short_or_missing_are_noticed(filled: Filled, tmp_path: Path) -> None:
     folder = copied(filled, tmp_path)
     victim = next(folder.rglob("*train_steps*.nbc"))
     inner = next(path for path in folder.iterdir() if path.name.startswith("kernels-"))
@@ -103,46 +130,23 @@ def test_files_cut_short_or_missing_are_noticed(filled: tuple[Path, str], tmp_pa
 
 
 @pytest.mark.slow
-def test_a_process_killed_while_it_compiles_leaves_a_folder_that_the_next_fills(tmp_path: Path) -> None:
-    first = start(tmp_path)
-    assert first.stdout is not None
-    assert "compiling" in first.stdout.readline()
-    time.sleep(2.0)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    said, _ = ended(start(tmp_path))
-    assert len(said) == 1
-    assert ended(start(tmp_path))[0] == []
-
-
-@pytest.mark.slow
-def test_two_that_start_at_once_compile_once(tmp_path: Path) -> None:
-    both = [start(tmp_path), start(tmp_path)]
-    results = [ended(process) for process in both]
-    assert sorted(len(said) for said, _ in results) == [0, 1]
-    assert results[0][1] == results[1][1]
-
-
-@pytest.mark.slow
-def test_a_folder_that_can_not_be_written_costs_a_sentence_and_a_start(
-    tmp_path: Path, filled: tuple[Path, str]
-) -> None:
+def test_a_folder_that_can_not_be_written_costs_a_sentence_and_a_start(tmp_path: Path, filled: Filled) -> None:
     # Not by its mode: root may write anywhere.
     blocked = tmp_path / "a file, no folder"
     blocked.write_text("")
     said, loss = ended(start(blocked))
     assert len(said) == 1
     assert said[0].startswith(f"compiled kernels can not be kept, {blocked} can not be written")
-    assert loss == filled[1]
+    assert loss == filled.loss
 
 
 @pytest.mark.slow
-def test_a_processor_without_avx_gets_kernels_of_its_own(filled: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_processor_without_avx_gets_kernels_of_its_own(filled: Filled, tmp_path: Path) -> None:
     folder = copied(filled, tmp_path)
     said, loss = ended(start(folder, NUMBA_CPU_NAME="x86-64", NUMBA_CPU_FEATURES="", OPENBLAS_CORETYPE="Prescott"))
     assert len(said) == 1, "kernels of another kind of processor were taken"
-    assert float(loss.removeprefix("loss: ")) == pytest.approx(float(filled[1].removeprefix("loss: ")), rel=1e-4)
-    assert ended(start(folder)) == ([], filled[1])
+    assert float(loss.removeprefix("loss: ")) == pytest.approx(float(filled.loss.removeprefix("loss: ")), rel=1e-4)
+    assert ended(start(folder)) == ([], filled.loss)
 
 
 def test_without_numba_plain_keras_trains_with_a_sentence(tmp_path: Path) -> None:
