@@ -11,15 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from api.app_state import Edge
+from api.app_state import AppState
 from api.documentation import openapi
 from api.errors import error_responses
-from api.limits.connections import Places
+from api.limits.connections import ConnectionLimit
 from api.metrics import Metrics
-from api.middleware.envelope import Envelope
-from api.middleware.failsafe import Failsafe
-from api.middleware.gate import Gate
-from api.middleware.observe import Observe
+from api.middleware.host_and_body_limits import HostAndBodyLimits
+from api.middleware.request_log import RequestLog
+from api.middleware.response_headers import ResponseHeaders
+from api.middleware.unexpected_errors import UnexpectedErrors
 from api.routes import datasets, documentation, operation, queue, results, steering, studies, tokens, trials, workers
 from api.routing import mount
 from api.web.problem_pages import ProblemPages
@@ -56,10 +56,10 @@ def create_app(
 
     Args:
         settings: From the environment when left out.
-        context: An opened service to use; whoever opened it closes it.
-        allowed_hosts: Names taken in Host headers, `HPSEARCH_ALLOWED_HOSTS` (separated by commas) when left out;
-            without any, loopback connections must name a loopback host and others may name what they like.
-        access_log: Whether to write a line for each answer.
+        context: An opened service to use; the caller closes it.
+        allowed_hosts: Names accepted in Host headers, `HPSEARCH_ALLOWED_HOSTS` (separated by commas) when left out;
+            without any, loopback connections must name a loopback host and others may name any.
+        access_log: Whether to write a line for each response.
 
     Raises:
         InvalidInputError: A setting of the environment is malformed.
@@ -83,18 +83,18 @@ def create_app(
         lifespan=_lifespan(settings, context),
         middleware=[
             *proxies,
-            Middleware(Envelope),
-            Middleware(Observe, metrics=metrics, access_log=access_log),
+            Middleware(ResponseHeaders),
+            Middleware(RequestLog, metrics=metrics, access_log=access_log),
             Middleware(ProblemPages),
-            Middleware(Failsafe),
-            Middleware(Gate, allowed_hosts=allowed_hosts),
+            Middleware(UnexpectedErrors),
+            Middleware(HostAndBodyLimits, allowed_hosts=allowed_hosts),
         ],
     )
     app.state.metrics = metrics
-    places = app.state.places = Places(exempt=trusted)
-    metrics.gauge("hpsearch_connections", "Open connections.", lambda: places.n_taken)
-    metrics.gauge("hpsearch_event_streams", "Open event streams.", lambda: app.state.edge.streams.n_taken)
-    metrics.gauge("hpsearch_uploads", "Data files being received.", lambda: app.state.edge.uploads.n_taken)
+    connections = app.state.connections = ConnectionLimit(exempt=trusted)
+    metrics.gauge("hpsearch_connections", "Open connections.", lambda: connections.n_taken)
+    metrics.gauge("hpsearch_event_streams", "Open event streams.", lambda: app.state.shared.streams.n_taken)
+    metrics.gauge("hpsearch_uploads", "Data files being received.", lambda: app.state.shared.uploads.n_taken)
     error_responses.install(app)
     for resource in (*_RESOURCES, *page_routes(settings)):
         mount(app, resource)
@@ -108,13 +108,13 @@ def _lifespan(settings: Settings, context: Context | None) -> Callable[[FastAPI]
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened: Context = await run_in_threadpool(Context.open, settings) if context is None else context
         try:
-            edge = app.state.edge = Edge(opened)
+            state = app.state.shared = AppState(opened)
             maintenance = Maintenance(opened)
             await run_in_threadpool(maintenance.start)
             try:
                 yield
             finally:
-                edge.closing.set()
+                state.closing.set()
                 await run_in_threadpool(maintenance.stop)
         finally:
             if context is None:

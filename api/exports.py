@@ -24,7 +24,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _CHUNK_ROWS: Final = 500
 
 
-def export_reply(rows: Callable[[], Iterable[Row]], form: Format, name: str) -> Response:
+def export_response(rows: Callable[[], Iterable[Row]], form: Format, name: str) -> Response:
     """Return all rows as an attachment.
 
     Args:

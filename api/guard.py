@@ -1,4 +1,4 @@
-"""Guard: the dependency every route has. It knows who asks, whether they may, and how much they may send."""
+"""Guard: the dependency of every route that authenticates the caller, checks their scope and sets the body limit."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.app_state import Edge
+from api.app_state import AppState
 from api.errors.problem_documents import ProblemError
-from api.middleware.gate import meter_of
+from api.middleware.host_and_body_limits import meter_of
 from hpsearch.errors import ForbiddenError, UnauthenticatedError
 from hpsearch.service import tokens
 from hpsearch.service.context import Caller
 from hpsearch.wire.tokens import Scope
 
-_CALLER: Final = "hpsearch.caller"
+# Key of the caller in a request's ASGI scope.
+CALLER: Final = "hpsearch.caller"
 
 
 class Guard:
     """Checks one route's requests before anything of their body is read.
 
     Args:
-        scopes: Any one of them is enough, and `admin` always; empty for a route that everybody may use.
+        scopes: Any one of them is enough, and `admin` always; empty for a public route.
         max_body_bytes: Largest body; None keeps the general cap.
 
     Attributes:
@@ -46,7 +47,7 @@ class Guard:
         """
         if self.scopes:
             caller = await self._caller(request)
-            request.scope[_CALLER] = caller
+            request.scope[CALLER] = caller
             if not caller.scopes & self.scopes and not caller.is_admin:
                 wanted = " or ".join(sorted(self.scopes))
                 held = ", ".join(sorted(caller.scopes)) or "none"
@@ -86,22 +87,22 @@ async def authenticate(request: Request, raw: str) -> Caller:
         UnauthenticatedError: It is not valid.
         ProblemError: 429, it is not valid and too many such came from this address.
     """
-    edge = cast("Edge", request.app.state.edge)
-    known = edge.callers.find(raw)
-    if known is not None:
-        return known
+    state = cast("AppState", request.app.state.shared)
+    cached = state.token_cache.get(raw)
+    if cached is not None:
+        return cached
     try:
-        caller = await run_in_threadpool(tokens.authenticate, edge.context, raw)
+        caller = await run_in_threadpool(tokens.authenticate, state.context, raw)
     except UnauthenticatedError:
-        edge.intruders.wrong(request.client.host if request.client else "unknown")
+        state.failed_logins.count(request.client.host if request.client else "unknown")
         raise
-    edge.callers.keep(raw, caller)
+    state.token_cache.put(raw, caller)
     return caller
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who asks; the route's guard has found out."""
-    return cast("Caller", request.scope[_CALLER])
+    """Return the caller, whom the route's guard has authenticated."""
+    return cast("Caller", request.scope[CALLER])
 
 
 Asker = Annotated[Caller, Depends(caller_of)]

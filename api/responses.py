@@ -18,7 +18,7 @@ _NOT_MODIFIED: Final = 304
 _OK: Final = 200
 
 
-def json_reply(model: BaseModel, status: int = _OK, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(model: BaseModel, status: int = _OK, headers: Mapping[str, str] | None = None) -> Response:
     """Return the model as JSON."""
     return Response(
         model.model_dump_json().encode(), status_code=status, headers=headers, media_type="application/json"
@@ -57,7 +57,7 @@ class _WholeFile(FileResponse):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-def file_reply(request: Request, stored: StoredFile) -> Response:
+def file_response(request: Request, stored: StoredFile) -> Response:
     """Return the file as an attachment of plain bytes, with its SHA-256; 304 when the client has it."""
     etag = f'"{stored.digest}"'
     if is_current(request, etag):

@@ -19,7 +19,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from api import logs, server_file
 from api.app import create_app
-from api.limits.connections import Places, bounded, raise_descriptor_limit
+from api.limits.connections import ConnectionLimit, limited, raise_descriptor_limit
 from hpsearch.errors import InvalidInputError
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
                 await run_in_threadpool(self._on_stopping)
             except Exception:  # noqa: BLE001 - whatever it was, the server itself must still stop in order
                 _log.exception("stopping the local workers failed")
-        self._app.state.edge.closing.set()
+        self._app.state.shared.closing.set()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -155,7 +155,7 @@ def _spare_the_collector() -> None:
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
-    places: Places = app.state.places
+    limit: ConnectionLimit = app.state.connections
     return uvicorn.Config(
         app,
         ws="none",
@@ -165,7 +165,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         server_header=False,
         # A forwarded address is the client's own claim, but for proxies that are named: `api.app` sees to those.
         proxy_headers=False,
-        http=bounded(places),
+        http=limited(limit),
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import numpy as np
 import polars as pl
 
-from api.middleware.gate import MAX_BODY_BYTES
+from api.middleware.host_and_body_limits import MAX_BODY_BYTES
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES
 from api.request_bodies.strict_json import MAX_VALUES
 from api.web.forms import MAX_FORM_BYTES

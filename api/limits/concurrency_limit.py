@@ -1,9 +1,9 @@
-"""Turnstile: how many of the requests that workers send all day are answered side by side.
+"""Concurrency limit: how many claims and reports, which workers send all day, are answered at the same time.
 
-The threads of one interpreter hand it to each other several times in each statement. Eight that do so answer fewer
-requests than four, which are enough to keep it busy while others wait for the database near by. Whoever has waited a
-moment goes in all the same: where answers take long, because the database is far or a row is held, it is not the
-interpreter that is short.
+Threads contend for the GIL: in each SQL statement they release it and take it again several times. Eight at once answer
+fewer requests per second than four, which are enough to use it while others wait for a database near by. A request that
+has waited 0.1 s runs without a place: where answers take that long, because the database is far or a row is locked, the
+GIL is not what is short.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from starlette.concurrency import run_in_threadpool
 
 Answer = TypeVar("Answer")
 
-_PATIENCE_S: Final = 0.1
+_MAX_WAIT_S: Final = 0.1
 
 
-class Turnstile:
-    """Runs work in threads, a few at a time.
+class ConcurrencyLimit:
+    """Runs work in threads, a few at a time; what has waited too long runs all the same.
 
     Args:
-        n_places: Work that runs side by side before any has to wait.
-        patience_s: Longest wait, in seconds.
+        n_places: Work that runs at the same time before any has to wait.
+        max_wait_s: Longest wait for a place, in seconds; then the work runs without one.
     """
 
-    def __init__(self, n_places: int, *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, n_places: int, *, max_wait_s: float = _MAX_WAIT_S) -> None:
         self._places = asyncio.Semaphore(n_places)
-        self._patience_s = patience_s
+        self._max_wait_s = max_wait_s
 
     async def run(self, work: Callable[..., Answer], *args: Any) -> Answer:
         """Return what the work returns, and raise what it raises."""
-        has_place = await self._enter()
+        has_place = await self._acquire()
         try:
             return await run_in_threadpool(work, *args)
         finally:
             if has_place:
                 self._places.release()
 
-    async def _enter(self) -> bool:
-        """Return whether a place was taken; without one the patience is over."""
+    async def _acquire(self) -> bool:
+        """Return whether a place was taken; False after the longest wait."""
         if not self._places.locked():
             return await self._places.acquire()  # does not wait
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._max_wait_s):
                 return await self._places.acquire()
         except TimeoutError:
             return False

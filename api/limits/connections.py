@@ -1,6 +1,6 @@
-"""Connections: how many there may be, and how long a request's head may take to arrive.
+"""Limits of connections: how many may be open in all and by address, and a timeout for a request's headers (slowloris).
 
-uvicorn bounds neither. Without, anybody holds all file descriptors of the server by sending nothing.
+uvicorn has neither. Without them a client that sends nothing can use up the server's file descriptors.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.errors.problem_documents import MEDIA_TYPE, ProblemError, document_of
-from api.middleware.envelope import sealed_headers
+from api.middleware.response_headers import with_security_headers
 
 _log = logging.getLogger("hpsearch.api")
 
 # A request's line and headers must have arrived within this time, counted from the connection or their first byte.
 HEADER_TIMEOUT_S: Final = 15.0
 _MAX_CONNECTIONS: Final = 8192
-# One address may take one in so many of them; behind it may be a whole laboratory.
+# One address may take one in so many of them; a whole laboratory may share it.
 _SHARE_OF_ONE: Final = 4
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _WANTED_DESCRIPTORS: Final = 65_536
-# For the database, for files, and for the child processes that are told of them.
+# For the database, for files, and for child processes, which inherit some.
 _RESERVED_DESCRIPTORS: Final = 256
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files and connections as its hard limit allows, as servers do."""
+    """Raise this process's limit of open files and connections (RLIMIT_NOFILE) to its hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _WANTED_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # macOS has a lower one that it does not tell
+        with suppress(ValueError, OSError):  # macOS has a lower one that it does not report
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def bucket(address: str) -> str:
-    """Return what stands for whoever has an address: itself, or the /64 network of an IPv6 address."""
+def client_key(address: str) -> str:
+    """Return the key under which an address is limited: itself, or the /64 network of an IPv6 address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -55,12 +55,12 @@ def bucket(address: str) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False))
 
 
-class Places:
-    """Places for open connections.
+class ConnectionLimit:
+    """Limits open connections, in all and for each address.
 
     Args:
-        exempt: Addresses and networks that may take them all, as a proxy's must; loopback is among them.
-        total: Places in all; as many as the descriptors of this process allow when left out.
+        exempt: Addresses and networks with no limit of their own, such as a proxy's; loopback is among them.
+        total: Connections in all; as many as the file descriptors of this process allow when left out.
     """
 
     def __init__(self, exempt: Iterable[str] = (), total: int | None = None) -> None:
@@ -73,12 +73,12 @@ class Places:
 
     @property
     def n_taken(self) -> int:
-        """Places in use."""
+        """Open connections."""
         return self._taken.total()
 
-    def take(self, address: str) -> bool:
-        """Take a place, to be given back with `leave`; return False when there is none for this address."""
-        owner = bucket(address)
+    def acquire(self, address: str) -> bool:
+        """Take a place, to be given back with `release`; return False when there is none for this address."""
+        owner = client_key(address)
         if self.n_taken >= self.total or (self._taken[owner] >= self.each and not self._is_exempt(owner)):
             if not self._taken[owner]:
                 del self._taken[owner]
@@ -93,31 +93,31 @@ class Places:
             return False
         return any(network.version == one.version and one.overlaps(network) for one in self._exempt)
 
-    def leave(self, address: str) -> None:
+    def release(self, address: str) -> None:
         """Give a place back."""
-        owner = bucket(address)
+        owner = client_key(address)
         self._taken[owner] -= 1
         if not self._taken[owner]:
             del self._taken[owner]
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client; use `bounded` to make a class for a server.
+    """One connection of a client; use `limited` to make a class for a server.
 
     Attributes:
-        places: Of the server.
+        limit: Of the server.
     """
 
-    places: Places
+    limit: ConnectionLimit
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a place, or refuse the connection."""
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
         self._head_deadline: asyncio.TimerHandle | None = None
-        self._has_place = self.places.take(self._address)
+        self._has_place = self.limit.acquire(self._address)
         if not self._has_place:
-            _log.warning("a connection of %s was refused: %d are open", self._address, self.places.n_taken)
+            _log.warning("a connection of %s was refused: %d are open", self._address, self.limit.n_taken)
             detail = "too many connections are open; close some, or come back later"
             self._answer(ProblemError(503, "limit.connections", detail, headers={"Retry-After": "5"}))
             return
@@ -128,11 +128,11 @@ class Connection(HttpToolsProtocol):
         self._stop_awaiting()
         if self._has_place:
             self._has_place = False
-            self.places.leave(self._address)
+            self.limit.release(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; whatever is no whole head has a deadline."""
+        """Take bytes; headers that are not complete have a deadline."""
         super().data_received(data)
         if self._head_deadline is None and getattr(self.cycle, "response_complete", True):
             self._await_head()
@@ -143,7 +143,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP."""
+        """Refuse what is not HTTP."""
         del msg
         detail = "this is not a request of HTTP/1.1 that can be read: see to its line, headers and lengths"
         self._answer(ProblemError(400, "request.malformed", detail))
@@ -163,7 +163,7 @@ class Connection(HttpToolsProtocol):
             self._answer(ProblemError(408, "request.too_slow", detail))
 
     def _answer(self, error: ProblemError) -> None:
-        """Send a problem and close, past the application, which has no request yet."""
+        """Send a problem document and close, without the application, which has no request yet."""
         body = json.dumps(document_of(error)).encode("ascii")
         headers: list[tuple[bytes, bytes]] = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -171,12 +171,12 @@ class Connection(HttpToolsProtocol):
             (b"connection", b"close"),
             *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
         ]
-        lines = [name + b": " + value + b"\r\n" for name, value in sealed_headers(headers)]
+        lines = [name + b": " + value + b"\r\n" for name, value in with_security_headers(headers)]
         self.transport.write(STATUS_LINE[error.status] + b"".join(lines) + b"\r\n" + body)
         self.transport.close()
 
 
-def bounded(places: Places) -> type[asyncio.Protocol]:
-    """Return the protocol of a server with so many places."""
-    attributes: dict[str, Any] = {"places": places}
-    return type("BoundedConnection", (Connection,), attributes)
+def limited(limit: ConnectionLimit) -> type[asyncio.Protocol]:
+    """Return the protocol of a server with this limit."""
+    attributes: dict[str, Any] = {"limit": limit}
+    return type("LimitedConnection", (Connection,), attributes)

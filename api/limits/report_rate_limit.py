@@ -1,4 +1,4 @@
-"""Pace: how often one trial may be reported on, so that a flood of reports takes nobody else's turn."""
+"""Rate limit of reports: how often one trial may be reported on, so that a flood of reports delays no other worker."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from limits.strategies import FixedWindowRateLimiter
 
 from api.errors.problem_documents import ProblemError
 
-# Workers report five times a second at most, and whoever sends one epoch after another is slower than this, too.
+# Workers report five times a second at most; a client that sends one request for each epoch is slower than this, too.
 MAX_REPORTS_PER_SECOND: Final = 200
 
 
-class Pace:
-    """Counts each token's reports on each trial; what is older than the window is forgotten.
+class ReportRateLimit:
+    """Counts the reports of each token on each trial, in fixed windows.
 
     Args:
         most: Reports on one trial in one window.
-        window_s: Its length, from a trial's first report on, in seconds.
+        window_s: Length of a window, from a trial's first report on, in seconds.
     """
 
     def __init__(self, most: int = MAX_REPORTS_PER_SECOND, *, window_s: int = 1) -> None:
@@ -28,7 +28,7 @@ class Pace:
         self._window = FixedWindowRateLimiter(MemoryStorage())
 
     def check(self, token_id: str, trial_ids: Iterable[str]) -> None:
-        """Count one report of a token's holder on each trial: who floods another's trial only stops himself.
+        """Count one report of a token on each trial; a token that floods another's trial only stops itself.
 
         Raises:
             ProblemError: 429, one of them has been reported on too often; nothing of the request counts.

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.app_state import Edge
+from api.app_state import AppState
 from api.errors.problem_documents import ProblemError
 from api.errors.validation_messages import complaints, summary
 from api.request_bodies.multipart import UploadForm, receive_form
@@ -22,19 +22,19 @@ _FIELDS: Final = frozenset({"name", "target"})
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(NewName)
 
 
-async def receive_dataset(request: Request, edge: Edge, caller: Caller) -> Dataset:
+async def receive_dataset(request: Request, state: AppState, caller: Caller) -> Dataset:
     """Return the data set made from a form with the parts `file`, `name` and `target`.
 
     Raises:
         InvalidDatasetError: The file can not be read or used; nothing is kept.
         ProblemError: The form is malformed, too large or too slow, or too many files come at once.
     """
-    path = edge.context.content.new_temporary()
-    with edge.uploads.one(caller.token_id):
+    path = state.context.content.new_temporary()
+    with state.uploads.place(caller.token_id):
         try:
             form = await receive_form(request, path, fields=_FIELDS)
             name, target = _texts(form)
-            return await run_in_threadpool(datasets.upload, edge.context, caller, path, name=name, target=target)
+            return await run_in_threadpool(datasets.upload, state.context, caller, path, name=name, target=target)
         finally:
             await run_in_threadpool(path.unlink, missing_ok=True)
 

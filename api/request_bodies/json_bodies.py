@@ -13,11 +13,11 @@ from starlette.requests import Request
 
 from api.errors.problem_documents import ProblemError
 from api.errors.validation_messages import complaints_of, summary
-from api.middleware.gate import meter_of
+from api.middleware.host_and_body_limits import meter_of
 from api.request_bodies.strict_json import parse
 
 if TYPE_CHECKING:
-    from api.app_state import Edge
+    from api.app_state import AppState
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -110,7 +110,7 @@ def json_body(
         if optional and not raw.strip():
             return model()
         if len(raw) > _SMALL_BYTES:
-            return await cast("Edge", request.app.state.edge).computing.run(check, raw)
+            return await cast("AppState", request.app.state.shared).compute_limit.run(check, raw)
         return check(raw) if inline else await run_in_threadpool(check, raw)
 
     return read

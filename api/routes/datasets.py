@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from api.app_state import Service, Shared
 from api.guard import Asker
-from api.parameters import DatasetId, Page
 from api.request_bodies.dataset_form import receive_dataset
 from api.request_bodies.multipart import OVERHEAD_BYTES
-from api.responses import file_reply, json_reply, no_content
+from api.request_parameters import DatasetId, Page
+from api.responses import file_response, json_response, no_content
 from api.routing import Routes, mount
 from hpsearch.domain.dataset import Dataset, DatasetProfile
 from hpsearch.service import datasets
@@ -63,28 +63,28 @@ def mount_upload(app: FastAPI, settings: Settings) -> None:
     mount(app, upload)
 
 
-async def create_dataset(request: Request, edge: Shared, caller: Asker) -> Response:
+async def create_dataset(request: Request, state: Shared, caller: Asker) -> Response:
     """Add a data set: a CSV, Parquet or NPZ file. The same content, name and target twice are one data set."""
-    made = await receive_dataset(request, edge, caller)
-    return json_reply(made, 201, {"Location": f"/v1/datasets/{made.dataset_id}"})
+    made = await receive_dataset(request, state, caller)
+    return json_response(made, 201, {"Location": f"/v1/datasets/{made.dataset_id}"})
 
 
 @routes.get("/v1/datasets", scope="read", reply=pages.Page[Dataset])
 def list_datasets(ctx: Service, page: Page) -> Response:
     """List data sets, newest first."""
-    return json_reply(datasets.listing(ctx, limit=page.limit, page_token=page.page_token))
+    return json_response(datasets.listing(ctx, limit=page.limit, page_token=page.page_token))
 
 
 @routes.get("/v1/datasets/{dataset_id}", scope=("read", "worker"), reply=Dataset, errors=(404,))
 def get_dataset(dataset_id: DatasetId, ctx: Service) -> Response:
     """Return a data set."""
-    return json_reply(datasets.get(ctx, dataset_id))
+    return json_response(datasets.get(ctx, dataset_id))
 
 
 @routes.get("/v1/datasets/{dataset_id}/profile", scope=("read", "worker"), reply=DatasetProfile, errors=(404,))
 def get_dataset_profile(dataset_id: DatasetId, ctx: Service) -> Response:
     """Describe a data set: columns and their kinds, missing values, class balance, warnings."""
-    return json_reply(datasets.profile(ctx, dataset_id))
+    return json_response(datasets.profile(ctx, dataset_id))
 
 
 @routes.get(
@@ -95,7 +95,7 @@ def get_dataset_profile(dataset_id: DatasetId, ctx: Service) -> Response:
 )
 def download_dataset(dataset_id: DatasetId, ctx: Service, request: Request) -> Response:
     """Download the stored content, a Parquet file with the target as its last column."""
-    return file_reply(request, datasets.content(ctx, dataset_id))
+    return file_response(request, datasets.content(ctx, dataset_id))
 
 
 @routes.delete("/v1/datasets/{dataset_id}", scope="submit", status=204, errors=(404, 409))

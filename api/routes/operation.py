@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.app_state import Service
 from api.metrics import CONTENT_TYPE, Metrics
-from api.responses import json_reply
+from api.responses import json_response
 from api.routing import PUBLIC, Routes
 from hpsearch.service.operations import health
 
@@ -32,7 +32,7 @@ class Readiness(BaseModel):
 @routes.get("/healthz", scope=PUBLIC, reply=Health)
 async def get_health() -> Response:
     """Say that the process answers; asks neither the database nor the disk."""
-    return json_reply(Health())
+    return json_response(Health())
 
 
 @routes.get("/readyz", scope=PUBLIC, reply=Readiness, responses={503: {"description": "Not now.", "model": Readiness}})
@@ -40,7 +40,7 @@ def get_readiness(ctx: Service) -> Response:
     """Say whether the server can do its work now; it recovers by itself."""
     checks = health.ready(ctx)
     ready = all(checks.values())
-    return json_reply(
+    return json_response(
         Readiness(ready=ready, checks=checks), 200 if ready else 503, None if ready else {"Retry-After": "2"}
     )
 

@@ -11,14 +11,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.app_state import Edge, Shared
+from api.app_state import AppState, Shared
 from api.documentation import examples
 from api.errors.problem_documents import ProblemError
 from api.guard import Asker
-from api.parameters import TrialId, WorkerId
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
 from api.request_bodies.uploads import expected_digest, receive_file
-from api.responses import json_reply
+from api.request_parameters import TrialId, WorkerId
+from api.responses import json_response
 from api.routing import Routes
 from api.streaming.async_waits import departure, drop, first_of, started
 from hpsearch.domain.strict import MAX_INT
@@ -33,7 +33,7 @@ from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult
 _MAX_REPORT_BYTES: Final = 4 * 2**20
 _MAX_MODEL_BYTES: Final = 2**30
 # Trials another server process made are seen by looking; ours wake the waiter at once.
-_LOOK_S: Final = 2.0
+_POLL_S: Final = 2.0
 # What a single refused report answers.
 _REFUSED: Final = {
     "stale_attempt": (409, "trial.stale_attempt"),
@@ -66,7 +66,7 @@ class StoredModel(BaseModel):
 )
 async def send_reports(
     worker_id: WorkerId,
-    edge: Shared,
+    state: Shared,
     caller: Asker,
     body: Annotated[ReportRequest, Depends(json_body(ReportRequest, inline=True))],
 ) -> Response:
@@ -76,15 +76,15 @@ async def send_reports(
     holds the result: 409 when it is stale or in conflict, 403 when the attempt is another worker's. More than 200
     reports on one trial within a second are answered with 429.
     """
-    return await edge.turnstile.run(_report, edge, caller, worker_id, body)
+    return await state.concurrency_limit.run(_report, state, caller, worker_id, body)
 
 
-def _report(edge: Edge, caller: Caller, worker_id: str, body: ReportRequest) -> Response:
-    edge.pace.check(caller.token_id, {entry.trial_id for entry in body.reports})
-    reply = reports.report(edge.context, caller, worker_id, body)
+def _report(state: AppState, caller: Caller, worker_id: str, body: ReportRequest) -> Response:
+    state.report_rate_limit.check(caller.token_id, {entry.trial_id for entry in body.reports})
+    reply = reports.report(state.context, caller, worker_id, body)
     if len(reply.results) == 1 and reply.results[0].status in _REFUSED:
         raise _refused(reply.results[0], reply)
-    return json_reply(reply)
+    return json_response(reply)
 
 
 def _refused(result: ReportResult, reply: ReportReply) -> ProblemError:
@@ -105,7 +105,7 @@ def _refused(result: ReportResult, reply: ReportReply) -> ProblemError:
 )
 async def claim_trials(
     worker_id: WorkerId,
-    edge: Shared,
+    state: Shared,
     caller: Asker,
     request: Request,
     body: Annotated[ClaimRequest, Depends(json_body(ClaimRequest, inline=True))],
@@ -114,14 +114,14 @@ async def claim_trials(
 
     Repeating a `claim_id` gives the same trials while their attempts are current.
     """
-    reply = await edge.turnstile.run(claims.claim, edge.context, caller, worker_id, body)
+    reply = await state.concurrency_limit.run(claims.claim, state.context, caller, worker_id, body)
     if not reply.trials and body.wait_s > 0:
-        reply = await _wait(edge, request, caller, worker_id, body, reply)
-    return json_reply(reply)
+        reply = await _wait(state, request, caller, worker_id, body, reply)
+    return json_response(reply)
 
 
 async def _wait(
-    edge: Edge, request: Request, caller: Caller, worker_id: str, body: ClaimRequest, reply: ClaimReply
+    state: AppState, request: Request, caller: Caller, worker_id: str, body: ClaimRequest, reply: ClaimReply
 ) -> ClaimReply:
     """Return the first reply with trials, or the last one when the time is up, the client left or the server stops."""
     loop, empty = asyncio.get_running_loop(), reply
@@ -129,19 +129,19 @@ async def _wait(
     async with departure(request.receive) as gone:
 
         def is_over() -> bool:
-            return gone.is_set() or edge.closing.is_set()
+            return gone.is_set() or state.closing.is_set()
 
         def ask() -> ClaimReply:
             # Looked at when its turn has come: a client that has left must not be given trials, they would wait for
             # their lease to lapse.
-            return empty if is_over() else claims.claim(edge.context, caller, worker_id, body)
+            return empty if is_over() else claims.claim(state.context, caller, worker_id, body)
 
         while not reply.trials and not is_over() and (left_s := deadline_s - loop.time()) > 0:
-            work = await started(edge.context.signals.wait_for_work(min(left_s, _LOOK_S)))
+            work = await started(state.context.signals.wait_for_work(min(left_s, _POLL_S)))
             try:
-                reply = await edge.turnstile.run(ask)
+                reply = await state.concurrency_limit.run(ask)
                 if not reply.trials:
-                    await first_of(work, gone.wait(), edge.closing.wait())
+                    await first_of(work, gone.wait(), state.closing.wait())
             finally:
                 await drop(work)
     return reply
@@ -172,17 +172,17 @@ async def _wait(
 async def upload_model(
     worker_id: WorkerId,
     trial_id: TrialId,
-    edge: Shared,
+    state: Shared,
     caller: Asker,
     request: Request,
     attempt: Annotated[int, Query(ge=1, le=MAX_INT, description="The attempt that made it.")],
 ) -> Response:
     """Deliver the model file of a running attempt, before its COMPLETE report. It is stored as bytes, never opened."""
     digest = expected_digest(request)
-    path = edge.context.content.new_temporary()
+    path = state.context.content.new_temporary()
     try:
         size_bytes = await receive_file(request, path, digest=digest)
-        await run_in_threadpool(models.put, edge.context, caller, worker_id, trial_id, attempt, path)
+        await run_in_threadpool(models.put, state.context, caller, worker_id, trial_id, attempt, path)
     finally:
         await run_in_threadpool(path.unlink, missing_ok=True)
-    return json_reply(StoredModel(trial_id=trial_id, attempt=attempt, digest=digest, size_bytes=size_bytes))
+    return json_response(StoredModel(trial_id=trial_id, attempt=attempt, digest=digest, size_bytes=size_bytes))

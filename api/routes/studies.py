@@ -12,9 +12,9 @@ from api.app_state import Service, Shared
 from api.documentation import examples
 from api.errors.validation_messages import complaints_of
 from api.guard import Asker
-from api.parameters import IdempotencyKey, Page, StudyId
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body, json_object, read_json
-from api.responses import json_reply, no_content
+from api.request_parameters import IdempotencyKey, Page, StudyId
+from api.responses import json_response, no_content
 from api.routing import Routes
 from hpsearch.domain.lifecycle import StudyState
 from hpsearch.domain.strict import Name, Text
@@ -40,11 +40,11 @@ _Raw = Annotated[bytes, Depends(read_json)]
     examples=examples.STUDIES,
 )
 async def create_study(
-    edge: Shared, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None
+    state: Shared, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Create a study; its baselines and first trials are queued when this answers."""
-    view = await edge.computing.run(crud.create, edge.context, caller, body, idempotency_key=idempotency_key)
-    return json_reply(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
+    view = await state.compute_limit.run(crud.create, state.context, caller, body, idempotency_key=idempotency_key)
+    return json_response(view, 201, {"Location": f"/v1/studies/{view.study_id}"})
 
 
 @routes.post(
@@ -54,29 +54,29 @@ async def create_study(
     body=StudyDefinition,
     examples=examples.STUDIES,
 )
-async def validate_study(edge: Shared, raw: _Raw) -> Response:
+async def validate_study(state: Shared, raw: _Raw) -> Response:
     """Say whether a definition would be accepted, and every reason why not; nothing is created."""
-    return await edge.computing.run(_validate, edge.context, raw)
+    return await state.compute_limit.run(_validate, state.context, raw)
 
 
 def _validate(ctx: Context, raw: bytes) -> Response:
     found = _read(raw)
     if isinstance(found, StudyDefinition):
-        return json_reply(preview.validate(ctx, found))
-    return json_reply(ValidateReply(valid=False, errors=found))
+        return json_response(preview.validate(ctx, found))
+    return json_response(ValidateReply(valid=False, errors=found))
 
 
 @routes.post("/v1/studies/preview", scope="submit", reply=PreviewReply, body=StudyDefinition, examples=examples.STUDIES)
-async def preview_study(edge: Shared, raw: _Raw) -> Response:
+async def preview_study(state: Shared, raw: _Raw) -> Response:
     """Show what a definition would do: size of the grid, sample configurations, weights, cost; nothing is created."""
-    return await edge.computing.run(_preview, edge.context, raw)
+    return await state.compute_limit.run(_preview, state.context, raw)
 
 
 def _preview(ctx: Context, raw: bytes) -> Response:
     found = _read(raw)
     if isinstance(found, StudyDefinition):
-        return json_reply(preview.preview(ctx, found))
-    return json_reply(PreviewReply(valid=False, errors=found))
+        return json_response(preview.preview(ctx, found))
+    return json_response(PreviewReply(valid=False, errors=found))
 
 
 def _read(raw: bytes) -> StudyDefinition | tuple[Problem, ...]:
@@ -108,13 +108,13 @@ def list_studies(
         name=name,
         label=label,
     )
-    return json_reply(found)
+    return json_response(found)
 
 
 @routes.get("/v1/studies/{study_id}", scope="read", reply=pages.StudyView, errors=(404,))
 def get_study(study_id: StudyId, ctx: Service) -> Response:
     """Return a study: definition, state, counts, best trial, budget used."""
-    return json_reply(crud.get(ctx, study_id))
+    return json_response(crud.get(ctx, study_id))
 
 
 @routes.patch(
@@ -130,7 +130,7 @@ def update_study(
     study_id: StudyId, ctx: Service, body: Annotated[StudyPatch, Depends(json_body(StudyPatch))]
 ) -> Response:
     """Change name, priority, notes or labels; what is left out stays."""
-    return json_reply(crud.patch(ctx, study_id, body))
+    return json_response(crud.patch(ctx, study_id, body))
 
 
 @routes.delete("/v1/studies/{study_id}", scope="submit", status=204, errors=(404, 409))

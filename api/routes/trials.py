@@ -8,8 +8,8 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api.app_state import Service
-from api.parameters import Page, StudyId, TrialId
-from api.responses import json_reply
+from api.request_parameters import Page, StudyId, TrialId
+from api.responses import json_response
 from api.routing import Routes
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.strict import MAX_INT
@@ -51,13 +51,13 @@ def list_trials(
         sort=sort,
         order=order,
     )
-    return json_reply(found)
+    return json_response(found)
 
 
 @routes.get("/v1/trials/{trial_id}", scope="read", reply=pages.TrialView, errors=(404,))
 def get_trial(trial_id: TrialId, ctx: Service) -> Response:
     """Return a trial: parameters, state, result, attempts."""
-    return json_reply(trials.trial(ctx, trial_id))
+    return json_response(trials.trial(ctx, trial_id))
 
 
 @routes.get("/v1/trials/{trial_id}/measurements", scope="read", reply=pages.Page[pages.MeasurementView], errors=(404,))
@@ -69,4 +69,4 @@ def list_measurements(
 ) -> Response:
     """Return every metric of every epoch of one attempt, in order of epochs."""
     found = trials.measurements(ctx, trial_id, attempt=attempt, limit=page.limit, page_token=page.page_token)
-    return json_reply(found)
+    return json_response(found)

@@ -1,4 +1,4 @@
-"""Validity: open streams end within seconds of their token, whichever server process revoked it."""
+"""Token validity: an open stream ends within seconds of its token's expiry, or revocation by any server process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECK_S: Final = 3.0
 
 
 class _Watch:
-    """One token that streams are open for."""
+    """One token with open streams."""
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
@@ -22,11 +22,11 @@ class _Watch:
         self.task: asyncio.Task[None] | None = None
 
 
-class Validity:
-    """Asks for each token that holds a stream open, once for all its streams, whether it is still valid.
+class TokenValidity:
+    """Polls whether tokens of open streams are still valid, once for all streams of a token.
 
     Args:
-        is_valid: Takes a token's public id; what it raises of `HpsearchError` says nothing about the token.
+        is_valid: Takes a token's public id; an `HpsearchError` it raises leaves the streams open.
     """
 
     def __init__(self, is_valid: Callable[[str], Awaitable[bool]]) -> None:
@@ -39,7 +39,7 @@ class Validity:
         watch = self._watches.setdefault(token_id, _Watch())
         watch.n_streams += 1
         if watch.task is None:
-            watch.task = asyncio.create_task(self._look(token_id, watch.over))
+            watch.task = asyncio.create_task(self._poll(token_id, watch.over))
         try:
             yield watch.over
         finally:
@@ -49,13 +49,13 @@ class Validity:
                     del self._watches[token_id]
                 await drop(watch.task)
 
-    async def _look(self, token_id: str, over: asyncio.Event) -> None:
+    async def _poll(self, token_id: str, over: asyncio.Event) -> None:
         while not over.is_set():
             await asyncio.sleep(CHECK_S)
             try:
                 valid = await self._is_valid(token_id)
             except HpsearchError:
-                continue  # the database is away: the stream learns of it by itself
+                continue  # the database is away, which the stream finds out by itself
             if not valid:
-                self._watches.pop(token_id, None)  # whoever comes now is checked at the door
+                self._watches.pop(token_id, None)  # new streams of this token are refused before they open
                 over.set()

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.responses import is_current, not_modified, tagged
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 
 _LEVEL: Final = 5
 _WORTH_PACKING_BYTES: Final = 1024
-_made: Recent[tuple[str, str], bytes] = Recent(32)
+_made: LruCache[tuple[str, str], bytes] = LruCache(32)
 
 
-def data_reply(request: Request, make: Callable[[], BaseModel], mark: str | None = None) -> Response:
+def data_response(request: Request, make: Callable[[], BaseModel], mark: str | None = None) -> Response:
     """Return data as JSON; 304 without making it when the browser has it already.
 
     Args:

@@ -1,4 +1,4 @@
-"""Live parts of pages: rendered once for all who look at the same, sent to each when they change."""
+"""Live fragments of pages (htmx over server-sent events): rendered once for all viewers, sent to each on change."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.app_state import Edge, edge_of
-from api.event_streams import Ends, EventStream, Frames, look
+from api.app_state import AppState, app_state_of
+from api.event_streams import Ends, EventStream, Frames, query
 from api.guard import caller_of
 from api.streaming.async_waits import drop, started
 from api.streaming.broadcast import Broadcast
 from hpsearch.errors import HpsearchError
 from hpsearch.service.context import Context
 
-# Changes made by other server processes are seen by looking; ours wake a part at once.
-_LOOK_S: Final = 1.0
-# Changes in quick succession travel together.
-_PACE_S: Final = 0.3
+# Changes made by other server processes are found by polling; ours wake the stream at once.
+_POLL_S: Final = 1.0
+# Changes in quick succession are sent together.
+_INTERVAL_S: Final = 0.3
 _IDLE_S: Final = 15.0
 
 Make = Callable[[Context], str]
@@ -31,45 +31,45 @@ Wait = Callable[[float], Awaitable[Any]]
 
 
 class Rendered(NamedTuple):
-    """A part as it travels, and the mark of its content."""
+    """A fragment as it is sent, and a mark that changes with its content."""
 
     mark: str
     frame: bytes
 
 
 async def live_stream(request: Request, key: Hashable, make: Make, wait: Wait | None = None) -> Response:
-    """Return an endless answer: a part's HTML now, and again whenever it has changed.
+    """Return an event stream: a fragment's HTML now, and again whenever it has changed.
 
     Args:
-        request: Of somebody signed in; the stream ends when their token does.
-        key: What the part shows and for which rights; streams with one key share one rendering.
-        make: Renders the part, in a thread.
+        request: Of a signed-in user; the stream ends when their token does.
+        key: What the fragment shows and for which rights; streams with one key share one rendering.
+        make: Renders the fragment, in a thread.
         wait: Takes a time in seconds and returns early when something may have changed; any study when left out.
 
     Raises:
         ProblemError: 429, too many streams are open.
     """
-    edge, caller = await edge_of(request), await caller_of(request)
-    wait = wait or edge.context.signals.wait_for_any_change
+    state, caller = await app_state_of(request), await caller_of(request)
+    wait = wait or state.context.signals.wait_for_any_change
 
     def produce(broadcast: Broadcast[Rendered]) -> AsyncGenerator[Rendered, None]:
-        return _renderings(edge, make, wait, broadcast)
+        return _renderings(state, make, wait, broadcast)
 
-    return EventStream(edge, caller, lambda ends: _frames(request, edge, ("page", key), produce, ends))
+    return EventStream(state, caller, lambda ends: _frames(request, state, ("page", key), produce, ends))
 
 
 async def _frames(
     request: Request,
-    edge: Edge,
+    state: AppState,
     key: Hashable,
     produce: Callable[[Broadcast[Rendered]], AsyncGenerator[Rendered, None]],
     ends: Ends,
 ) -> Frames:
     yield format_sse_event(comment="open", retry=1000)
     seen = request.headers.get("last-event-id")
-    with edge.broadcasts.joined(key, produce) as link:
-        async with aclosing(link.onwards(*ends, idle_s=_IDLE_S)) as news:
-            async for rendered in news:
+    with state.broadcasts.subscribed(key, produce) as node:
+        async with aclosing(node.items(*ends, idle_s=_IDLE_S)) as renderings:
+            async for rendered in renderings:
                 if rendered is None:
                     yield KEEPALIVE_COMMENT
                 elif rendered.mark != seen:
@@ -78,30 +78,25 @@ async def _frames(
 
 
 async def _renderings(
-    edge: Edge, make: Make, wait: Wait, broadcast: Broadcast[Rendered]
+    state: AppState, make: Make, wait: Wait, broadcast: Broadcast[Rendered]
 ) -> AsyncGenerator[Rendered, None]:
-    """Yield a part, and again whenever it has changed; ends when it can not be rendered any more."""
-    told: str | None = None
+    """Yield a fragment, and again whenever it has changed; ends when it can not be rendered any more."""
+    sent: str | None = None
 
     async def change() -> None:
-        await wait(_LOOK_S)
+        await wait(_POLL_S)
 
-    # Deleted, or the database is away: every stream ends, and its browser comes back and is told.
+    # Deleted, or the database is away: every stream ends, and its browser reconnects and gets the error.
     with suppress(HpsearchError):
         while True:
             waiting = await started(change())
             try:
-                text = await _look(edge, make)
+                text: str = await query(state, make)
                 mark = hashlib.sha256(text.encode()).hexdigest()[:16]
-                if mark != told:
-                    told = mark
+                if mark != sent:
+                    sent = mark
                     yield Rendered(mark, format_sse_event(data_str=text, id=mark))
                 await waiting
             finally:
                 await drop(waiting)
-            await asyncio.sleep(broadcast.pace_s(_PACE_S))
-
-
-async def _look(edge: Edge, make: Make) -> str:
-    text: str = await look(edge, make)
-    return text
+            await asyncio.sleep(broadcast.interval_s(_INTERVAL_S))

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from api.guard import CALLER
 from api.web import assets, formatting, session
 from hpsearch import __version__
 from hpsearch.service.context import Caller
@@ -21,7 +22,7 @@ POLICY: Final = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS: Final = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": "Cookie, HX-Request"}
-_CALLER: Final = "hpsearch.caller"
+
 _WORTH_PACKING_BYTES: Final = 1024
 _PACKING_LEVEL: Final = 5
 
@@ -56,7 +57,7 @@ class Rights:
 
 def rights_of(request: Request) -> Rights:
     """Return what the person who looks may do; nothing where no guard has asked who it is."""
-    caller = cast("Caller | None", request.scope.get(_CALLER))
+    caller = cast("Caller | None", request.scope.get(CALLER))
     if caller is None and "route" not in request.scope:
         return Rights(None, signed_in=bool(session.token_of(request)))  # an address that is none, seen from inside
     return Rights(caller)

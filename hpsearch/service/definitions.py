@@ -5,14 +5,14 @@ from __future__ import annotations
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.sampling.grid_walk import GridWalk, grid_walk
 from hpsearch.sampling.request import Shape
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
-_definitions: Recent[str, StudyDefinition] = Recent(256)
-_resolved: Recent[str, ResolvedStudy] = Recent(256)
-_facts: Recent[str, tuple[StudyDefinition, ResolvedStudy]] = Recent(256)
-_grids: Recent[str, GridWalk] = Recent(8)
+_definitions: LruCache[str, StudyDefinition] = LruCache(256)
+_resolved: LruCache[str, ResolvedStudy] = LruCache(256)
+_facts: LruCache[str, tuple[StudyDefinition, ResolvedStudy]] = LruCache(256)
+_grids: LruCache[str, GridWalk] = LruCache(8)
 
 
 def definition_of(study: StudyRecord) -> StudyDefinition:

@@ -1,4 +1,4 @@
-"""Recent: the values of a function that were used last, kept in memory."""
+"""LRU cache of a function's values, in memory and safe for threads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Key, Value]):
-    """The most recently used values of a function, safe for threads."""
+class LruCache(Generic[Key, Value]):
+    """Holds the most recently used values.
+
+    Args:
+        size: Values at most; the least recently used one is dropped.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -20,7 +24,7 @@ class Recent(Generic[Key, Value]):
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """Return the kept value, or make and keep it; two threads may make it at once, and agree."""
+        """Return the cached value, or make and cache it; two threads may make it at once, and agree."""
         with self._guard:
             if key in self._values:
                 self._values.move_to_end(key)
@@ -30,7 +34,7 @@ class Recent(Generic[Key, Value]):
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep a value in place of any other."""
+        """Cache a value in place of any other."""
         with self._guard:
             self._values[key] = value
             self._values.move_to_end(key)

@@ -1,6 +1,6 @@
-"""Wake-ups inside one server process: work for waiting workers, news for open streams.
+"""In-process notifications: they wake workers that wait for trials (long polling) and open event streams.
 
-They only save waiting. Another replica's changes are not seen here, so every waiter also looks by itself now and then.
+They only shorten waits: changes by another server process are not seen here, so every waiter polls the database, too.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# How far back a worker's unanswered wish for trials counts as demand.
+# How long trials that a worker wanted and did not get count as demand.
 _DEMAND_S = 10.0
-# How long a worker that got nothing counts as idle: it asks again every two seconds while it waits.
-_HUNGER_S = 4.0
+# How long a worker that got no trials counts as starved: it asks again every two seconds while it waits.
+_STARVED_S = 4.0
 
 
 class _Waiters:
@@ -44,15 +44,15 @@ class _Waiters:
 
 
 class Signals:
-    """Topics of one server process: work, changes of studies, and the need to create trials."""
+    """Topics of one server process: work, changes of studies, and the demand for trials."""
 
     def __init__(self) -> None:
         self._work = _Waiters()
         self._any = _Waiters()
         self._guard = threading.Lock()
         self._studies: dict[str, _Waiters] = {}
-        self._wishes: dict[str, tuple[float, int]] = {}
-        self._hungry: dict[str, float] = {}
+        self._wanted: dict[str, tuple[float, int]] = {}
+        self._starved: dict[str, float] = {}
         self.fill_needed = threading.Event()
 
     def work(self) -> None:
@@ -84,37 +84,37 @@ class Signals:
         with self._any.joined() as event:
             return await _within(event, timeout_s)
 
-    def wish(self, worker_id: str, n: int) -> None:
-        """Note that a worker asked for ``n`` more trials than there were, 0 for none; its earlier wish is forgotten."""
+    def want(self, worker_id: str, n: int) -> None:
+        """Note that a worker asked for ``n`` more trials than there were, 0 for none; replaces its earlier number."""
         now = time.monotonic()
         with self._guard:
-            self._wishes.pop(worker_id, None)
+            self._wanted.pop(worker_id, None)
             if n <= 0:
                 return
-            self._wishes = {uid: wish for uid, wish in self._wishes.items() if now - wish[0] < _DEMAND_S}
-            self._wishes[worker_id] = (now, n)
+            self._wanted = {uid: wanted for uid, wanted in self._wanted.items() if now - wanted[0] < _DEMAND_S}
+            self._wanted[worker_id] = (now, n)
         self.fill_needed.set()
 
     def claimed(self, worker_id: str, n: int) -> None:
         """Note that a worker asked for trials and got ``n``."""
         now = time.monotonic()
         with self._guard:
-            self._hungry.pop(worker_id, None)
+            self._starved.pop(worker_id, None)
             if n == 0:
-                self._hungry = {uid: at for uid, at in self._hungry.items() if now - at < _HUNGER_S}
-                self._hungry[worker_id] = now
+                self._starved = {uid: at for uid, at in self._starved.items() if now - at < _STARVED_S}
+                self._starved[worker_id] = now
 
-    def n_hungry(self, *, but: str) -> int:
+    def n_starved(self, *, but: str) -> int:
         """Return how many workers other than one have lately asked for trials and got none."""
         now = time.monotonic()
         with self._guard:
-            return sum(now - at < _HUNGER_S for uid, at in self._hungry.items() if uid != but)
+            return sum(now - at < _STARVED_S for uid, at in self._starved.items() if uid != but)
 
-    def demand(self) -> int:
-        """Return how many trials the workers still wish for that have asked within ten seconds, 0 if all got theirs."""
+    def n_wanted(self) -> int:
+        """Return how many trials workers wanted and did not get within the last ten seconds."""
         now = time.monotonic()
         with self._guard:
-            return sum(n for at, n in self._wishes.values() if now - at < _DEMAND_S)
+            return sum(n for at, n in self._wanted.values() if now - at < _DEMAND_S)
 
 
 async def _within(event: asyncio.Event, timeout_s: float) -> bool:

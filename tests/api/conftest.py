@@ -33,7 +33,7 @@ def bearer_of(context: Context, *scopes: str) -> dict[str, str]:
 
 
 @dataclass
-class Edge:
+class InProcessApi:
     """A running application and a header for each scope."""
 
     client: TestClient
@@ -47,30 +47,30 @@ class Edge:
         return self.headers["admin"]
 
 
-def _edge(settings: Settings, **options: object) -> Iterator[Edge]:
+def _in_process(settings: Settings, **options: object) -> Iterator[InProcessApi]:
     app = create_app(settings, **options)  # type: ignore[arg-type]
     with TestClient(app) as client:
-        context: Context = app.state.edge.context
+        context: Context = app.state.shared.context
         headers = {scope: bearer_of(context, scope) for scope in ("read", "submit", "worker", "admin")}
-        yield Edge(client, app, context, headers)
+        yield InProcessApi(client, app, context, headers)
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessApi]:
     """An application over SQLite that a module's tests share: for those that leave nothing behind."""
-    yield from _edge(Settings(data_dir=tmp_path_factory.mktemp("edge")))
+    yield from _in_process(Settings(data_dir=tmp_path_factory.mktemp("shared_api")))
 
 
 @pytest.fixture
-def local(sqlite_url: str, tmp_path: Path) -> Iterator[Edge]:
+def local(sqlite_url: str, tmp_path: Path) -> Iterator[InProcessApi]:
     """A fresh application over SQLite."""
-    yield from _edge(Settings(data_dir=tmp_path / "data", database_url=sqlite_url))
+    yield from _in_process(Settings(data_dir=tmp_path / "data", database_url=sqlite_url))
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Edge]:
+def service(settings: Settings) -> Iterator[InProcessApi]:
     """A fresh application, once over SQLite and once over PostgreSQL: for what the databases might do differently."""
-    yield from _edge(settings)
+    yield from _in_process(settings)
 
 
 @dataclass

@@ -12,13 +12,13 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.errors.problem_documents import ProblemError
-from api.limits.failed_logins import MAX_WRONG_PER_MINUTE, Intruders
+from api.limits.failed_logins import MAX_FAILED_PER_MINUTE, FailedLogins
 from hpsearch.clock import ManualClock
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
 from hpsearch.settings import Settings
 from hpsearch.wire.tokens import TokenRequest
-from tests.api.conftest import Edge, bearer_of
+from tests.api.conftest import InProcessApi, bearer_of
 
 
 def _wrong(n: int) -> dict[str, str]:
@@ -26,11 +26,13 @@ def _wrong(n: int) -> dict[str, str]:
 
 
 def _fill(client: TestClient, **headers: str) -> None:
-    statuses = [client.get("/v1/studies", headers=_wrong(n) | headers).status_code for n in range(MAX_WRONG_PER_MINUTE)]
-    assert statuses == [401] * MAX_WRONG_PER_MINUTE
+    statuses = [
+        client.get("/v1/studies", headers=_wrong(n) | headers).status_code for n in range(MAX_FAILED_PER_MINUTE)
+    ]
+    assert statuses == [401] * MAX_FAILED_PER_MINUTE
 
 
-def test_wrong_tokens_are_slowed_down_but_good_ones_are_not(local: Edge) -> None:
+def test_wrong_tokens_are_slowed_down_but_good_ones_are_not(local: InProcessApi) -> None:
     _fill(local.client)
     refused = local.client.get("/v1/studies", headers=_wrong(0) | {"X-Forwarded-For": "10.0.0.1"})
     assert (refused.status_code, refused.json()["code"]) == (429, "auth.too_many_attempts")
@@ -52,22 +54,22 @@ def test_a_trusted_proxy_tells_who_is_behind_it(tmp_path: Path) -> None:
 
 
 def test_other_addresses_are_unaffected() -> None:
-    intruders = Intruders()
-    for _ in range(MAX_WRONG_PER_MINUTE):
-        intruders.wrong("2001:db8::1")
+    failed_logins = FailedLogins()
+    for _ in range(MAX_FAILED_PER_MINUTE):
+        failed_logins.count("2001:db8::1")
     with pytest.raises(ProblemError):
-        intruders.wrong("2001:db8::2")  # a client has the whole network
-    intruders.wrong("2001:db8:0:1::1")
-    intruders.wrong("10.0.0.2")
+        failed_logins.count("2001:db8::2")  # a client has the whole network
+    failed_logins.count("2001:db8:0:1::1")
+    failed_logins.count("10.0.0.2")
 
 
-def test_figures_want_a_token(local: Edge) -> None:
+def test_figures_want_a_token(local: InProcessApi) -> None:
     assert local.client.get("/metrics").status_code == 401
     assert local.client.get("/metrics", headers=local.headers["worker"]).status_code == 403
     assert local.client.get("/metrics", headers=local.headers["read"]).status_code == 200
 
 
-def test_checking_a_study_wants_the_right_to_create_one(local: Edge) -> None:
+def test_checking_a_study_wants_the_right_to_create_one(local: InProcessApi) -> None:
     """It makes a data set of a generated one, and works as hard."""
     study = {"name": "x", "dataset": {"generated": "moons"}, "space": {"units": {"type": "int", "low": 1, "high": 8}}}
     for verb in ("validate", "preview"):
@@ -76,28 +78,33 @@ def test_checking_a_study_wants_the_right_to_create_one(local: Edge) -> None:
     assert local.client.get("/v1/datasets", headers=local.admin).json()["items"] == []
 
 
-def test_a_token_in_the_query_or_a_cookie_is_nobody(edge: Edge, caplog: pytest.LogCaptureFixture) -> None:
-    raw = tokens.create(edge.context, TokenRequest(name="x", scopes=("admin",))).token
+def test_a_token_in_the_query_or_a_cookie_is_nobody(shared_api: InProcessApi, caplog: pytest.LogCaptureFixture) -> None:
+    raw = tokens.create(shared_api.context, TokenRequest(name="x", scopes=("admin",))).token
     with caplog.at_level(logging.DEBUG):
         for query in (f"?token={raw}", f"?access_token={raw}"):
-            assert edge.client.get(f"/v1/studies{query}").status_code == 401
-        assert edge.client.get("/v1/studies", headers={"Cookie": f"token={raw}; hpsearch={raw}"}).status_code == 401
+            assert shared_api.client.get(f"/v1/studies{query}").status_code == 401
+        assert (
+            shared_api.client.get("/v1/studies", headers={"Cookie": f"token={raw}; hpsearch={raw}"}).status_code == 401
+        )
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpx")]
     assert not any(raw in line for line in ours)
 
 
-def test_two_authorization_headers_are_nobody(edge: Edge) -> None:
-    twice = [("Authorization", edge.admin["Authorization"]), ("Authorization", edge.headers["read"]["Authorization"])]
-    assert edge.client.get("/v1/studies", headers=httpx2.Headers(twice)).status_code == 401
+def test_two_authorization_headers_are_nobody(shared_api: InProcessApi) -> None:
+    twice = [
+        ("Authorization", shared_api.admin["Authorization"]),
+        ("Authorization", shared_api.headers["read"]["Authorization"]),
+    ]
+    assert shared_api.client.get("/v1/studies", headers=httpx2.Headers(twice)).status_code == 401
 
 
 @pytest.mark.parametrize("form", ["bearer {}", "BEARER {}", "Bearer  {}", "Bearer {} "])
-def test_the_scheme_is_read_as_the_standard_says(edge: Edge, form: str) -> None:
-    raw = edge.admin["Authorization"].removeprefix("Bearer ")
-    assert edge.client.get("/v1/studies", headers={"Authorization": form.format(raw)}).status_code == 200
+def test_the_scheme_is_read_as_the_standard_says(shared_api: InProcessApi, form: str) -> None:
+    raw = shared_api.admin["Authorization"].removeprefix("Bearer ")
+    assert shared_api.client.get("/v1/studies", headers={"Authorization": form.format(raw)}).status_code == 200
 
 
-def test_a_revoked_token_is_refused_at_once(service: Edge) -> None:
+def test_a_revoked_token_is_refused_at_once(service: InProcessApi) -> None:
     made = service.client.post("/v1/tokens", json={"name": "gone", "scopes": ["read"]}, headers=service.admin).json()
     mine = {"Authorization": f"Bearer {made['token']}"}
     assert service.client.get("/v1/studies", headers=mine).status_code == 200
@@ -128,7 +135,7 @@ def test_a_token_expires(held: tuple[TestClient, Context, ManualClock]) -> None:
     assert client.get("/v1/studies", headers=mine).status_code == 401
 
 
-def test_a_worker_can_not_speak_for_another_tokens_worker(local: Edge) -> None:
+def test_a_worker_can_not_speak_for_another_tokens_worker(local: InProcessApi) -> None:
     theirs = bearer_of(local.context, "worker")
     worker_id = local.client.post("/v1/workers", json={"name": "theirs"}, headers=theirs).json()["worker_id"]
     mine = local.headers["worker"]

@@ -11,11 +11,11 @@ import time
 import pytest
 
 from api.errors.problem_documents import ProblemError
-from api.limits.compute_limit import Computing
-from api.middleware.gate import Held, Meter
+from api.limits.compute_limit import ComputeLimit
+from api.middleware.host_and_body_limits import Held, Meter
 from benchmarks.bodies import check_all_routes
 from benchmarks.body_kinds import Body, bodies
-from tests.api.conftest import Edge
+from tests.api.conftest import InProcessApi
 
 # The budget is 1 s; machines for tests are slower, and busy. The worst of these took 12 s, and for ever.
 _CPU_S = 2.5
@@ -33,11 +33,13 @@ _SENT = [body for body in _BODIES if body.name in _WORST.get(body.path, ())]
 
 
 @pytest.mark.parametrize("body", _SENT, ids=lambda body: f"{body.path} {body.name}")
-def test_the_dearest_bodies_stay_within_their_budget(edge: Edge, body: Body) -> None:
+def test_the_dearest_bodies_stay_within_their_budget(shared_api: InProcessApi, body: Body) -> None:
     content = body.make()
-    edge.client.cookies.set("hpsearch_session", edge.admin["Authorization"].removeprefix("Bearer "))
+    shared_api.client.cookies.set("hpsearch_session", shared_api.admin["Authorization"].removeprefix("Bearer "))
     peak, begun_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    answer = edge.client.post(body.path.format(worker_id=_ID), content=content, headers=edge.admin | body.headers)
+    answer = shared_api.client.post(
+        body.path.format(worker_id=_ID), content=content, headers=shared_api.admin | body.headers
+    )
     assert time.process_time() - begun_s < _CPU_S
     if sys.platform == "linux":
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < _MEMORY_KIB
@@ -82,11 +84,11 @@ def test_what_computes_goes_a_few_at_a_time_and_waits_without_a_thread() -> None
         n_now -= 1
 
     async def ask() -> list[object]:
-        computing = Computing(2, patience_s=0.2)
-        asked = [asyncio.ensure_future(computing.run(work)) for _ in range(5)]
+        limit = ComputeLimit(2, max_wait_s=0.2)
+        asked = [asyncio.ensure_future(limit.run(work)) for _ in range(5)]
         await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         go.set()
-        return await asyncio.gather(*asked, computing.run(work), return_exceptions=True)
+        return await asyncio.gather(*asked, limit.run(work), return_exceptions=True)
 
     answers = asyncio.run(ask())
     assert most == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import STUDY, Edge, Worker, create_study, ending
+from tests.api.conftest import STUDY, InProcessApi, Worker, create_study, ending
 
 CONDITIONAL: dict[str, Any] = {
     **STUDY,
@@ -22,19 +22,19 @@ CONDITIONAL: dict[str, Any] = {
 
 
 @pytest.fixture
-def study_id(service: Edge) -> str:
+def study_id(service: InProcessApi) -> str:
     found = create_study(service.client, service.headers["submit"], **CONDITIONAL)
     Worker.register(service.client, service.headers["worker"]).finish(12)
     return found
 
 
-def _get(edge: Edge, path: str, status: int = 200) -> Any:
-    answer = edge.client.get(path, headers=edge.headers["read"])
+def _get(shared_api: InProcessApi, path: str, status: int = 200) -> Any:
+    answer = shared_api.client.get(path, headers=shared_api.headers["read"])
     assert answer.status_code == status, answer.text
     return answer.json()
 
 
-def test_history_has_every_result_with_the_best_so_far(service: Edge, study_id: str) -> None:
+def test_history_has_every_result_with_the_best_so_far(service: InProcessApi, study_id: str) -> None:
     path = f"/v1/studies/{study_id}/history"
     points = _get(service, f"{path}?limit=1000")["items"]
     assert [point["n_results"] for point in points] == list(range(1, 13))
@@ -52,7 +52,7 @@ def test_history_has_every_result_with_the_best_so_far(service: Edge, study_id: 
         _get(service, f"{path}?{wrong}", 422)
 
 
-def test_importances_share_what_decided(service: Edge, study_id: str) -> None:
+def test_importances_share_what_decided(service: InProcessApi, study_id: str) -> None:
     found = _get(service, f"/v1/studies/{study_id}/importances")
     assert found["reason"] is None
     assert {item["name"] for item in found["items"]} == set(CONDITIONAL["space"])
@@ -63,7 +63,7 @@ def test_importances_share_what_decided(service: Edge, study_id: str) -> None:
     assert 0 < active["momentum"] < 12
 
 
-def test_importances_say_why_there_are_none(service: Edge) -> None:
+def test_importances_say_why_there_are_none(service: InProcessApi) -> None:
     study_id = create_study(service.client, service.headers["submit"])
     found = _get(service, f"/v1/studies/{study_id}/importances")
     assert (found["items"], found["n_results"]) == ([], 0)
@@ -71,7 +71,7 @@ def test_importances_say_why_there_are_none(service: Edge) -> None:
     _get(service, "/v1/studies/nothing/importances", 404)
 
 
-def test_parallel_has_columns_and_rows(service: Edge, study_id: str) -> None:
+def test_parallel_has_columns_and_rows(service: InProcessApi, study_id: str) -> None:
     found = _get(service, f"/v1/studies/{study_id}/parallel")
     columns = {column["name"]: column for column in found["columns"]}
     assert columns["learning_rate"] == {
@@ -91,7 +91,7 @@ def test_parallel_has_columns_and_rows(service: Edge, study_id: str) -> None:
     assert few["sample"].startswith("10 of 12 results: the best 2")
 
 
-def test_the_timeline_has_every_attempt(service: Edge, study_id: str) -> None:
+def test_the_timeline_has_every_attempt(service: InProcessApi, study_id: str) -> None:
     found = _get(service, f"/v1/studies/{study_id}/timeline")
     assert sorted(item["number"] for item in found["items"]) == list(range(found["n_trials"]))
     assert {item["attempt"] for item in found["items"]} == {1}
@@ -100,7 +100,7 @@ def test_the_timeline_has_every_attempt(service: Edge, study_id: str) -> None:
     assert [item["number"] for item in newest["items"]] == [found["n_trials"] - 3 + i for i in range(3)]
 
 
-def test_trials_under_way_come_with_their_last_epoch(service: Edge) -> None:
+def test_trials_under_way_come_with_their_last_epoch(service: InProcessApi) -> None:
     study = create_study(service.client, service.headers["submit"])
     worker = Worker.register(service.client, service.headers["worker"])
     first, second = worker.claim(2)
@@ -119,7 +119,7 @@ def test_trials_under_way_come_with_their_last_epoch(service: Edge) -> None:
 
 
 @pytest.mark.parametrize("path", ["history", "importances", "parallel"])
-def test_answers_are_tagged(service: Edge, study_id: str, path: str) -> None:
+def test_answers_are_tagged(service: InProcessApi, study_id: str, path: str) -> None:
     url, read = f"/v1/studies/{study_id}/{path}", service.headers["read"]
     tag = service.client.get(url, headers=read).headers["ETag"]
     assert service.client.get(url, headers=read | {"If-None-Match": tag}).status_code == 304
@@ -128,7 +128,9 @@ def test_answers_are_tagged(service: Edge, study_id: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["learning_rate", "units", "optimizer", "momentum", "batch_norm"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_trials_are_paged_in_the_order_of_a_parameter(service: Edge, study_id: str, name: str, order: str) -> None:
+def test_trials_are_paged_in_the_order_of_a_parameter(
+    service: InProcessApi, study_id: str, name: str, order: str
+) -> None:
     path = f"/v1/studies/{study_id}/trials?state=COMPLETE&sort=param.{name}&order={order}"
     seen: list[dict[str, Any]] = []
     page = _get(service, f"{path}&limit=5")
@@ -143,6 +145,6 @@ def test_trials_are_paged_in_the_order_of_a_parameter(service: Edge, study_id: s
     assert all(name not in item["params"] for item in seen[len(values) :]), "what has no value comes last"
 
 
-def test_unknown_sorts_are_refused(service: Edge, study_id: str) -> None:
+def test_unknown_sorts_are_refused(service: InProcessApi, study_id: str) -> None:
     for sort in ("param.nothing", "param.", "param.units'--", "rank", "id"):
         _get(service, f"/v1/studies/{study_id}/trials?sort={sort}", 422)

@@ -14,26 +14,26 @@ import pytest
 
 from api.request_bodies.dataset_form import _stem
 from hpsearch.settings import Settings
-from tests.api.conftest import STUDY, Edge, Live, _edge, bearer_of, eventually
+from tests.api.conftest import STUDY, InProcessApi, Live, _in_process, bearer_of, eventually
 from tests.chaos.places import NotHereError, small_disk
 from tests.required import lacking
 
 _CSV = "a,b,kind\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60))
 
 
-def _upload(edge: Edge, content: bytes | str, filename: str = "data.csv", **fields: str) -> Any:
-    return edge.client.post(
-        "/v1/datasets", files={"file": (filename, content)}, data=fields, headers=edge.headers["submit"]
+def _upload(shared_api: InProcessApi, content: bytes | str, filename: str = "data.csv", **fields: str) -> Any:
+    return shared_api.client.post(
+        "/v1/datasets", files={"file": (filename, content)}, data=fields, headers=shared_api.headers["submit"]
     )
 
 
-def _stored(edge: Edge | Live) -> list[str]:
+def _stored(shared_api: InProcessApi | Live) -> list[str]:
     """Return what is in the content store or on its way there."""
-    content = edge.context.content
+    content = shared_api.context.content
     return [*content.store.names(), *(path.name for path in content.new_temporary().parent.iterdir())]
 
 
-def test_a_data_set_from_upload_to_deletion(service: Edge) -> None:
+def test_a_data_set_from_upload_to_deletion(service: InProcessApi) -> None:
     made = _upload(service, _CSV, name="mine", target="kind")
     assert made.status_code == 201, made.text
     dataset = made.json()
@@ -81,13 +81,13 @@ def test_a_data_set_from_upload_to_deletion(service: Edge) -> None:
         (b"a,\x00b\n", "data.csv"),
     ],
 )
-def test_unusable_files_leave_nothing(edge: Edge, content: bytes, filename: str) -> None:
-    answer = _upload(edge, content, filename)
+def test_unusable_files_leave_nothing(shared_api: InProcessApi, content: bytes, filename: str) -> None:
+    answer = _upload(shared_api, content, filename)
     assert answer.status_code == 422, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert str(edge.context.settings.data_dir) not in answer.text
-    assert _stored(edge) == []
-    assert edge.client.get("/v1/datasets", headers=edge.admin).json()["items"] == []
+    assert str(shared_api.context.settings.data_dir) not in answer.text
+    assert _stored(shared_api) == []
+    assert shared_api.client.get("/v1/datasets", headers=shared_api.admin).json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -100,24 +100,24 @@ def test_unusable_files_leave_nothing(edge: Edge, content: bytes, filename: str)
         ({"target": "nothing"}, None),
     ],
 )
-def test_unusable_fields(edge: Edge, fields: dict[str, str], field: str | None) -> None:
-    answer = _upload(edge, _CSV, **fields)
+def test_unusable_fields(shared_api: InProcessApi, fields: dict[str, str], field: str | None) -> None:
+    answer = _upload(shared_api, _CSV, **fields)
     assert answer.status_code == 422, answer.text
     assert field is None or answer.json()["errors"][0]["field"] == field
-    assert _stored(edge) == []
+    assert _stored(shared_api) == []
 
 
 @pytest.mark.parametrize(
     "content_type", [None, "application/json", "multipart/form-data", "multipart/mixed; boundary=x", "text/csv"]
 )
-def test_only_forms_are_taken(edge: Edge, content_type: str | None) -> None:
-    headers = edge.headers["submit"] | ({} if content_type is None else {"Content-Type": content_type})
-    assert edge.client.post("/v1/datasets", content=b"x", headers=headers).status_code == 415
+def test_only_forms_are_taken(shared_api: InProcessApi, content_type: str | None) -> None:
+    headers = shared_api.headers["submit"] | ({} if content_type is None else {"Content-Type": content_type})
+    assert shared_api.client.post("/v1/datasets", content=b"x", headers=headers).status_code == 415
 
 
 def test_the_cap_holds_whatever_is_announced(tmp_path: Path) -> None:
-    for edge in _edge(Settings(data_dir=tmp_path, max_upload_bytes=100_000)):
-        headers = edge.headers["submit"] | {"Content-Type": "multipart/form-data; boundary=x"}
+    for shared_api in _in_process(Settings(data_dir=tmp_path, max_upload_bytes=100_000)):
+        headers = shared_api.headers["submit"] | {"Content-Type": "multipart/form-data; boundary=x"}
         head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 
         def pour(head: bytes = head) -> Any:
@@ -125,11 +125,11 @@ def test_the_cap_holds_whatever_is_announced(tmp_path: Path) -> None:
             for _ in range(100):
                 yield b"1,2\n" * 2_500
 
-        assert edge.client.post("/v1/datasets", content=pour(), headers=headers).status_code == 413
+        assert shared_api.client.post("/v1/datasets", content=pour(), headers=headers).status_code == 413
         announced = headers | {"Content-Length": str(2**40)}
-        assert edge.client.post("/v1/datasets", content=head, headers=announced).status_code == 413
-        assert _stored(edge) == []
-        assert edge.app.state.edge.uploads.n_taken == 0
+        assert shared_api.client.post("/v1/datasets", content=head, headers=announced).status_code == 413
+        assert _stored(shared_api) == []
+        assert shared_api.app.state.shared.uploads.n_taken == 0
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def _half_an_upload(live: Live, headers: dict[str, str] | None = None) -> socket
 
 def test_an_upload_cut_off_leaves_nothing(live: Live) -> None:
     connection = _half_an_upload(live)
-    edge = live.app.state.edge
-    eventually(lambda: edge.uploads.n_taken == 1 and len(_stored(live)) == 1)
+    shared_api = live.app.state.shared
+    eventually(lambda: shared_api.uploads.n_taken == 1 and len(_stored(live)) == 1)
     connection.close()
-    eventually(lambda: edge.uploads.n_taken == 0 and not _stored(live))
+    eventually(lambda: shared_api.uploads.n_taken == 0 and not _stored(live))
     with live.client() as client:
         assert client.get("/v1/datasets").json()["items"] == []
 
@@ -178,7 +178,7 @@ def test_a_dawdling_upload_is_given_up(live: Live, monkeypatch: pytest.MonkeyPat
     answer = connection.recv(65_536)
     assert b"408" in answer.split(b"\r\n")[0]
     assert b"body.too_slow" in answer
-    eventually(lambda: live.app.state.edge.uploads.n_taken == 0 and not _stored(live))
+    eventually(lambda: live.app.state.shared.uploads.n_taken == 0 and not _stored(live))
     connection.close()
 
 
@@ -216,12 +216,12 @@ def test_only_so_many_uploads_at_once(live: Live) -> None:
     others = [bearer_of(live.context, "submit") for _ in range(2)]
     with live.client() as client:
         connections = [_half_an_upload(live) for _ in range(2)]
-        eventually(lambda: live.app.state.edge.uploads.n_taken == 2)
+        eventually(lambda: live.app.state.shared.uploads.n_taken == 2)
         answer = client.post("/v1/datasets", files={"file": ("a.csv", _CSV)})
         assert answer.status_code == 429, "two of one token"
         assert "Retry-After" in answer.headers
         connections += [_half_an_upload(live, others[0]) for _ in range(2)]
-        eventually(lambda: live.app.state.edge.uploads.n_taken == 4)
+        eventually(lambda: live.app.state.shared.uploads.n_taken == 4)
         answer = client.post("/v1/datasets", files={"file": ("a.csv", _CSV)}, headers=others[1])
         assert answer.status_code == 429, "four in all"
         begun = time.monotonic()
@@ -229,7 +229,7 @@ def test_only_so_many_uploads_at_once(live: Live) -> None:
         assert time.monotonic() - begun < 2
     for connection in connections:
         connection.close()
-    eventually(lambda: live.app.state.edge.uploads.n_taken == 0)
+    eventually(lambda: live.app.state.shared.uploads.n_taken == 0)
 
 
 def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path) -> None:
@@ -238,12 +238,12 @@ def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path) -> None:
     fits_once = "a,b,kind\n" + "".join(rows)
     try:
         with small_disk(tmp_path / "small", megabytes=4) as folder:
-            for edge in _edge(Settings(data_dir=folder)):
+            for shared_api in _in_process(Settings(data_dir=folder)):
                 # No room for what is sent; and none for it beside what is made of it.
                 for content in (b"1,2\n" * 2_000_000, fits_once):
-                    answer = _upload(edge, content)
+                    answer = _upload(shared_api, content)
                     assert (answer.status_code, answer.json()["code"]) == (507, "server.disk_full"), answer.text
-                    assert _stored(edge) == []
-                assert _upload(edge, _CSV).status_code == 201
+                    assert _stored(shared_api) == []
+                assert _upload(shared_api, _CSV).status_code == 201
     except NotHereError as error:
         lacking("MOUNT", str(error))

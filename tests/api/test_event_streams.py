@@ -125,7 +125,7 @@ def test_errors_come_before_the_stream(live: Live) -> None:
 
 
 def test_streams_are_capped_and_their_places_come_back(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = live.app.state.edge.streams
+    streams = live.app.state.shared.streams
     monkeypatch.setattr(streams, "_each", 3)
     with live.client() as client:
         path = f"/v1/studies/{create_study(client, {})}/events"
@@ -144,7 +144,7 @@ def test_streams_are_capped_and_their_places_come_back(live: Live, monkeypatch: 
 
 def test_keep_alives_come_when_nothing_happens(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.event_streams._KEEPALIVE_S", 0.2)
-    monkeypatch.setattr("api.event_streams._LOOK_S", 0.1)
+    monkeypatch.setattr("api.event_streams._POLL_S", 0.1)
     with live.client() as client:
         study_id = create_study(client, {})
         for path in ("events?after=latest", "leaderboard/stream"):
@@ -164,7 +164,7 @@ def test_a_deleted_study_ends_its_streams(live: Live, path: str) -> None:
             assert client.delete(f"/v1/studies/{study_id}").status_code == 204
             assert all(frame.event != "study.created" for frame in frames)
             assert time.monotonic() - begun < 5
-    eventually(lambda: live.app.state.edge.streams.n_taken == 0)
+    eventually(lambda: live.app.state.shared.streams.n_taken == 0)
 
 
 def test_a_reader_that_takes_nothing_is_dropped(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_a_reader_that_takes_nothing_is_dropped(live: Live, monkeypatch: pytest.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", live.port))
         connection.sendall(raw_request("GET", f"/v1/studies/{study_id}/events", live.admin))
-        streams = live.app.state.edge.streams
+        streams = live.app.state.shared.streams
         eventually(lambda: streams.n_taken == 1)
         eventually(lambda: streams.n_taken == 0)
         assert client.get("/healthz").status_code == 200
@@ -201,7 +201,7 @@ def test_the_server_stops_at_once_with_open_streams_and_long_polls(live: Live) -
         for request in requests:
             connections.append(socket.create_connection(("127.0.0.1", live.port), timeout=10))
             connections[-1].sendall(request)
-        eventually(lambda: live.app.state.edge.streams.n_taken == 2)
+        eventually(lambda: live.app.state.shared.streams.n_taken == 2)
         time.sleep(0.3)
         begun = time.monotonic()
         live.server.should_exit = True
@@ -237,10 +237,10 @@ def test_streams_end_with_their_token(live: Live, monkeypatch: pytest.MonkeyPatc
                 for _ in stream.iter_raw():
                     assert time.monotonic() - begun < 5
             # The client sees the end a moment before the server has given the place back.
-            eventually(lambda: live.app.state.edge.streams.n_taken <= 1)
+            eventually(lambda: live.app.state.shared.streams.n_taken <= 1)
             assert admin.post(f"{path}/pause").is_success
             assert any("study.paused" in text for text in mine_too.iter_text()), "others go on"
-        eventually(lambda: live.app.state.edge.streams.n_taken == 0)
+        eventually(lambda: live.app.state.shared.streams.n_taken == 0)
 
 
 def test_a_database_that_is_away_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_a_database_that_is_away_ends_no_stream(monkeypatch: pytest.MonkeyPatch)
         return asked < 5
 
     async def look() -> None:
-        watching = token_validity.Validity(is_valid)
+        watching = token_validity.TokenValidity(is_valid)
         async with watching.watched("t") as first, watching.watched("t") as second:
             assert first is second
             async with asyncio.timeout(5):

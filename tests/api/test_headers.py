@@ -10,11 +10,11 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from api.app import create_app
-from api.middleware.gate import Gate
+from api.middleware.host_and_body_limits import HostAndBodyLimits
 from api.request_scope import REQUEST_ID
 from hpsearch.errors import InvalidInputError
 from hpsearch.settings import Settings
-from tests.api.conftest import Edge
+from tests.api.conftest import InProcessApi
 
 _PATHS = [
     "/healthz",
@@ -31,8 +31,8 @@ _PATHS = [
 
 @pytest.mark.parametrize("path", _PATHS)
 @pytest.mark.parametrize("signed_in", [True, False])
-def test_security_headers_are_on_every_answer(edge: Edge, path: str, signed_in: bool) -> None:
-    answer = edge.client.get(path, headers=edge.admin if signed_in else {})
+def test_security_headers_are_on_every_answer(shared_api: InProcessApi, path: str, signed_in: bool) -> None:
+    answer = shared_api.client.get(path, headers=shared_api.admin if signed_in else {})
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -45,9 +45,9 @@ def test_security_headers_are_on_every_answer(edge: Edge, path: str, signed_in: 
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
-def test_no_other_origin_is_let_in(edge: Edge, method: str) -> None:
+def test_no_other_origin_is_let_in(shared_api: InProcessApi, method: str) -> None:
     headers = {"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}
-    answer = edge.client.request(method, "/v1/studies", headers=edge.admin | headers)
+    answer = shared_api.client.request(method, "/v1/studies", headers=shared_api.admin | headers)
     assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
@@ -55,8 +55,8 @@ def test_no_other_origin_is_let_in(edge: Edge, method: str) -> None:
     ("given", "kept"),
     [("abc-DEF_1.2", True), ("x" * 64, True), ("x" * 65, False), ("", False), ("a b", False), ("a\x1b[31m", False)],
 )
-def test_request_ids(edge: Edge, given: str, kept: bool) -> None:
-    answer = edge.client.get("/healthz", headers={b"X-Request-ID": given.encode()})
+def test_request_ids(shared_api: InProcessApi, given: str, kept: bool) -> None:
+    answer = shared_api.client.get("/healthz", headers={b"X-Request-ID": given.encode()})
     assert (answer.headers["X-Request-ID"] == given) == kept
     assert answer.headers["X-Request-ID"]
 
@@ -85,7 +85,7 @@ _HOSTS = [
 ]
 
 
-async def _answer(app: Gate, server: str | None, hosts: list[bytes]) -> int:
+async def _answer(app: HostAndBodyLimits, server: str | None, hosts: list[bytes]) -> int:
     statuses: list[int] = []
 
     async def send(message: dict[str, object]) -> None:
@@ -116,7 +116,7 @@ async def _fine(_scope: Scope, _receive: Receive, send: Send) -> None:
 def test_hosts(server: str, host: str, status: int) -> None:
     import anyio
 
-    assert anyio.run(_answer, Gate(_fine), server, [host.encode()]) == status
+    assert anyio.run(_answer, HostAndBodyLimits(_fine), server, [host.encode()]) == status
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_hosts(server: str, host: str, status: int) -> None:
 def test_host_headers_must_be_one(hosts: list[bytes], server: str | None, status: int) -> None:
     import anyio
 
-    assert anyio.run(_answer, Gate(_fine), server, hosts) == status
+    assert anyio.run(_answer, HostAndBodyLimits(_fine), server, hosts) == status
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_listed_hosts(listed: list[str], host: str, status: int) -> None:
     import anyio
 
     for server in ("127.0.0.1", "10.1.2.3"):
-        assert anyio.run(_answer, Gate(_fine, listed), server, [host.encode()]) == status
+        assert anyio.run(_answer, HostAndBodyLimits(_fine, listed), server, [host.encode()]) == status
 
 
 def test_listed_hosts_come_from_the_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,35 +160,35 @@ def test_listed_hosts_come_from_the_environment(settings: Settings, monkeypatch:
         assert client.get("/healthz", headers={"Host": "evil.test"}).status_code == 400
 
 
-def test_the_documentation_needs_no_other_host(edge: Edge) -> None:
-    page = edge.client.get("/docs").text
+def test_the_documentation_needs_no_other_host(shared_api: InProcessApi) -> None:
+    page = shared_api.client.get("/docs").text
     assert "http:" not in page
     assert "https:" not in page
     assert "<script>" not in page
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png", "start.js"):
         assert f"/docs/{asset}" in page
-        answer = edge.client.get(f"/docs/{asset}")
+        answer = shared_api.client.get(f"/docs/{asset}")
         assert answer.status_code == 200
         assert len(answer.content) > 100
-    assert edge.client.get("/docs/nothing.js").status_code == 404
-    assert edge.client.get("/docs/..%2f..%2fcore.py").status_code == 404
+    assert shared_api.client.get("/docs/nothing.js").status_code == 404
+    assert shared_api.client.get("/docs/..%2f..%2fcore.py").status_code == 404
 
 
-def test_figures_name_routes_and_nothing_a_client_chose(edge: Edge) -> None:
-    edge.client.get("/v1/studies/chosen-by-me", headers=edge.admin)
-    edge.client.request("BREW", "/chosen-by-me")
-    text = edge.client.get("/metrics", headers=edge.headers["read"]).text
+def test_figures_name_routes_and_nothing_a_client_chose(shared_api: InProcessApi) -> None:
+    shared_api.client.get("/v1/studies/chosen-by-me", headers=shared_api.admin)
+    shared_api.client.request("BREW", "/chosen-by-me")
+    text = shared_api.client.get("/metrics", headers=shared_api.headers["read"]).text
     assert 'hpsearch_http_requests_total{method="GET",route="/v1/studies/{study_id}",status="404"}' in text
     assert 'method="OTHER",route="unmatched",status="404"' in text
     assert "hpsearch_event_streams 0.0" in text
     assert "chosen-by-me" not in text
 
 
-def test_health_and_readiness(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert edge.client.get("/healthz").json() == {"status": "ok"}
-    assert edge.client.get("/readyz").json() == {"ready": True, "checks": {"database": True, "disk": True}}
+def test_health_and_readiness(shared_api: InProcessApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shared_api.client.get("/healthz").json() == {"status": "ok"}
+    assert shared_api.client.get("/readyz").json() == {"ready": True, "checks": {"database": True, "disk": True}}
     monkeypatch.setattr("hpsearch.service.operations.health.ready", lambda _: {"database": False, "disk": True})
-    answer = edge.client.get("/readyz")
+    answer = shared_api.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"] == {"database": False, "disk": True}
     assert "Retry-After" in answer.headers

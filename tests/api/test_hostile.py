@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import HpsearchError, UnavailableError
-from tests.api.conftest import Edge
+from tests.api.conftest import InProcessApi
 
 _ID = "01a1fcaa-8692-752e-b261-aadb553fcee8"
 _STUDY: dict[str, Any] = {
@@ -64,11 +64,11 @@ _BODIES: dict[str, tuple[bytes, set[int]]] = {
 
 @pytest.mark.parametrize("body", _BODIES)
 @pytest.mark.parametrize(("method", "path"), _BODY_ROUTES)
-def test_bodies(edge: Edge, method: str, path: str, body: str) -> None:
+def test_bodies(shared_api: InProcessApi, method: str, path: str, body: str) -> None:
     content, expected = _BODIES[body]
     begun = time.perf_counter()
-    answer = edge.client.request(
-        method, path, content=content, headers=edge.admin | {"Content-Type": "application/json"}
+    answer = shared_api.client.request(
+        method, path, content=content, headers=shared_api.admin | {"Content-Type": "application/json"}
     )
     assert time.perf_counter() - begun < 2
     assert answer.status_code in expected, answer.text[:300]
@@ -95,9 +95,9 @@ def test_bodies(edge: Edge, method: str, path: str, body: str) -> None:
     ],
 )
 @pytest.mark.parametrize(("method", "path"), [route for route in _BODY_ROUTES if not route[1].endswith("/clone")])
-def test_content_types(edge: Edge, method: str, path: str, content_type: str | None) -> None:
-    headers = edge.admin | ({} if content_type is None else {"Content-Type": content_type})
-    assert edge.client.request(method, path, content=b'{"name": "x"}', headers=headers).status_code == 415
+def test_content_types(shared_api: InProcessApi, method: str, path: str, content_type: str | None) -> None:
+    headers = shared_api.admin | ({} if content_type is None else {"Content-Type": content_type})
+    assert shared_api.client.request(method, path, content=b'{"name": "x"}', headers=headers).status_code == 415
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_content_types(edge: Edge, method: str, path: str, content_type: str | N
         "application/problem+json",
     ],
 )
-def test_content_types_taken(edge: Edge, content_type: str) -> None:
-    headers = edge.admin | {"Content-Type": content_type}
-    assert edge.client.post("/v1/studies/validate", content=b"{}", headers=headers).status_code == 200
+def test_content_types_taken(shared_api: InProcessApi, content_type: str) -> None:
+    headers = shared_api.admin | {"Content-Type": content_type}
+    assert shared_api.client.post("/v1/studies/validate", content=b"{}", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -150,19 +150,19 @@ def test_content_types_taken(edge: Edge, content_type: str) -> None:
     ],
     ids=lambda change: json.dumps(change)[:60],
 )
-def test_impossible_studies(edge: Edge, change: dict[str, Any]) -> None:
+def test_impossible_studies(shared_api: InProcessApi, change: dict[str, Any]) -> None:
     # The first look at a built-in data set imports what makes it.
-    assert edge.client.post("/v1/studies/validate", json=_STUDY, headers=edge.admin).json()["valid"] is True
+    assert shared_api.client.post("/v1/studies/validate", json=_STUDY, headers=shared_api.admin).json()["valid"] is True
     begun = time.perf_counter()
-    answer = edge.client.post("/v1/studies", json=_STUDY | change, headers=edge.admin)
+    answer = shared_api.client.post("/v1/studies", json=_STUDY | change, headers=shared_api.admin)
     assert answer.status_code in (422, 404), answer.text
     assert answer.json()["code"].startswith(("study.", "dataset."))
-    checked = edge.client.post("/v1/studies/validate", json=_STUDY | change, headers=edge.admin)
+    checked = shared_api.client.post("/v1/studies/validate", json=_STUDY | change, headers=shared_api.admin)
     assert checked.status_code == 200
     assert checked.json()["valid"] is False
     assert checked.json()["errors"][0]["message"]
     assert time.perf_counter() - begun < 3
-    assert edge.client.get("/v1/studies", headers=edge.admin).json()["items"] == []
+    assert shared_api.client.get("/v1/studies", headers=shared_api.admin).json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_impossible_studies(edge: Edge, change: dict[str, Any]) -> None:
     ],
     ids=lambda outcome: json.dumps(outcome)[:50],
 )
-def test_impossible_outcomes(edge: Edge, outcome: dict[str, Any]) -> None:
+def test_impossible_outcomes(shared_api: InProcessApi, outcome: dict[str, Any]) -> None:
     body = {"reports": [{"trial_id": _ID, "attempt": 1, "outcome": outcome}]}
-    assert edge.client.post(f"/v1/workers/{_ID}/reports", json=body, headers=edge.admin).status_code == 422
+    assert shared_api.client.post(f"/v1/workers/{_ID}/reports", json=body, headers=shared_api.admin).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -197,19 +197,21 @@ def test_impossible_outcomes(edge: Edge, outcome: dict[str, Any]) -> None:
     ],
     ids=["none", "attempt 0", "1025 reports", "1001 measurements", "epoch 0", "unknown field"],
 )
-def test_report_caps(edge: Edge, report: dict[str, Any]) -> None:
-    assert edge.client.post(f"/v1/workers/{_ID}/reports", json=report, headers=edge.admin).status_code == 422
+def test_report_caps(shared_api: InProcessApi, report: dict[str, Any]) -> None:
+    assert (
+        shared_api.client.post(f"/v1/workers/{_ID}/reports", json=report, headers=shared_api.admin).status_code == 422
+    )
 
 
 _TEXTS = ["'; DROP TABLE study;--", "{{7*7}}", "${jndi:ldap://x}", "<script>alert(1)</script>", "=cmd()", "a%00b", "💥"]
 
 
 @pytest.mark.parametrize("text", _TEXTS)
-def test_odd_texts_are_only_texts(edge: Edge, text: str) -> None:
-    made = edge.client.post("/v1/tokens", json={"name": text, "scopes": ["read"]}, headers=edge.admin)
+def test_odd_texts_are_only_texts(shared_api: InProcessApi, text: str) -> None:
+    made = shared_api.client.post("/v1/tokens", json={"name": text, "scopes": ["read"]}, headers=shared_api.admin)
     assert made.status_code == 201
     assert made.json()["name"] == text
-    assert edge.client.get("/v1/studies", params={"name": text}, headers=edge.admin).status_code == 200
+    assert shared_api.client.get("/v1/studies", params={"name": text}, headers=shared_api.admin).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -240,52 +242,52 @@ def test_odd_texts_are_only_texts(edge: Edge, text: str) -> None:
         "a%00b=1",
     ],
 )
-def test_query_parameters_of_a_list(edge: Edge, query: str) -> None:
-    answer = edge.client.get(f"/v1/studies?{query}", headers=edge.admin)
+def test_query_parameters_of_a_list(shared_api: InProcessApi, query: str) -> None:
+    answer = shared_api.client.get(f"/v1/studies?{query}", headers=shared_api.admin)
     assert answer.status_code == 422 or (answer.status_code == 200 and query == "name=%ed%a0%80")
     if answer.status_code == 422 and answer.json()["code"] != "page_token.invalid":
         assert answer.json()["errors"][0]["field"]
 
 
 @pytest.mark.parametrize("query", ["sort=id;--", "sort=number%20desc", "order=up", "kind=x", "state=RUNNING'"])
-def test_sort_and_filters_are_enumerations(edge: Edge, query: str) -> None:
-    assert edge.client.get(f"/v1/studies/{_ID}/trials?{query}", headers=edge.admin).status_code == 422
+def test_sort_and_filters_are_enumerations(shared_api: InProcessApi, query: str) -> None:
+    assert shared_api.client.get(f"/v1/studies/{_ID}/trials?{query}", headers=shared_api.admin).status_code == 422
 
 
 @pytest.mark.parametrize(
     "path", ["%00", "a%2Fb", "..%2f..%2fetc", "%ff%fe", "x" * 5_000, "'", "%ed%a0%80", "a%0ab", "*"]
 )
 @pytest.mark.parametrize("prefix", ["/v1/studies/", "/v1/trials/", "/v1/datasets/", "/v1/workers/"])
-def test_ids_that_can_not_be(edge: Edge, prefix: str, path: str) -> None:
-    answer = edge.client.get(prefix + path, headers=edge.admin)
+def test_ids_that_can_not_be(shared_api: InProcessApi, prefix: str, path: str) -> None:
+    answer = shared_api.client.get(prefix + path, headers=shared_api.admin)
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "OPTIONS", "HEAD", "PUT", "BREW"])
-def test_unknown_methods(edge: Edge, method: str) -> None:
-    answer = edge.client.request(method, "/v1/studies", headers=edge.admin)
+def test_unknown_methods(shared_api: InProcessApi, method: str) -> None:
+    answer = shared_api.client.request(method, "/v1/studies", headers=shared_api.admin)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "tab\tkey", "ümlaut".encode("latin-1")])
-def test_idempotency_keys(edge: Edge, key: str | bytes) -> None:
-    raw = {name.encode(): value.encode() for name, value in edge.admin.items()}
+def test_idempotency_keys(shared_api: InProcessApi, key: str | bytes) -> None:
+    raw = {name.encode(): value.encode() for name, value in shared_api.admin.items()}
     raw[b"Idempotency-Key"] = key if isinstance(key, bytes) else key.encode()
-    answer = edge.client.post("/v1/studies", json=_STUDY, headers=raw)
+    answer = shared_api.client.post("/v1/studies", json=_STUDY, headers=raw)
     assert answer.status_code == 422
     assert "idempotency-key" in answer.json()["errors"][0]["field"].lower()
 
 
-def test_an_announced_body_above_the_cap_is_not_read(edge: Edge) -> None:
-    headers = edge.admin | {"Content-Type": "application/json", "Content-Length": str(2**40)}
-    answer = edge.client.post("/v1/studies", content=b"{}", headers=headers)
+def test_an_announced_body_above_the_cap_is_not_read(shared_api: InProcessApi) -> None:
+    headers = shared_api.admin | {"Content-Type": "application/json", "Content-Length": str(2**40)}
+    answer = shared_api.client.post("/v1/studies", content=b"{}", headers=headers)
     assert answer.status_code == 413
     assert answer.json()["code"] == "body.too_large"
 
 
-def test_a_body_without_length_is_cut_at_the_cap(edge: Edge) -> None:
+def test_a_body_without_length_is_cut_at_the_cap(shared_api: InProcessApi) -> None:
     sent = 0
 
     def pour() -> Any:
@@ -294,31 +296,33 @@ def test_a_body_without_length_is_cut_at_the_cap(edge: Edge) -> None:
             sent += 2**20
             yield b" " * 2**20
 
-    answer = edge.client.post("/v1/studies", content=pour(), headers=edge.admin | {"Content-Type": "application/json"})
+    answer = shared_api.client.post(
+        "/v1/studies", content=pour(), headers=shared_api.admin | {"Content-Type": "application/json"}
+    )
     assert answer.status_code == 413
 
 
-def test_a_form_of_a_million_fields_is_not_even_read(edge: Edge) -> None:
+def test_a_form_of_a_million_fields_is_not_even_read(shared_api: InProcessApi) -> None:
     body = b"&".join(b"a%d=1" % i for i in range(1_000_000))
-    headers = edge.admin | {"Content-Type": "application/x-www-form-urlencoded"}
-    assert edge.client.post("/v1/studies", content=body, headers=headers).status_code in (413, 415)
+    headers = shared_api.admin | {"Content-Type": "application/x-www-form-urlencoded"}
+    assert shared_api.client.post("/v1/studies", content=body, headers=headers).status_code in (413, 415)
 
 
-def test_nobody_is_listened_to_before_showing_a_token(edge: Edge) -> None:
+def test_nobody_is_listened_to_before_showing_a_token(shared_api: InProcessApi) -> None:
     """A stranger's body is not parsed: the answer is 401 whatever it holds."""
     for content in (b"[" * 100_000, b"\xff", b"{}"):
-        assert edge.client.post("/v1/studies", content=content).status_code == 401
+        assert shared_api.client.post("/v1/studies", content=content).status_code == 401
 
 
 def test_unexpected_errors_hide_their_text(
-    edge: Edge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    shared_api: InProcessApi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def explode(*_: object) -> None:
         msg = "the secret is in /etc/shadow"
         raise RuntimeError(msg)
 
     monkeypatch.setattr("hpsearch.service.studies.crud.get", explode)
-    answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin | {"X-Request-ID": "find-me"})
+    answer = shared_api.client.get(f"/v1/studies/{_ID}", headers=shared_api.admin | {"X-Request-ID": "find-me"})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "server.unexpected"
@@ -328,35 +332,39 @@ def test_unexpected_errors_hide_their_text(
     assert "secret" in caplog.text
 
 
-def test_a_database_that_is_away_is_a_503(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_is_a_503(shared_api: InProcessApi, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object, **__: object) -> None:
         msg = "the database does not answer"
         raise UnavailableError(msg)
 
     monkeypatch.setattr("hpsearch.service.studies.crud.get", away)
-    answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin)
+    answer = shared_api.client.get(f"/v1/studies/{_ID}", headers=shared_api.admin)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EIO, 500)])
-def test_a_full_disk_is_a_507(edge: Edge, monkeypatch: pytest.MonkeyPatch, number: int, status: int) -> None:
+def test_a_full_disk_is_a_507(
+    shared_api: InProcessApi, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), "/data/secret/path")
 
     monkeypatch.setattr("api.request_bodies.multipart.UploadForm.feed", full)
-    answer = edge.client.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n")}, headers=edge.admin)
+    answer = shared_api.client.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n")}, headers=shared_api.admin)
     assert answer.status_code == status
     assert "secret" not in answer.text
     assert ("Retry-After" in answer.headers) == (status == 507)
 
 
-def test_an_error_of_the_core_without_a_status_is_a_500(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_core_without_a_status_is_a_500(
+    shared_api: InProcessApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def odd(*_: object) -> None:
         msg = "internal words"
         raise HpsearchError(msg)
 
     monkeypatch.setattr("hpsearch.service.studies.crud.get", odd)
-    answer = edge.client.get(f"/v1/studies/{_ID}", headers=edge.admin)
+    answer = shared_api.client.get(f"/v1/studies/{_ID}", headers=shared_api.admin)
     assert answer.status_code == 500
     assert "internal words" not in answer.text

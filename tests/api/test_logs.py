@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from api import logs
-from tests.api.conftest import Edge
+from tests.api.conftest import InProcessApi
 from workers import log as worker_log
 
 _PASSWORD = "correct-horse-battery"
@@ -36,14 +36,18 @@ def _explode(*_: object) -> None:
 
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "console"])
 def test_a_traceback_holds_no_secret(
-    edge: Edge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_before: None, as_json: bool
+    shared_api: InProcessApi,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    as_before: None,
+    as_json: bool,
 ) -> None:
-    token = edge.admin["Authorization"].removeprefix("Bearer ")
+    token = shared_api.admin["Authorization"].removeprefix("Bearer ")
     monkeypatch.setattr("hpsearch.storage.studies.StudyRepository.get", _explode)
     logs.configure(as_json=as_json)
-    headers = edge.admin | {"Cookie": f"hpsearch_session={token}", "X-Request-ID": "find-me"}
-    assert edge.client.get("/v1/studies/some", headers=headers).status_code == 500
-    assert edge.client.get("/ui/studies/some", headers=headers, follow_redirects=False).status_code == 500
+    headers = shared_api.admin | {"Cookie": f"hpsearch_session={token}", "X-Request-ID": "find-me"}
+    assert shared_api.client.get("/v1/studies/some", headers=headers).status_code == 500
+    assert shared_api.client.get("/ui/studies/some", headers=headers, follow_redirects=False).status_code == 500
     said = capsys.readouterr().err
     assert said.count("find-me") >= 2
     assert "planted" in said

@@ -11,13 +11,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.limits.concurrency_limit import Turnstile
+from api.limits.concurrency_limit import ConcurrencyLimit
 from hpsearch.service.queue import reports
-from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually
+from tests.api.conftest import InProcessApi, Live, Worker, create_study, ending, eventually
 from tests.content.damage import damage
 
 
-def test_reports_of_one_trial_answer_with_a_status(service: Edge) -> None:
+def test_reports_of_one_trial_answer_with_a_status(service: InProcessApi) -> None:
     create_study(service.client, service.admin)
     worker = Worker.register(service.client, service.headers["worker"])
     (trial,) = worker.claim()
@@ -52,7 +52,7 @@ def test_reports_of_one_trial_answer_with_a_status(service: Edge) -> None:
     assert worker.report({"trial_id": "unknown", "attempt": 1}).status_code == 404
 
 
-def test_another_workers_attempt_is_forbidden(local: Edge) -> None:
+def test_another_workers_attempt_is_forbidden(local: InProcessApi) -> None:
     create_study(local.client, local.admin)
     mine = Worker.register(local.client, local.headers["worker"])
     theirs = Worker.register(local.client, local.headers["worker"])
@@ -64,7 +64,7 @@ def test_another_workers_attempt_is_forbidden(local: Edge) -> None:
     assert mine.report(ending(trial)).status_code == 200
 
 
-def test_values_that_can_not_be_are_refused(local: Edge) -> None:
+def test_values_that_can_not_be_are_refused(local: InProcessApi) -> None:
     create_study(local.client, local.admin)
     worker = Worker.register(local.client, local.headers["worker"])
     (trial,) = worker.claim()
@@ -75,7 +75,7 @@ def test_values_that_can_not_be_are_refused(local: Edge) -> None:
     assert worker.report(ending(trial)).status_code == 200
 
 
-def test_the_same_claim_gives_the_same_trials(local: Edge) -> None:
+def test_the_same_claim_gives_the_same_trials(local: InProcessApi) -> None:
     create_study(local.client, local.admin)
     worker = Worker.register(local.client, local.headers["worker"])
     body = {"claim_id": "one", "max_trials": 2}
@@ -87,7 +87,7 @@ def test_the_same_claim_gives_the_same_trials(local: Edge) -> None:
     assert set(first.json()["studies"]) == {trial["study_id"] for trial in first.json()["trials"]}
 
 
-def test_the_fleet(local: Edge) -> None:
+def test_the_fleet(local: InProcessApi) -> None:
     create_study(local.client, local.admin)
     worker = Worker.register(local.client, local.headers["worker"])
     path = f"/v1/workers/{worker.worker_id}"
@@ -101,7 +101,7 @@ def test_the_fleet(local: Edge) -> None:
     assert [item["worker_id"] for item in listed] == [worker.worker_id]
 
 
-def test_models_travel_whole(service: Edge) -> None:
+def test_models_travel_whole(service: InProcessApi) -> None:
     read = service.headers["read"]
     study_id = create_study(service.client, service.admin)
     worker = Worker.register(service.client, service.headers["worker"])
@@ -126,7 +126,7 @@ def test_models_travel_whole(service: Edge) -> None:
     assert altered.json()["code"] == "blob.digest_mismatch"
 
 
-def test_models_that_are_not_taken(local: Edge) -> None:
+def test_models_that_are_not_taken(local: InProcessApi) -> None:
     create_study(local.client, local.admin)
     worker = Worker.register(local.client, local.headers["worker"])
     (trial,) = worker.claim()
@@ -203,7 +203,7 @@ def test_a_client_that_leaves_while_it_waits_for_its_turn_gets_no_trials(
 ) -> None:
     go_on, real = threading.Event(), reports.report
     monkeypatch.setattr(reports, "report", lambda *given: real(*given) if go_on.wait(20) else None)
-    live.app.state.edge.turnstile = Turnstile(1, patience_s=60)
+    live.app.state.shared.concurrency_limit = ConcurrencyLimit(1, max_wait_s=60)
     with live.client() as client, live.client() as other, live.client() as hasty:
         worker = Worker.register(client, {})
         path, body = f"/v1/workers/{worker.worker_id}/claims", {"claim_id": "gone", "wait_s": 20.0}

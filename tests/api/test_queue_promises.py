@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.api.conftest import Edge, Live, Worker, create_study, ending, eventually, raw_request
+from tests.api.conftest import InProcessApi, Live, Worker, create_study, ending, eventually, raw_request
 
 
 def outcome(state: str, **more: Any) -> dict[str, Any]:
@@ -20,17 +20,17 @@ def current(trial: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"trial_id": trial["trial_id"], "attempt": trial["attempt"], **more}
 
 
-def get_trial(edge: Edge, trial: dict[str, Any]) -> dict[str, Any]:
-    view: dict[str, Any] = edge.client.get(f"/v1/trials/{trial['trial_id']}", headers=edge.admin).json()
+def get_trial(shared_api: InProcessApi, trial: dict[str, Any]) -> dict[str, Any]:
+    view: dict[str, Any] = shared_api.client.get(f"/v1/trials/{trial['trial_id']}", headers=shared_api.admin).json()
     return view
 
 
-def steer(edge: Edge, study_id: str, verb: str) -> int:
-    return edge.client.post(f"/v1/studies/{study_id}/{verb}", headers=edge.admin).status_code
+def steer(shared_api: InProcessApi, study_id: str, verb: str) -> int:
+    return shared_api.client.post(f"/v1/studies/{study_id}/{verb}", headers=shared_api.admin).status_code
 
 
 @pytest.mark.parametrize("later", ["ended", "stopped", "retried", "deleted"])
-def test_a_completion_is_replayed_whatever_became_of_its_study(service: Edge, later: str) -> None:
+def test_a_completion_is_replayed_whatever_became_of_its_study(service: InProcessApi, later: str) -> None:
     study_id = create_study(service.client, service.admin, budget={"max_trials": 2})
     worker = Worker.register(service.client, service.headers["worker"])
     first, second = worker.claim(2)
@@ -64,7 +64,7 @@ def test_a_completion_is_replayed_whatever_became_of_its_study(service: Edge, la
 @pytest.mark.parametrize(
     ("verb", "status", "action"), [("pause", 200, "continue"), ("stop", 200, "continue"), ("cancel", 409, "stop")]
 )
-def test_what_a_running_trial_hears_of_its_study(service: Edge, verb: str, status: int, action: str) -> None:
+def test_what_a_running_trial_hears_of_its_study(service: InProcessApi, verb: str, status: int, action: str) -> None:
     study_id = create_study(service.client, service.admin)
     worker = Worker.register(service.client, service.headers["worker"])
     (trial,) = worker.claim(1)
@@ -81,7 +81,7 @@ def test_what_a_running_trial_hears_of_its_study(service: Edge, verb: str, statu
     }[verb]  # fmt: skip
 
 
-def test_each_single_refusal_is_a_problem_with_its_own_code(service: Edge) -> None:
+def test_each_single_refusal_is_a_problem_with_its_own_code(service: InProcessApi) -> None:
     create_study(service.client, service.admin)
     worker = Worker.register(service.client, service.headers["worker"])
     stranger = Worker.register(service.client, service.headers["worker"])
@@ -112,7 +112,7 @@ def test_each_single_refusal_is_a_problem_with_its_own_code(service: Edge) -> No
     assert [point["epoch"] for point in view["items"]] == [2]
 
 
-def test_a_claim_id_is_its_workers_own(service: Edge) -> None:
+def test_a_claim_id_is_its_workers_own(service: InProcessApi) -> None:
     create_study(service.client, service.admin)
     one, two = (Worker.register(service.client, service.headers["worker"]) for _ in range(2))
     body = {"claim_id": "the same", "max_trials": 1}
@@ -130,7 +130,7 @@ def test_a_claim_id_is_its_workers_own(service: Edge) -> None:
     assert claim(one, max_trials=4) == []
 
 
-def test_a_copy_is_made_once_for_one_key(service: Edge) -> None:
+def test_a_copy_is_made_once_for_one_key(service: InProcessApi) -> None:
     study_id = create_study(service.client, service.admin)
     headers = service.admin | {"Idempotency-Key": "copy"}
     path = f"/v1/studies/{study_id}/clone"
@@ -160,7 +160,7 @@ def test_a_truncated_report_writes_nothing_and_harms_nobody(live: Live) -> None:
 
 
 def test_an_unknown_commit_is_a_503_and_the_same_request_settles_it(
-    service: Edge, monkeypatch: pytest.MonkeyPatch
+    service: InProcessApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit happens, its confirmation is lost: nobody may be told that it failed, nor that it did not."""
     create_study(service.client, service.admin)

@@ -9,11 +9,11 @@ import json
 import polars as pl
 import pytest
 
-from api.exports import export_reply
-from tests.api.conftest import Edge, Worker, create_study
+from api.exports import export_response
+from tests.api.conftest import InProcessApi, Worker, create_study
 
 
-def _study(service: Edge) -> str:
+def _study(service: InProcessApi) -> str:
     """Return a study with three results and one trial left."""
     made = create_study(service.client, service.admin, name="=cmd()")
     Worker.register(service.client, service.headers["worker"]).finish(3)
@@ -21,12 +21,12 @@ def _study(service: Edge) -> str:
 
 
 @pytest.fixture
-def study_id(local: Edge) -> str:
+def study_id(local: InProcessApi) -> str:
     """A study with three results and one trial left."""
     return _study(local)
 
 
-def test_the_leaderboard_is_ranked_paged_and_tagged(service: Edge) -> None:
+def test_the_leaderboard_is_ranked_paged_and_tagged(service: InProcessApi) -> None:
     read, path = service.headers["read"], f"/v1/studies/{_study(service)}/leaderboard"
     board = service.client.get(path, headers=read)
     rows = board.json()["items"]
@@ -67,7 +67,7 @@ def test_the_leaderboard_is_ranked_paged_and_tagged(service: Edge) -> None:
     assert service.client.get("/v1/studies/nothing/leaderboard", headers=read).status_code == 404
 
 
-def test_trials_are_filtered_and_sorted(local: Edge, study_id: str) -> None:
+def test_trials_are_filtered_and_sorted(local: InProcessApi, study_id: str) -> None:
     read, path = local.headers["read"], f"/v1/studies/{study_id}/trials"
 
     def numbers(query: str) -> list[int]:
@@ -83,13 +83,13 @@ def test_trials_are_filtered_and_sorted(local: Edge, study_id: str) -> None:
         assert sorted(numbers(f"sort={sort}&order=desc"))[:3] == [0, 1, 2]
 
 
-def test_history_has_the_improvements(local: Edge, study_id: str) -> None:
+def test_history_has_the_improvements(local: InProcessApi, study_id: str) -> None:
     points = local.client.get(f"/v1/studies/{study_id}/history", headers=local.headers["read"]).json()["items"]
     assert [point["value"] for point in points] == pytest.approx([0.5, 0.51, 0.52])
     assert [point["n_results"] for point in points] == [1, 2, 3]
 
 
-def test_exports_agree(local: Edge, study_id: str) -> None:
+def test_exports_agree(local: InProcessApi, study_id: str) -> None:
     read, path = local.headers["read"], f"/v1/studies/{study_id}/export"
     lines = local.client.get(f"{path}?format=jsonl", headers=read)
     rows = [json.loads(line) for line in lines.text.splitlines()]
@@ -123,7 +123,7 @@ _ROWS = [
 def _bytes(form: str) -> bytes:
     import anyio
 
-    reply = export_reply(lambda: iter(_ROWS), form, "x")  # type: ignore[arg-type]
+    reply = export_response(lambda: iter(_ROWS), form, "x")  # type: ignore[arg-type]
 
     async def gather() -> bytes:
         return b"".join([chunk async for chunk in reply.body_iterator])  # type: ignore[attr-defined]

@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 
 from api.app import create_app
 from api.guard import Guard
-from api.limits.failed_logins import Intruders
+from api.limits.failed_logins import FailedLogins
 from api.web.page_routes import SessionGuard
 from hpsearch.settings import Settings
-from tests.api.conftest import Edge
+from tests.api.conftest import InProcessApi
 
 _PUBLIC = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/{asset}"}
 _IDS = dict.fromkeys(
@@ -75,11 +75,11 @@ def test_the_contract_is_served() -> None:
 
 
 @pytest.mark.parametrize("route", _GUARDED, ids=_name)
-def test_each_route_against_each_scope(edge: Edge, route: APIRoute) -> None:
+def test_each_route_against_each_scope(shared_api: InProcessApi, route: APIRoute) -> None:
     method, path = _method(route), route.path.format(**_IDS)
     allowed = _guard(route).scopes | {"admin"}
     for scope in ("read", "submit", "worker", "admin"):
-        answer = edge.client.request(method, path, headers=edge.headers[scope])
+        answer = shared_api.client.request(method, path, headers=shared_api.headers[scope])
         assert answer.status_code < 500
         if scope in allowed:
             assert answer.status_code not in (401, 403), (scope, answer.text)
@@ -88,18 +88,18 @@ def test_each_route_against_each_scope(edge: Edge, route: APIRoute) -> None:
             assert answer.json()["code"] == "auth.missing_scope"
     bodies = set()
     for bad in _bad_headers():
-        answer = edge.client.request(method, path, headers=bad)
+        answer = shared_api.client.request(method, path, headers=bad)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         request_id = answer.json()["request_id"]
         assert request_id == answer.headers["X-Request-ID"]
         bodies.add(answer.text.replace(request_id, "…"))
     assert len(bodies) == 1, "the reason is nobody's business"
-    token = edge.headers["admin"]["Authorization"].removeprefix("Bearer ")
+    token = shared_api.headers["admin"]["Authorization"].removeprefix("Bearer ")
     for cookie in ("token", "hpsearch_session", "hpsearch_session_8000"):
-        answer = edge.client.request(method, path, headers={"Cookie": f"{cookie}={token}"})
+        answer = shared_api.client.request(method, path, headers={"Cookie": f"{cookie}={token}"})
         assert answer.status_code == 401
-    edge.app.state.edge.intruders = Intruders()
+    shared_api.app.state.shared.failed_logins = FailedLogins()
 
 
 def _bad_headers() -> list[dict[str, str]]:

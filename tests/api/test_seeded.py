@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 
 from api.guard import Guard
 from hpsearch.settings import Settings
-from tests.api.conftest import Edge, Worker, _edge, create_study
+from tests.api.conftest import InProcessApi, Worker, _in_process, create_study
 
 _SPACE = {
     "units": {"type": "int", "low": 2, "high": 16},
@@ -27,19 +27,19 @@ _SPACE = {
 class Seeded:
     """An application and the ids of what is in it."""
 
-    edge: Edge
+    shared_api: InProcessApi
     ids: dict[str, str]
     session: dict[str, str]
 
     def send(self, method: str, path: str, **options: Any) -> Any:
         """Return the answer for somebody who may do everything, through either door."""
-        headers = self.session if path.startswith("/ui") else self.edge.admin
+        headers = self.session if path.startswith("/ui") else self.shared_api.admin
         headers = httpx2.Headers({**httpx2.Headers(headers), **httpx2.Headers(options.pop("headers", {}))})
-        return self.edge.client.request(method, path, headers=headers, follow_redirects=False, **options)
+        return self.shared_api.client.request(method, path, headers=headers, follow_redirects=False, **options)
 
 
-def _seed(edge: Edge) -> Seeded:
-    client, admin = edge.client, edge.admin
+def _seed(shared_api: InProcessApi) -> Seeded:
+    client, admin = shared_api.client, shared_api.admin
     study = create_study(client, admin, space=_SPACE, budget={"max_trials": 6}, baselines=True)
     worker = Worker.register(client, admin)
     done = worker.finish(4, model=b"model")
@@ -51,18 +51,18 @@ def _seed(edge: Edge) -> Seeded:
         "attempt": str(held["attempt"]),
     }  # fmt: skip
     token = admin["Authorization"].removeprefix("Bearer ")
-    return Seeded(edge, ids, {"Cookie": f"hpsearch_session={token}", "Sec-Fetch-Site": "same-origin"})
+    return Seeded(shared_api, ids, {"Cookie": f"hpsearch_session={token}", "Sec-Fetch-Site": "same-origin"})
 
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
     """One for all requests that change nothing that others need."""
-    for edge in _edge(Settings(data_dir=tmp_path_factory.mktemp("seeded"))):
-        yield _seed(edge)
+    for shared_api in _in_process(Settings(data_dir=tmp_path_factory.mktemp("seeded"))):
+        yield _seed(shared_api)
 
 
 def _routes(seeded: Seeded, *methods: str) -> Iterator[tuple[str, str, APIRoute]]:
-    for route in seeded.edge.app.routes:
+    for route in seeded.shared_api.app.routes:
         if isinstance(route, APIRoute) and route.methods and route.methods & set(methods):
             (method,) = route.methods
             # An endless answer and one that ends what the others need.
@@ -151,7 +151,7 @@ def test_bodies_of_every_route_that_changes(seeded: Seeded) -> None:
         if path.endswith(steering) or path.endswith(("/datasets", "/sign-out", "/revoke", "/delete")):
             continue  # without a body, or with one of another kind
         filled = path.format(**seeded.ids)
-        operation = seeded.edge.app.openapi()["paths"].get(path, {}).get(method.lower(), {})
+        operation = seeded.shared_api.app.openapi()["paths"].get(path, {}).get(method.lower(), {})
         for body in _BODIES:
             answer = seeded.send(method, filled, content=json.dumps(body), headers={"Content-Type": "application/json"})
             documented = not operation or str(answer.status_code) in operation["responses"]
@@ -253,7 +253,7 @@ def _forged(token: str, value: Any) -> Iterator[str]:
         yield base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
 
-def test_cursors_of_every_order(service: Edge) -> None:
+def test_cursors_of_every_order(service: InProcessApi) -> None:
     """Over both databases, which refuse different texts."""
     seeded = _seed(service)
     study = f"/v1/studies/{seeded.ids['study_id']}"

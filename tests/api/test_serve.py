@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from api import serve, server_file
-from api.limits.failed_logins import MAX_WRONG_PER_MINUTE
+from api.limits.failed_logins import MAX_FAILED_PER_MINUTE
 from hpsearch.errors import ConflictError, InvalidInputError
 from hpsearch.service import tokens
 from hpsearch.service.context import Context
@@ -118,7 +118,7 @@ def test_the_wire_is_guarded(live: Live) -> None:
 
 def test_a_forwarded_address_is_not_believed(live: Live) -> None:
     with httpx2.Client(base_url=live.url) as client:
-        for n in range(MAX_WRONG_PER_MINUTE + 1):
+        for n in range(MAX_FAILED_PER_MINUTE + 1):
             guess = {
                 "Authorization": f"Bearer hps_{n:016x}_x",
                 "X-Forwarded-For": f"10.1.1.{n}",

@@ -9,10 +9,10 @@ import pytest
 
 from api.documentation import examples
 from hpsearch.domain.algorithms import ALGORITHMS
-from tests.api.conftest import STUDY, Edge, Worker, create_study, eventually
+from tests.api.conftest import STUDY, InProcessApi, Worker, create_study, eventually
 
 
-def test_a_study_from_creation_to_its_end(service: Edge) -> None:
+def test_a_study_from_creation_to_its_end(service: InProcessApi) -> None:
     submit, read = service.headers["submit"], service.headers["read"]
     made = service.client.post("/v1/studies", json=STUDY, headers=submit)
     assert made.status_code == 201
@@ -44,7 +44,7 @@ def test_a_study_from_creation_to_its_end(service: Edge) -> None:
     assert service.client.get(f"/v1/trials/{done[0]['trial_id']}", headers=read).status_code == 404
 
 
-def test_creation_is_idempotent(service: Edge) -> None:
+def test_creation_is_idempotent(service: InProcessApi) -> None:
     headers = service.headers["submit"] | {"Idempotency-Key": "night run 7"}
     first = service.client.post("/v1/studies", json=STUDY, headers=headers)
     again = service.client.post("/v1/studies", json=STUDY, headers=headers)
@@ -60,7 +60,7 @@ def test_creation_is_idempotent(service: Edge) -> None:
     ("section", "received", "expected"), [("pruner", "median", ("none",)), ("algorithm", "sobol", tuple(ALGORITHMS))]
 )
 def test_what_no_registry_holds_is_refused(
-    service: Edge, section: str, received: str, expected: tuple[str, ...]
+    service: InProcessApi, section: str, received: str, expected: tuple[str, ...]
 ) -> None:
     refused = service.client.post(
         "/v1/studies", json=STUDY | {section: {"kind": received}}, headers=service.headers["submit"]
@@ -72,7 +72,7 @@ def test_what_no_registry_holds_is_refused(
     assert service.client.get("/v1/studies", headers=service.admin).json()["items"] == []
 
 
-def test_steering(service: Edge) -> None:
+def test_steering(service: InProcessApi) -> None:
     client, submit = service.client, service.headers["submit"]
     # Bayesian: its trials are made a few at a time, so that there is room for a point of one's own.
     study_id = create_study(client, submit, algorithm={"kind": "bayesian"}, budget={"max_trials": 40})
@@ -133,27 +133,27 @@ def test_steering(service: Edge) -> None:
 
 
 @pytest.mark.parametrize("verb", ["validate", "preview"])
-def test_checking_creates_nothing(edge: Edge, verb: str) -> None:
+def test_checking_creates_nothing(shared_api: InProcessApi, verb: str) -> None:
     for body in (STUDY, STUDY | {"name": 7}, {}, {"space": {"units": {"low": 9, "high": 1, "type": "int"}}}):
-        answer = edge.client.post(f"/v1/studies/{verb}", json=body, headers=edge.headers["submit"])
+        answer = shared_api.client.post(f"/v1/studies/{verb}", json=body, headers=shared_api.headers["submit"])
         assert answer.status_code == 200
         assert answer.json()["valid"] == (body is STUDY)
         assert bool(answer.json()["errors"]) != (body is STUDY)
     unknown = STUDY | {"dataset": {"id": "nothing"}}
-    answer = edge.client.post(f"/v1/studies/{verb}", json=unknown, headers=edge.headers["submit"])
+    answer = shared_api.client.post(f"/v1/studies/{verb}", json=unknown, headers=shared_api.headers["submit"])
     assert answer.status_code == 200
     assert answer.json()["valid"] is False
-    assert edge.client.get("/v1/studies", headers=edge.admin).json()["items"] == []
+    assert shared_api.client.get("/v1/studies", headers=shared_api.admin).json()["items"] == []
 
 
-def test_a_preview_shows_what_would_happen(edge: Edge) -> None:
-    answer = edge.client.post("/v1/studies/preview", json=examples.GRID, headers=edge.admin).json()
+def test_a_preview_shows_what_would_happen(shared_api: InProcessApi) -> None:
+    answer = shared_api.client.post("/v1/studies/preview", json=examples.GRID, headers=shared_api.admin).json()
     assert answer["valid"] is True
     assert answer["grid_size"] == 24
     assert answer["sample"][0]["n_weights"] >= answer["min_weights"] > 0
 
 
-def test_two_pages(service: Edge) -> None:
+def test_two_pages(service: InProcessApi) -> None:
     for name in ("a", "b", "c"):
         create_study(service.client, service.admin, name=name)
     first = service.client.get("/v1/studies?limit=2", headers=service.admin).json()
@@ -166,8 +166,8 @@ def test_two_pages(service: Edge) -> None:
     assert wrong.status_code == 422
 
 
-def test_a_point_with_too_many_weights_is_not_too_large_a_request(edge: Edge) -> None:
-    client, submit = edge.client, edge.headers["submit"]
+def test_a_point_with_too_many_weights_is_not_too_large_a_request(shared_api: InProcessApi) -> None:
+    client, submit = shared_api.client, shared_api.headers["submit"]
     path = f"/v1/studies/{create_study(client, submit, constraints={'max_weights': 30})}"
     refused = client.post(f"{path}/trials", json={"params": {"units": 8, "learning_rate": 0.01}}, headers=submit)
     assert (refused.status_code, refused.json()["code"]) == (422, "point.too_many_weights")
@@ -178,7 +178,7 @@ def test_a_point_with_too_many_weights_is_not_too_large_a_request(edge: Edge) ->
     assert client.delete(path, headers=submit).status_code == 204
 
 
-def test_studies_are_found_by_their_labels(service: Edge) -> None:
+def test_studies_are_found_by_their_labels(service: InProcessApi) -> None:
     client, admin = service.client, service.admin
     for name, labels in (("a", {"team": "vision"}), ("b", {"team": "speech", "ö=": "x y"}), ("c", {})):
         study = create_study(client, admin, name=name)

@@ -191,10 +191,10 @@ BUGS: Final[tuple[Bug, ...]] = (
             ),
             Edit(
                 "hpsearch/service/queue/claims.py",
-                "    if ctx.signals.demand() and _nothing_to_give(",
+                "    if ctx.signals.n_wanted() and _nothing_to_give(",
                 "    from hpsearch.service.queue.reaper import reap\n\n"
                 "    reap(ctx)\n"
-                "    if ctx.signals.demand() and _nothing_to_give(",
+                "    if ctx.signals.n_wanted() and _nothing_to_give(",
             ),
         ),
     ),

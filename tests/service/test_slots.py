@@ -196,11 +196,11 @@ def test_a_wish_that_was_met_is_forgotten(manual_context: Context) -> None:
     worker, other = StubWorker(manual_context), StubWorker(manual_context)
     assert worker.claim(30).trials == ()
     assert other.claim(5).trials == ()
-    assert manual_context.signals.demand() == 35
+    assert manual_context.signals.n_wanted() == 35
     crud.create(manual_context, ADMIN, definition(budget={"max_trials": 40}))
     manual_context.signals.claimed(other.worker_id, 1)
     worker.claim(30)
-    assert manual_context.signals.demand() == 5
+    assert manual_context.signals.n_wanted() == 5
 
 
 def test_a_worker_that_gives_trials_back_frees_its_place(manual_context: Context) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service
-from api.parameters import StudyId
+from api.request_parameters import StudyId
 from api.web.formatting import count, duration, scalar
 from api.web.page_routes import PageRoutes
 from api.web.rendering import page

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from api.app_state import Service, Shared
 from api.guard import Asker
-from api.parameters import DatasetId
 from api.request_bodies.dataset_form import receive_dataset
 from api.request_bodies.multipart import OVERHEAD_BYTES
+from api.request_parameters import DatasetId
 from api.web.forms import MAX_FORM_BYTES
 from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page
@@ -33,9 +33,9 @@ def upload_routes(settings: Settings) -> PageRoutes:
     return upload
 
 
-async def upload_dataset_page(request: Request, edge: Shared, caller: Asker) -> Response:
+async def upload_dataset_page(request: Request, state: Shared, caller: Asker) -> Response:
     """Take a data file and lead to the form for a study of it."""
-    made = await receive_dataset(request, edge, caller)
+    made = await receive_dataset(request, state, caller)
     return lead_to(request, f"/ui/studies/new?dataset={made.dataset_id}")
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service, Shared
-from api.parameters import WorkerId
+from api.request_parameters import WorkerId
 from api.web.forms import MAX_FORM_BYTES
 from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
@@ -42,14 +42,14 @@ def fleet_page(request: Request, ctx: Service, gone: _Gone = False, page_token: 
 
 
 @routes.get("/ui/fleet/live", scope="read")
-async def fleet_live(request: Request, edge: Shared, gone: _Gone = False, page_token: _Token = None) -> Response:  # noqa: FBT002 - a name in the address
+async def fleet_live(request: Request, state: Shared, gone: _Gone = False, page_token: _Token = None) -> Response:  # noqa: FBT002 - a name in the address
     """Stream the fleet whenever something in it changes."""
     rights = rights_of(request)
 
     def make(ctx: Context) -> str:
         return _part(ctx, rights, gone=gone, page_token=page_token)
 
-    await run_in_threadpool(make, edge.context)  # a token that can not be used is told before the stream begins
+    await run_in_threadpool(make, state.context)  # a token that can not be used is told before the stream begins
     return await live_stream(request, ("fleet", gone, page_token, rights.admin), make)
 
 

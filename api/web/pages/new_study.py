@@ -61,9 +61,9 @@ class Chosen:
 
 
 @routes.get("/ui/studies/new", scope="submit")
-async def new_study_page(request: Request, edge: Shared, chosen: Annotated[Chosen, Depends()]) -> Response:
+async def new_study_page(request: Request, state: Shared, chosen: Annotated[Chosen, Depends()]) -> Response:
     """Ask for the data set, or show the form for the chosen one."""
-    return await edge.computing.run(_new_study, request, edge.context, chosen)
+    return await state.compute_limit.run(_new_study, request, state.context, chosen)
 
 
 def _new_study(request: Request, ctx: Context, chosen: Chosen) -> Response:
@@ -114,37 +114,37 @@ def _plain(reference: DatasetReference) -> dict[str, str]:
 
 
 @routes.post("/ui/studies/new/compose", scope="submit", max_body_bytes=_MAX_FIELDS_BYTES)
-async def compose_study_part(request: Request, edge: Shared) -> Response:
+async def compose_study_part(request: Request, state: Shared) -> Response:
     """Write the definition that the form's fields say, and check it."""
     fields = await form_fields(request)
     dataset = {fields.get("dataset.kind", ""): fields.get("dataset.value", "")}
 
     def compose() -> Response:
         text = as_yaml(from_fields(fields, dataset, fields.get("task", "")))
-        return page(request, "parts/composed.html", **_checked(edge.context, text))
+        return page(request, "parts/composed.html", **_checked(state.context, text))
 
-    return await edge.computing.run(compose)
+    return await state.compute_limit.run(compose)
 
 
 @routes.post("/ui/studies/new/check", scope="submit", max_body_bytes=MAX_FORM_BYTES)
-async def check_study_part(request: Request, edge: Shared) -> Response:
+async def check_study_part(request: Request, state: Shared) -> Response:
     """Check a definition, and tell what it would do."""
     text = (await form_fields(request)).get("yaml", "")
-    return page(request, "parts/draft.html", **await edge.computing.run(_checked, edge.context, text))
+    return page(request, "parts/draft.html", **await state.compute_limit.run(_checked, state.context, text))
 
 
 @routes.post("/ui/studies", scope="submit", max_body_bytes=MAX_FORM_BYTES)
-async def create_study_page(request: Request, edge: Shared, caller: Asker) -> Response:
+async def create_study_page(request: Request, state: Shared, caller: Asker) -> Response:
     """Create the study of a definition and lead to its page; the same form twice makes one study."""
     fields = await form_fields(request)
     text, key = fields.get("yaml", ""), fields.get("key", "")
-    draft = await edge.computing.run(read_draft, text)
+    draft = await state.compute_limit.run(read_draft, text)
     if draft.definition is None:
         return _refused(request, text, draft.complaints)
     # A form that is sent again after a change means another study.
     once = hashlib.sha256(f"{key}\n{text}".encode()).hexdigest() if key else None
     try:
-        made = await edge.computing.run(crud.create, edge.context, caller, draft.definition, idempotency_key=once)
+        made = await state.compute_limit.run(crud.create, state.context, caller, draft.definition, idempotency_key=once)
     except InvalidInputError as error:
         field = str(error.details.get("field", ""))
         return _refused(request, text, (draft.complaint(field, error.message),))

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service
-from api.parameters import StudyId
+from api.request_parameters import StudyId
 from api.web import svg
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words

@@ -54,14 +54,14 @@ def studies_page(request: Request, ctx: Service, wanted: Filters) -> Response:
 
 
 @routes.get("/ui/studies/live", scope="read")
-async def studies_live(request: Request, edge: Shared, wanted: Filters) -> Response:
+async def studies_live(request: Request, state: Shared, wanted: Filters) -> Response:
     """Stream the list whenever something in it changes."""
     rights = rights_of(request)
 
     def make(ctx: Context) -> str:
         return text_of("parts/studies.html", rights, **_values(ctx, wanted))
 
-    await run_in_threadpool(make, edge.context)  # filters that can not be used are told before the stream begins
+    await run_in_threadpool(make, state.context)  # filters that can not be used are told before the stream begins
     return await live_stream(request, ("studies", wanted, rights.submit), make)
 
 

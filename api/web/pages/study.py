@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service, Shared
-from api.event_streams import look
-from api.exports import Format, export_reply
-from api.parameters import StudyId
-from api.responses import file_reply
+from api.event_streams import query
+from api.exports import Format, export_response
+from api.request_parameters import StudyId
+from api.responses import file_response
 from api.web.formatting import scalar
-from api.web.json_data import data_reply
+from api.web.json_data import data_response
 from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words
@@ -28,7 +28,7 @@ from api.web.rendering import Rights, page, rendered, text_of
 from api.web.study_yaml import as_yaml, shortest
 from hpsearch.domain.parameters import FloatParameter, IntParameter
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results import charts, models
 from hpsearch.service.results import trials as results
 from hpsearch.service.studies import crud, study_snapshot
@@ -43,7 +43,7 @@ _HISTORY_POINTS: Final = 1000
 _POINTS: Final = 500
 _TIMELINE_TRIALS: Final = 300
 _NOBODY: Final = Rights(None)
-_rankings: Recent[tuple[str, Choice], str] = Recent(64)
+_rankings: LruCache[tuple[str, Choice], str] = LruCache(64)
 _MAX_CURVES: Final = 12
 
 
@@ -128,15 +128,15 @@ def study_actions(study_id: StudyId, request: Request, ctx: Service) -> Response
 
 
 @routes.get("/ui/studies/{study_id}/live", scope="read")
-async def study_live(study_id: StudyId, request: Request, edge: Shared) -> Response:
+async def study_live(study_id: StudyId, request: Request, state: Shared) -> Response:
     """Send the head of the page whenever it changes; scripts of the page see from it that there are new results."""
 
     def draw(context: Context) -> str:
         seen = study_snapshot.glimpse(context, study_id)
         return text_of("study/live.html", _NOBODY, **_head(seen))
 
-    await look(edge, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
-    wait = partial(edge.context.signals.wait_for_change, study_id)
+    await query(state, results.leaderboard_etag, study_id)  # 404 comes before the stream begins
+    wait = partial(state.context.signals.wait_for_change, study_id)
     return await live_stream(request, ("study", study_id), draw, wait)
 
 
@@ -144,30 +144,30 @@ async def study_live(study_id: StudyId, request: Request, edge: Shared) -> Respo
 def study_history(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Return the history in as many points as a chart can show."""
     mark = results.leaderboard_etag(ctx, study_id)
-    return data_reply(request, lambda: charts.history(ctx, study_id, max_points=_HISTORY_POINTS), mark)
+    return data_response(request, lambda: charts.history(ctx, study_id, max_points=_HISTORY_POINTS), mark)
 
 
 @routes.get("/ui/studies/{study_id}/data/importances", scope="read")
-async def study_importances(study_id: StudyId, request: Request, edge: Shared) -> Response:
+async def study_importances(study_id: StudyId, request: Request, state: Shared) -> Response:
     """Return the importances of the parameters."""
-    return await edge.charting.run(_importances, request, edge.context, study_id)
+    return await state.importances_limit.run(_importances, request, state.context, study_id)
 
 
 def _importances(request: Request, ctx: Context, study_id: str) -> Response:
-    return data_reply(request, lambda: charts.importances(ctx, study_id), results.leaderboard_etag(ctx, study_id))
+    return data_response(request, lambda: charts.importances(ctx, study_id), results.leaderboard_etag(ctx, study_id))
 
 
 @routes.get("/ui/studies/{study_id}/data/parallel", scope="read")
 def study_parallel(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Return the points that parallel coordinates, slices and contours are drawn from."""
     mark = results.leaderboard_etag(ctx, study_id)
-    return data_reply(request, lambda: charts.parallel(ctx, study_id, limit=_POINTS), mark)
+    return data_response(request, lambda: charts.parallel(ctx, study_id, limit=_POINTS), mark)
 
 
 @routes.get("/ui/studies/{study_id}/data/timeline", scope="read")
 def study_timeline(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Return what the workers did."""
-    return data_reply(request, lambda: charts.timeline(ctx, study_id, limit=_TIMELINE_TRIALS))
+    return data_response(request, lambda: charts.timeline(ctx, study_id, limit=_TIMELINE_TRIALS))
 
 
 _TrialIds = Annotated[
@@ -180,16 +180,16 @@ _TrialIds = Annotated[
 def study_curves(study_id: StudyId, request: Request, ctx: Service, trials: _TrialIds) -> Response:
     """Return every metric of every epoch of some trials, by metric."""
     crud.get(ctx, study_id)
-    return data_reply(request, lambda: curves_of(ctx, trials.split(",")[:_MAX_CURVES]))
+    return data_response(request, lambda: curves_of(ctx, trials.split(",")[:_MAX_CURVES]))
 
 
 @routes.get("/ui/studies/{study_id}/export", scope="read")
 def study_export(study_id: StudyId, ctx: Service, form: Annotated[Format, Query(alias="format")] = "csv") -> Response:
     """Download every trial as a row."""
-    return export_reply(lambda: results.export_rows(ctx, study_id), form, f"study-{study_id}")
+    return export_response(lambda: results.export_rows(ctx, study_id), form, f"study-{study_id}")
 
 
 @routes.get("/ui/studies/{study_id}/model", scope="read")
 def study_model(study_id: StudyId, request: Request, ctx: Service) -> Response:
     """Download the best model."""
-    return file_reply(request, models.of_study(ctx, study_id))
+    return file_response(request, models.of_study(ctx, study_id))

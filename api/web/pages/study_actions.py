@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from api.app_state import Service, Shared
 from api.errors.validation_messages import complaints_of, summary
 from api.guard import Asker
-from api.parameters import StudyId
 from api.request_bodies.json_bodies import read_body
+from api.request_parameters import StudyId
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_points import point_of
 from api.web.rendering import lead_to, page, wants_part
@@ -124,7 +124,7 @@ async def extend_from_page(study_id: StudyId, request: Request, ctx: Service) ->
 
 
 @routes.post("/ui/studies/{study_id}/clone", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
-async def clone_from_page(study_id: StudyId, request: Request, edge: Shared, caller: Asker) -> Response:
+async def clone_from_page(study_id: StudyId, request: Request, state: Shared, caller: Asker) -> Response:
     """Create a study with the same definition and go to its page."""
     name = (await form_of(request)).get("name", "").strip()
     try:
@@ -132,7 +132,7 @@ async def clone_from_page(study_id: StudyId, request: Request, edge: Shared, cal
     except ValueError:
         msg = "a name has 1 to 200 printable characters; choose another one"
         raise InvalidInputError(msg, code="clone.invalid") from None
-    made = await edge.computing.run(steering.clone, edge.context, caller, study_id, wanted)
+    made = await state.compute_limit.run(steering.clone, state.context, caller, study_id, wanted)
     return done(request, "Cloned.", _address(made.study_id), leave=True)
 
 

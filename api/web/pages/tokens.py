@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.app_state import Service, Shared
 from api.errors.validation_messages import complaints_of, summary
-from api.parameters import TokenId
+from api.request_parameters import TokenId
 from api.web.forms import MAX_FORM_BYTES, form_fields
 from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page
@@ -45,7 +45,7 @@ def _empty() -> dict[str, Any]:
 
 
 @routes.post("/ui/tokens", scope="admin", max_body_bytes=MAX_FORM_BYTES)
-async def create_token_part(request: Request, edge: Shared) -> Response:
+async def create_token_part(request: Request, state: Shared) -> Response:
     """Make a token and show it this once."""
     fields = await form_fields(request)
     asked: dict[str, Any] = {"name": fields.get("name", "").strip()}
@@ -62,7 +62,7 @@ async def create_token_part(request: Request, edge: Shared) -> Response:
     except ValidationError as error:
         found = complaints_of(error, asked)
         return _refused(request, summary(found))
-    made = await run_in_threadpool(tokens.create, edge.context, wanted)
+    made = await run_in_threadpool(tokens.create, state.context, wanted)
     return page(request, "parts/token_made.html", made=made, complaint=None)
 
 
@@ -71,8 +71,8 @@ def _refused(request: Request, complaint: str) -> Response:
 
 
 @routes.post("/ui/tokens/{token_id}/revoke", scope="admin", max_body_bytes=MAX_FORM_BYTES)
-async def revoke_token_page(request: Request, token_id: TokenId, edge: Shared) -> Response:
+async def revoke_token_page(request: Request, token_id: TokenId, state: Shared) -> Response:
     """Make a token useless from now on."""
-    await run_in_threadpool(tokens.revoke, edge.context, token_id)
-    edge.callers.forget(token_id)
+    await run_in_threadpool(tokens.revoke, state.context, token_id)
+    state.token_cache.forget(token_id)
     return lead_to(request, "/ui/tokens")

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service, Shared
-from api.event_streams import look
+from api.event_streams import query
 from api.guard import Asker
-from api.parameters import TrialId
-from api.responses import file_reply
-from api.web.json_data import data_reply
+from api.request_parameters import TrialId
+from api.responses import file_response
+from api.web.json_data import data_response
 from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
 from api.web.pages.study_actions import done
@@ -96,14 +96,14 @@ def trial_actions(trial_id: TrialId, request: Request, ctx: Service) -> Response
 
 
 @routes.get("/ui/trials/{trial_id}/live", scope="read")
-async def trial_live(trial_id: TrialId, request: Request, edge: Shared) -> Response:
+async def trial_live(trial_id: TrialId, request: Request, state: Shared) -> Response:
     """Send the trial's facts whenever they change."""
 
     def draw(context: Context) -> str:
         return text_of("trial/live.html", _NOBODY, **_values(context, trial_id))
 
-    trial: TrialView = await look(edge, trials.trial, trial_id)  # 404 comes before the stream begins
-    wait = partial(edge.context.signals.wait_for_change, trial.study_id)
+    trial: TrialView = await query(state, trials.trial, trial_id)  # 404 comes before the stream begins
+    wait = partial(state.context.signals.wait_for_change, trial.study_id)
     return await live_stream(request, ("trial", trial_id), draw, wait)
 
 
@@ -111,13 +111,13 @@ async def trial_live(trial_id: TrialId, request: Request, edge: Shared) -> Respo
 def trial_curves(trial_id: TrialId, request: Request, ctx: Service) -> Response:
     """Return every metric of every epoch."""
     trials.trial(ctx, trial_id)
-    return data_reply(request, lambda: curves_of(ctx, [trial_id]))
+    return data_response(request, lambda: curves_of(ctx, [trial_id]))
 
 
 @routes.get("/ui/trials/{trial_id}/model", scope="read")
 def trial_model(trial_id: TrialId, request: Request, ctx: Service) -> Response:
     """Download the trial's model, as long as it is kept."""
-    return file_reply(request, models.of_trial(ctx, trial_id))
+    return file_response(request, models.of_trial(ctx, trial_id))
 
 
 @routes.post("/ui/trials/{trial_id}/stop", scope="submit", max_body_bytes=1024)

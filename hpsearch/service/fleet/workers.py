@@ -10,7 +10,7 @@ from typing import Any, Final
 from hpsearch.errors import ForbiddenError, LimitError
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.ids import new_uid
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page
@@ -22,7 +22,7 @@ DISABLED: Final = "DISABLED"
 # Workers of one token that may be present at the same time: one in a crash loop registers again and again.
 MAX_PRESENT: Final = 1000
 
-_reporting: Recent[str, WorkerRecord] = Recent(4096)
+_reporting: LruCache[str, WorkerRecord] = LruCache(4096)
 
 
 def register(ctx: Context, caller: Caller, request: RegisterRequest) -> RegisterReply:

@@ -31,8 +31,8 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         NotFoundError: The worker is not registered.
         ForbiddenError: It was registered with another token.
     """
-    if ctx.signals.demand() and _nothing_to_give(ctx, caller, worker_id, request):
-        ctx.signals.wish(worker_id, request.max_trials)
+    if ctx.signals.n_wanted() and _nothing_to_give(ctx, caller, worker_id, request):
+        ctx.signals.want(worker_id, request.max_trials)
         ctx.signals.claimed(worker_id, 0)
         return ClaimReply(lease_s=ctx.settings.lease_s)
     with ctx.store.write() as tx:
@@ -48,9 +48,9 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         if not known and worker.state == workers.ACTIVE and not tx.workers.quarantined(worker):
             room = min(request.max_trials, MAX_HELD - tx.workers.n_running(worker.id))
         is_asking = room > 0
-        if room > 1 and (n_hungry := ctx.signals.n_hungry(but=worker_id)):
+        if room > 1 and (n_starved := ctx.signals.n_starved(but=worker_id)):
             # Idle workers are about to ask for theirs: none takes what others could begin at once.
-            room = min(room, max(1, -(-tx.queue.n_waiting(at_most=room * (n_hungry + 1)) // (n_hungry + 1))))
+            room = min(room, max(1, -(-tx.queue.n_waiting(at_most=room * (n_starved + 1)) // (n_starved + 1))))
         if room > 0:
             rows = tx.queue.claim(worker_id=worker.id, claim_id=request.claim_id, n=room, lease_s=ctx.settings.lease_s)
         reply = _reply(ctx, tx, rows)
@@ -60,7 +60,7 @@ def claim(ctx: Context, caller: Caller, worker_id: str, request: ClaimRequest) -
         ctx.slots.forget()
     if is_asking:
         ctx.signals.claimed(worker_id, len(rows))
-        ctx.signals.wish(worker_id, room - len(rows))
+        ctx.signals.want(worker_id, room - len(rows))
     if rows and not known:
         ctx.signals.fill_needed.set()
         for study_id in reply.studies:

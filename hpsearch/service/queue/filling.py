@@ -47,7 +47,7 @@ def fill(ctx: Context, study_id: int) -> int:
         if study is None:
             return 0
         fleet = ctx.slots.of_fleet(tx) if _follows_fleet(study) else None
-        n = _wanted(tx, study, ctx.signals.demand(), fleet)
+        n = _wanted(tx, study, ctx.signals.n_wanted(), fleet)
         definition = definition_of(study)
         history = _history(tx, study) if n and definition.algorithm.learns else ()
     if n == 0:

@@ -14,7 +14,7 @@ from hpsearch.sampling.importance import MAX_RESULTS, MIN_RESULTS, ImportanceReq
 from hpsearch.sampling.request import Observation
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.charts import PointRow
 from hpsearch.storage.records import StudyRecord
 from hpsearch.wire.charts import ChartColumn, ChartRow, Importance, Importances, Parallel, Timeline, TimelineItem
@@ -25,7 +25,7 @@ _IMPORTANCE_TIMEOUT_S: Final = 20.0
 _BEST_FRACTION: Final = 0.25
 
 # By study and number of results: nothing else changes them, and results are never taken back.
-_importances: Recent[tuple[str, int], Importances] = Recent(256)
+_importances: LruCache[tuple[str, int], Importances] = LruCache(256)
 _one_at_a_time: Final = threading.Lock()
 
 

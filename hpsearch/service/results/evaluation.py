@@ -7,13 +7,13 @@ from typing import Final
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
 from hpsearch.model_card import ModelCard, read_card
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results import models
 
 # The card of a model with thousands of columns is larger; nobody waits for it to be shown.
 _MAX_CARD_BYTES: Final = 8 * 2**20
 
-_cards: Recent[tuple[str, int], ModelCard | None] = Recent(64)
+_cards: LruCache[tuple[str, int], ModelCard | None] = LruCache(64)
 
 
 def card_of_study(ctx: Context, study_id: str) -> ModelCard | None:

@@ -12,7 +12,7 @@ from hpsearch.domain.selection import Selection
 from hpsearch.domain.study import ResolvedStudy
 from hpsearch.domain.trial import Trial
 from hpsearch.service.definitions import resolved_of
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.final_model import BaselineResult, Believe, FinalModel
@@ -21,7 +21,7 @@ from hpsearch.wording.trials import baseline_name
 _Z: Final = 1.959964  # of the normal distribution, for 95 %
 
 # By study and its version, which every result raises.
-_found: Recent[tuple[str, int], FinalModel | None] = Recent(1024)
+_found: LruCache[tuple[str, int], FinalModel | None] = LruCache(1024)
 
 
 def handed_out(tx: Transaction, study: StudyRecord) -> Trial | None:

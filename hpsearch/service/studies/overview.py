@@ -11,7 +11,7 @@ from hpsearch.domain.lifecycle import StudyState, TrialState
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results.final_model import final_model
 from hpsearch.service.studies.eta import left_s
 from hpsearch.service.studies.labels import label_filter
@@ -24,7 +24,7 @@ OPEN: Final = "OPEN"
 _LONELY: Final = timedelta(seconds=60)
 
 # By study and its best trial: only a better one changes how a study came to its best value.
-_improvements: Recent[tuple[str, int | None, float | None], tuple[tuple[int, float], ...]] = Recent(1024)
+_improvements: LruCache[tuple[str, int | None, float | None], tuple[tuple[int, float], ...]] = LruCache(1024)
 
 
 @dataclass(frozen=True)

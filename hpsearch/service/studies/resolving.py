@@ -19,7 +19,7 @@ from hpsearch.sampling.request import Shape, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.service import datasets
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import DatasetRecord
 
 
@@ -55,7 +55,7 @@ class Resolution:
         return Shape(self.widths.n_inputs, self.widths.n_outputs, definition.constraints.max_weights)
 
 
-_widths: Recent[tuple[str, Task, str, str], Widths] = Recent(64)
+_widths: LruCache[tuple[str, Task, str, str], Widths] = LruCache(64)
 
 
 def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split, metric: str) -> Widths:

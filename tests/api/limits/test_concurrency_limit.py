@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from api.limits.concurrency_limit import Turnstile
+from api.limits.concurrency_limit import ConcurrencyLimit
 
 
 class Work:
@@ -33,8 +33,8 @@ def test_no_more_run_side_by_side_than_there_are_places() -> None:
     work = Work()
 
     async def seven() -> list[int]:
-        turnstile = Turnstile(3, patience_s=60)
-        running = [asyncio.create_task(turnstile.run(work, number)) for number in range(7)]
+        limit = ConcurrencyLimit(3, max_wait_s=60)
+        running = [asyncio.create_task(limit.run(work, number)) for number in range(7)]
         await asyncio.sleep(0.3)
         assert work.most == 3
         work.go_on.set()
@@ -48,8 +48,8 @@ def test_who_has_waited_long_enough_goes_in_though_nobody_came_out() -> None:
     work = Work()
 
     async def three() -> None:
-        turnstile = Turnstile(1, patience_s=0.05)
-        running = [asyncio.create_task(turnstile.run(work, number)) for number in range(3)]
+        limit = ConcurrencyLimit(1, max_wait_s=0.05)
+        running = [asyncio.create_task(limit.run(work, number)) for number in range(3)]
         await asyncio.sleep(1)
         assert work.most == 3
         work.go_on.set()
@@ -63,9 +63,9 @@ def test_a_place_is_free_again_after_a_failure() -> None:
         raise KeyError
 
     async def twice() -> None:
-        turnstile = Turnstile(1, patience_s=60)
+        limit = ConcurrencyLimit(1, max_wait_s=60)
         for _ in range(2):
             with pytest.raises(KeyError):
-                await turnstile.run(fail)
+                await limit.run(fail)
 
     asyncio.run(asyncio.wait_for(twice(), 5))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.limits import connections
-from api.limits.connections import Places, bucket
+from api.limits.connections import ConnectionLimit, client_key
 from hpsearch.service.context import Context
 from hpsearch.settings import Settings
 from tests.api.conftest import Live, eventually, raw_request
@@ -60,30 +60,30 @@ def test_a_request_under_way_has_none(live: Live, monkeypatch: pytest.MonkeyPatc
 
 
 def test_connections_are_counted_and_refused(live: Live) -> None:
-    places: Places = live.app.state.places
-    places.total = 3
+    limit: ConnectionLimit = live.app.state.connections
+    limit.total = 3
     held = [_open(live) for _ in range(3)]
-    eventually(lambda: places.n_taken == 3)
+    eventually(lambda: limit.n_taken == 3)
     with _open(live) as refused:
         head, _, body = _all_of(refused).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     assert json.loads(body)["code"] == "limit.connections"
     for connection in held:
         connection.close()
-    eventually(lambda: places.n_taken == 0)
+    eventually(lambda: limit.n_taken == 0)
     with live.client() as client:
         assert client.get("/healthz").status_code == 200
 
 
 def test_one_address_has_a_part_of_them() -> None:
-    places = Places(["192.0.2.0/24", "2001:db8:5::/48"], total=8)
-    assert [places.take("198.51.100.1") for _ in range(3)] == [True, True, False]
-    assert [places.take(f"2001:db8::{n}") for n in range(1, 4)] == [True, True, False]
-    assert [places.take(address) for address in ("192.0.2.7", "192.0.2.7", "127.0.0.1", "127.0.0.1")] == [True] * 4
-    assert not places.take("127.0.0.1"), "all are taken"
-    places.leave("198.51.100.1")
-    assert places.n_taken == 7
-    assert places.take("198.51.100.1")
+    limit = ConnectionLimit(["192.0.2.0/24", "2001:db8:5::/48"], total=8)
+    assert [limit.acquire("198.51.100.1") for _ in range(3)] == [True, True, False]
+    assert [limit.acquire(f"2001:db8::{n}") for n in range(1, 4)] == [True, True, False]
+    assert [limit.acquire(address) for address in ("192.0.2.7", "192.0.2.7", "127.0.0.1", "127.0.0.1")] == [True] * 4
+    assert not limit.acquire("127.0.0.1"), "all are taken"
+    limit.release("198.51.100.1")
+    assert limit.n_taken == 7
+    assert limit.acquire("198.51.100.1")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_one_address_has_a_part_of_them() -> None:
     ],
 )
 def test_addresses_stand_for_somebody(address: str, whose: str) -> None:
-    assert bucket(address) == whose
+    assert client_key(address) == whose
 
 
 def test_what_is_no_http_is_refused_with_every_header(live: Live) -> None:

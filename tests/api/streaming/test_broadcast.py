@@ -19,8 +19,8 @@ async def _hear(
     broadcasts: Broadcasts, n: int, begun: list[int], heard: list[int | None], pause_s: float = 0.0
 ) -> None:
     never = asyncio.Event()
-    with broadcasts.joined("numbers", lambda _: _count_to(n, begun)) as link:
-        async for item in link.onwards(never, idle_s=5):
+    with broadcasts.subscribed("numbers", lambda _: _count_to(n, begun)) as node:
+        async for item in node.items(never, idle_s=5):
             heard.append(item)
             await asyncio.sleep(pause_s)
 
@@ -50,8 +50,8 @@ def test_it_ends_with_its_last_listener_and_begins_again() -> None:
     async def run() -> None:
         broadcasts, ended, gone = Broadcasts(), [], asyncio.Event()
         for rounds in (1, 2):
-            with broadcasts.joined("x", lambda _: endless(ended)) as link:
-                news = link.onwards(gone, idle_s=5)
+            with broadcasts.subscribed("x", lambda _: endless(ended)) as node:
+                news = node.items(gone, idle_s=5)
                 assert [await anext(news) for _ in range(3)] == [0, 1, 2]
                 await news.aclose()
             await asyncio.sleep(0.05)
@@ -67,8 +67,8 @@ def test_silence_is_told_and_departure_ends_it() -> None:
 
     async def run() -> None:
         broadcasts, gone = Broadcasts(), asyncio.Event()
-        with broadcasts.joined("x", lambda _: silent()) as link:
-            news = link.onwards(gone, idle_s=0.01)
+        with broadcasts.subscribed("x", lambda _: silent()) as node:
+            news = node.items(gone, idle_s=0.01)
             assert await anext(news) is None
             gone.set()
             assert [item async for item in news] == []
@@ -82,8 +82,8 @@ def test_many_listeners_slow_the_pace() -> None:
     async def run() -> None:
         nonlocal broadcast
         broadcast = Broadcast(lambda _: _count_to(1, []))
-        assert broadcast.pace_s(0.05) == 0.05
-        broadcast.n_listeners = 500
-        assert broadcast.pace_s(0.05) == 0.5
+        assert broadcast.interval_s(0.05) == 0.05
+        broadcast.n_subscribers = 500
+        assert broadcast.interval_s(0.05) == 0.5
 
     asyncio.run(run())

@@ -102,7 +102,7 @@ def opened(settings: Settings) -> Iterator[Site]:
     """Give a running application."""
     app = create_app(settings)
     with TestClient(app) as client:
-        site = Site(client, app.state.edge.context, {})
+        site = Site(client, app.state.shared.context, {})
         site.people = {
             "read": site.person("read"),
             "submit": site.person("read", "submit"),

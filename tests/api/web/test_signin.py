@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.limits.failed_logins import MAX_WRONG_PER_MINUTE, Intruders
+from api.limits.failed_logins import MAX_FAILED_PER_MINUTE, FailedLogins
 from api.web import session
 from api.web.page_routes import SessionGuard
 from hpsearch.service import tokens
@@ -199,7 +199,7 @@ def test_wrong_tokens_are_told_kindly(site: Site, token: str) -> None:
         assert len(token) < 10 or token not in answer.text
     assert "<html" in whole.text
     assert "<html" not in part.text
-    site.client.app.state.edge.intruders = Intruders()  # type: ignore[attr-defined]
+    site.client.app.state.shared.failed_logins = FailedLogins()  # type: ignore[attr-defined]
 
 
 def test_a_session_signs_in_without_the_cookie_leaving_the_page(site: Site) -> None:
@@ -218,7 +218,7 @@ def test_a_session_signs_in_without_the_cookie_leaving_the_page(site: Site) -> N
 
 
 def test_too_many_wrong_tokens_wait_on_both_doors(fresh: Site) -> None:
-    for _ in range(MAX_WRONG_PER_MINUTE):
+    for _ in range(MAX_FAILED_PER_MINUTE):
         fresh.client.get("/v1/studies", headers={"Authorization": f"Bearer {_WRONG}"})
     answer = fresh.client.post("/ui/sign-in", headers=OWN, data={"token": _WRONG})
     assert answer.status_code == 429
@@ -232,7 +232,7 @@ def test_a_revoked_token_signs_out_politely(site: Site) -> None:
     person = site.person("read")
     assert person.get("/ui/studies").status_code == 200
     tokens.revoke(site.context, person.token_id)
-    site.client.app.state.edge.callers.forget(person.token_id)  # type: ignore[attr-defined]
+    site.client.app.state.shared.token_cache.forget(person.token_id)  # type: ignore[attr-defined]
     answer = person.get("/ui/studies?name=a")
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/ui/sign-in?next=%2Fui%2Fstudies%3Fname%3Da&ended=1"

@@ -9,7 +9,7 @@ import pytest
 from hpsearch.clock import ManualClock
 from hpsearch.errors import InvalidInputError
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import Recent
+from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.studies import crud, steering
 from hpsearch.service.studies import overview as module
 from hpsearch.service.studies.overview import StudySummary, overview
@@ -101,7 +101,7 @@ def test_a_pause_is_no_part_of_the_pace(manual_context: Context, worker: StubWor
 def test_a_page_costs_the_same_however_much_happened(
     manual_context: Context, worker: StubWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_improvements", Recent(16))
+    monkeypatch.setattr(module, "_improvements", LruCache(16))
     for _ in range(3):
         crud.create(manual_context, ADMIN, definition(budget={"max_trials": 30}))
     _work(worker, 0.5, 0.9)

@@ -1,4 +1,4 @@
-"""Envelope: what every answer carries, an id to be found in the log and the headers that keep browsers honest."""
+"""Middleware for the headers of every response: `X-Request-ID` and security headers, such as a CSP."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _ALWAYS: Final = [
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-def sealed_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return an answer's headers and those that every answer carries.
+def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return a response's headers with the security headers added.
 
     Args:
-        headers: With lower-case names; a policy or a rule for caches among them stays.
+        headers: With lower-case names; a Content-Security-Policy or Cache-Control among them stays.
     """
-    sealed = list(headers)
-    names = {name for name, _ in sealed}
-    return sealed + _ALWAYS + [added for added in (_DEFAULT_POLICY, _NO_STORE) if added[0] not in names]
+    given = list(headers)
+    names = {name for name, _ in given}
+    return given + _ALWAYS + [added for added in (_DEFAULT_POLICY, _NO_STORE) if added[0] not in names]
 
 
-class Envelope:
-    """Adds `X-Request-ID` and the security headers to every answer."""
+class ResponseHeaders:
+    """Adds `X-Request-ID` and the security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,10 +48,10 @@ class Envelope:
         request_id = given if given is not None and _GIVEN_ID.fullmatch(given) else secrets.token_hex(8).encode()
         scope[REQUEST_ID] = request_id.decode("ascii")
 
-        async def sealed(message: Message) -> None:
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = sealed_headers(message.get("headers", ()))
+                headers = with_security_headers(message.get("headers", ()))
                 message = {**message, "headers": [*headers, (b"x-request-id", request_id)]}
             await send(message)
 
-        await self._app(scope, receive, sealed)
+        await self._app(scope, receive, with_headers)

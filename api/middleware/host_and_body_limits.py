@@ -1,4 +1,4 @@
-"""Gate: refuses malformed and foreign Host headers, and counts every body while it arrives."""
+"""Middleware for host and body limits: refuses foreign Host headers (DNS rebinding) and bodies that are too large."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors.problem_documents import ProblemError, problem
 from api.request_scope import header, request_id_of
 
-# Bodies of all routes that do not say otherwise: a thousand times a usual study.
+# Largest body of routes that set no other: a thousand times a usual study.
 MAX_BODY_BYTES: Final = 2**20
-# Bodies of all requests that wait for their last byte or their answer, but for the first bytes of each: what workers
-# send while they train always has room.
+# All bodies in memory together, beyond the first bytes of each, so that small reports of workers always have room.
 MAX_HELD_BYTES: Final = 64 * 2**20
 _UNCOUNTED_BYTES: Final = 32 * 1024
 _METER: Final = "hpsearch.meter"
@@ -25,7 +24,7 @@ _LOOPBACK_NAMES: Final = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
 class Held:
-    """How many bytes of bodies are held in memory, beyond the first of each.
+    """Bytes of all bodies in memory, beyond the first of each.
 
     Args:
         most: Bytes in all.
@@ -37,7 +36,7 @@ class Held:
 
 
 class Meter:
-    """Counts the bytes of one request's body against its cap, and those of all that are held against theirs."""
+    """Counts the bytes of one request's body against the cap of its route and the cap of all bodies in memory."""
 
     def __init__(self, declared: int | None, held: Held) -> None:
         self.cap = MAX_BODY_BYTES
@@ -70,7 +69,7 @@ class Meter:
         """Count what has arrived.
 
         Raises:
-            ProblemError: 413, more than the cap, whatever was announced; 503, others hold too much.
+            ProblemError: 413, more than the cap of the route; 503, bodies in memory are too large together.
         """
         self._n_bytes += n_bytes
         if self._n_bytes > self.cap:
@@ -92,15 +91,15 @@ def meter_of(scope: Scope) -> Meter:
     return cast("Meter", scope[_METER])
 
 
-class Gate:
-    """Refuses a request by its Host header, and puts a meter on the body of the others.
+class HostAndBodyLimits:
+    """Refuses requests by their Host header, and puts a meter on the body of the others.
 
-    A browser can be made to believe that evil.test is 127.0.0.1. So a request that came in over a loopback address
-    must name one in its Host header; on other addresses any well-formed name is taken, unless a list was given.
+    DNS rebinding makes a browser believe that evil.test is 127.0.0.1. So a request over a loopback address must name
+    one in its Host header; on other addresses any well-formed name is accepted, unless a list was given.
 
     Args:
         app: The application.
-        allowed_hosts: Further names, without ports; when given, no others are taken on any address. `*` takes all.
+        allowed_hosts: Further names, without ports; when given, no others are accepted on any address; `*` accepts all.
     """
 
     def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = ()) -> None:

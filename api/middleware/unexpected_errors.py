@@ -1,4 +1,4 @@
-"""Failsafe: turns what nobody foresaw into a 500 without internals, and into a log entry with them."""
+"""Middleware for unexpected errors: the client gets a 500 without internals, the log gets the traceback."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _log = logging.getLogger("hpsearch.api")
 _DETAIL: Final = "something unexpected happened on the server; its log tells more under this request_id"
 
 
-class Failsafe:
-    """Answers for exceptions that no handler took."""
+class UnexpectedErrors:
+    """Answers when an exception has no handler."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Observe: counts and times every answer, and writes the access log when there is one."""
+"""Middleware for metrics and the access log: counts and times every response."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from api.request_scope import request_id_of, route_of
 _access = structlog.stdlib.get_logger("hpsearch.api.access")
 
 
-class Observe:
-    """Counts answers; with ``access_log`` also writes a line for each, without query strings or headers.
+class RequestLog:
+    """Counts responses; with ``access_log`` also writes a line for each, without query strings or headers.
 
     Args:
         app: The application.
-        metrics: What to count in.
+        metrics: Counters and histograms.
         access_log: Whether to write lines.
     """
 
@@ -55,7 +55,7 @@ class Observe:
         _access.info(
             "request",
             method=scope["method"],
-            # ascii() escapes line ends and terminal codes, whatever writes the line.
+            # ascii() escapes line ends and terminal codes, for any renderer of the log.
             path=ascii(scope["path"][:500])[1:-1],
             route=route_of(scope),
             status=status,
