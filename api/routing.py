@@ -1,11 +1,11 @@
-"""Routes: how a route is declared. One without a scope can not be written down."""
+"""Routes: how they are declared, each with the scope it needs, and how they are mounted on the application."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -21,8 +21,36 @@ from hpsearch.wire.tokens import Scope
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-# For routes that everybody may use; written out, so that leaving the scope away by mistake is an error.
+# Scope of routes that need no token; written out, so that leaving the scope away by mistake is an error.
 PUBLIC: Final = "public"
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route may say about itself beyond method, path and scope.
+
+    Attributes:
+        response_model: Model of the response, for the documentation; endpoints make the bytes themselves.
+        status: Of the response on success; 200 when left out.
+        errors: Statuses it may answer beyond those every route may.
+        responses: Further responses in the documentation, by status.
+        body: Model of the request's body, for the documentation; `api.request_bodies.json_bodies` reads it.
+        examples: Of the body, by name.
+        max_body_bytes: Largest body; None keeps the general cap.
+        described: Further members of the operation in the documentation.
+        hidden: Leave it out of the documentation.
+        guard: Authenticates the caller; that of the web page reads a cookie instead of a header.
+    """
+
+    response_model: type[BaseModel]
+    status: int
+    errors: Sequence[int]
+    responses: Mapping[int, Mapping[str, Any]]
+    body: type[BaseModel]
+    examples: Mapping[str, Any]
+    max_body_bytes: int | None
+    described: Mapping[str, Any]
+    hidden: bool
+    guard: type[Guard]
 
 
 @dataclass(frozen=True)
@@ -32,7 +60,7 @@ class Declared:
     Attributes:
         method: Of HTTP.
         path: Template from the root.
-        endpoint: Makes the answer.
+        endpoint: Makes the response.
         scopes: Any one is enough; empty for a public route.
         options: Everything else.
     """
@@ -41,7 +69,7 @@ class Declared:
     path: str
     endpoint: Callable[..., Any]
     scopes: tuple[Scope, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: RouteOptions
 
 
 class Routes:
@@ -56,7 +84,7 @@ class Routes:
         self.declared: list[Declared] = []
 
     def add(
-        self, method: str, path: str, *, scope: str | Sequence[Scope], **options: Any
+        self, method: str, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
     ) -> Callable[[Endpoint], Endpoint]:
         """Return a decorator that declares the route.
 
@@ -64,7 +92,7 @@ class Routes:
             method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
             path: Template from the root, such as `/v1/studies/{study_id}`.
             scope: What a token must hold: one scope, several of which any is enough, or `PUBLIC`.
-            **options: See `_mount`: `reply`, `status`, `errors`, `body`, `example`, `max_body_bytes`, `described`.
+            **options: See `RouteOptions`.
         """
         scopes: tuple[Any, ...] = () if scope == PUBLIC else (scope,) if isinstance(scope, str) else tuple(scope)
 
@@ -74,101 +102,85 @@ class Routes:
 
         return declare
 
-    def get(self, path: str, *, scope: str | Sequence[Scope], **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def get(
+        self, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
+    ) -> Callable[[Endpoint], Endpoint]:
         """Declare a GET route; see `add`."""
         return self.add("GET", path, scope=scope, **options)
 
-    def post(self, path: str, *, scope: str | Sequence[Scope], **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def post(
+        self, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
+    ) -> Callable[[Endpoint], Endpoint]:
         """Declare a POST route; see `add`."""
         return self.add("POST", path, scope=scope, **options)
 
-    def put(self, path: str, *, scope: str | Sequence[Scope], **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def put(
+        self, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
+    ) -> Callable[[Endpoint], Endpoint]:
         """Declare a PUT route; see `add`."""
         return self.add("PUT", path, scope=scope, **options)
 
-    def patch(self, path: str, *, scope: str | Sequence[Scope], **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def patch(
+        self, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
+    ) -> Callable[[Endpoint], Endpoint]:
         """Declare a PATCH route; see `add`."""
         return self.add("PATCH", path, scope=scope, **options)
 
-    def delete(self, path: str, *, scope: str | Sequence[Scope], **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def delete(
+        self, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
+    ) -> Callable[[Endpoint], Endpoint]:
         """Declare a DELETE route; see `add`."""
         return self.add("DELETE", path, scope=scope, **options)
 
 
 def mount(app: FastAPI, routes: Routes) -> None:
     """Put the declared routes into the application, each behind its guard."""
-    for declared in routes.declared:
-        _mount(app, routes.tag, declared, **declared.options)
+    app.router.routes.extend(_mounted(routes.tag, declared) for declared in routes.declared)
 
 
-def _mount(  # noqa: PLR0913 - one keyword for each thing a route may say about itself
-    app: FastAPI,
-    tag: str,
-    declared: Declared,
-    *,
-    reply: type[BaseModel] | None = None,
-    status: int = 200,
-    errors: Sequence[int] = (),
-    body: type[BaseModel] | None = None,
-    examples: Mapping[str, Any] | None = None,
-    described: Mapping[str, Any] | None = None,
-    max_body_bytes: int | None = None,
-    responses: Mapping[int, Mapping[str, Any]] | None = None,
-    hidden: bool = False,
-    guard: type[Guard] = Guard,
-) -> None:
-    """Add one route.
-
-    Args:
-        app: The application.
-        tag: Of the resource.
-        declared: Method, path, endpoint and scopes.
-        reply: Model of the answer, for the documentation; endpoints make the bytes themselves.
-        status: Of the answer when all goes well.
-        errors: Statuses it may answer beyond those every route may.
-        body: Model of the request's body, for the documentation; `api.request_bodies.json_bodies` reads it.
-        examples: Of the body, by name.
-        described: Further members of the operation in the documentation.
-        max_body_bytes: Largest body; None keeps the general cap.
-        responses: Further answers in the documentation.
-        hidden: Leave it out of the documentation.
-        guard: Knows the caller; the web page's reads another header than the API's.
-    """
+def _mounted(tag: str, declared: Declared) -> APIRoute:
+    options = declared.options
     dependant = get_dependant(path=declared.path, call=declared.endpoint)
-    guarding = guard(declared.scopes, max_body_bytes=max_body_bytes)
-    guarding.query = frozenset(_names(dependant, "query_params"))
-    documented: dict[int | str, dict[str, Any]] = {code: dict(value) for code, value in (responses or {}).items()}
-    if reply is not None:
-        documented.setdefault(status, {})["model"] = reply
-    documented |= error_responses(
-        errors,
-        scopes=declared.scopes,
-        has_json=body is not None,
-        has_parameters=bool(guarding.query) or any(_names(dependant, "header_params")),
-    )
-    extra = dict(described or {})
-    if declared.scopes:
-        extra["security"] = [{"token": []}]
+    guard = options.get("guard", Guard)(declared.scopes, max_body_bytes=options.get("max_body_bytes"))
+    guard.query = frozenset(_names(dependant, "query_params"))
+    has_parameters = bool(guard.query) or any(_names(dependant, "header_params"))
+    security: dict[str, Any] = {"security": [{"token": []}]} if declared.scopes else {}
     route = APIRoute(
         declared.path,
         declared.endpoint,
         methods=[declared.method],
-        status_code=status,
+        status_code=options.get("status", 200),
         response_model=None,
         response_class=Response,
-        responses=documented,
-        dependencies=[Depends(guarding)],
+        responses=_responses(declared, has_parameters=has_parameters),
+        dependencies=[Depends(guard)],
         tags=[tag],
         operation_id=declared.endpoint.__name__,
         summary=_summary(declared),
         description=_description(declared),
-        openapi_extra=extra or None,
-        include_in_schema=not hidden,
+        openapi_extra={**options.get("described", {}), **security} or None,
+        include_in_schema=not options.get("hidden", False),
     )
-    if body is not None:
-        # For the documentation alone: the handler was made before and does not know of it.
-        route.body_field = body_field(body, Body(openapi_examples=dict(examples or {})))
-    app.router.routes.append(route)
+    if (body := options.get("body")) is not None:
+        # For the documentation alone: the handler was made before and does not read it.
+        route.body_field = body_field(body, Body(openapi_examples=dict(options.get("examples", {}))))
+    return route
+
+
+def _responses(declared: Declared, *, has_parameters: bool) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of a route as FastAPI documents them, by status."""
+    options = declared.options
+    found: dict[int | str, dict[str, Any]] = {
+        status: dict(response) for status, response in options.get("responses", {}).items()
+    }
+    if (model := options.get("response_model")) is not None:
+        found.setdefault(options.get("status", 200), {})["model"] = model
+    return found | error_responses(
+        options.get("errors", ()),
+        scopes=declared.scopes,
+        has_json="body" in options,
+        has_parameters=has_parameters,
+    )
 
 
 def _names(dependant: Dependant, kind: str) -> Iterator[str]:

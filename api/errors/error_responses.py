@@ -1,4 +1,4 @@
-"""From an exception to its problem document: the one place that knows which error has which HTTP status."""
+"""Exception handlers: from an exception to its problem document; the only place with HTTP statuses of core errors."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from hpsearch.errors import (
     UnavailableError,
 )
 
+# Errors of a class with another status: their class is lost on the way from the process that reads data files.
+_STATUS_OF_CODE: Final = {"dataset.too_large": 413, "content.too_large": 413}
 _STATUS: Final[tuple[tuple[type[HpsearchError], int], ...]] = (
     (InvalidInputError, 422),
     (NotFoundError, 404),
@@ -36,7 +38,7 @@ _STATUS: Final[tuple[tuple[type[HpsearchError], int], ...]] = (
     (LimitError, 429),
     (UnavailableError, 503),
 )
-# One body for every reason: which part of a token is wrong is nobody's business.
+# One body for every reason: a client must not learn which part of a token is wrong.
 _UNAUTHENTICATED: Final = (
     "a valid bearer token is needed: send the header Authorization: Bearer hps_… (hpsearch tokens create makes one)"
 )
@@ -52,9 +54,8 @@ _HTTP_CODES: Final = {
 
 def status_of(error: HpsearchError) -> int:
     """Return the HTTP status of an error of the core; 500 for one that should never reach a client."""
-    if error.code.endswith(".too_large"):
-        return 413
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    by_class = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return _STATUS_OF_CODE.get(error.code, by_class)
 
 
 def as_problem(error: HpsearchError) -> ProblemError:

@@ -54,7 +54,7 @@ def mount_upload(app: FastAPI, settings: Settings) -> None:
     upload.post(
         "/v1/datasets",
         scope="submit",
-        reply=Dataset,
+        response_model=Dataset,
         status=201,
         errors=(400, 408, 413, 415, 422, 429, 507),
         described=_FORM,
@@ -69,19 +69,19 @@ async def create_dataset(request: Request, state: Shared, caller: Asker) -> Resp
     return json_response(made, 201, {"Location": f"/v1/datasets/{made.dataset_id}"})
 
 
-@routes.get("/v1/datasets", scope="read", reply=pages.Page[Dataset])
+@routes.get("/v1/datasets", scope="read", response_model=pages.Page[Dataset])
 def list_datasets(ctx: Service, page: Page) -> Response:
     """List data sets, newest first."""
     return json_response(datasets.listing(ctx, limit=page.limit, page_token=page.page_token))
 
 
-@routes.get("/v1/datasets/{dataset_id}", scope=("read", "worker"), reply=Dataset, errors=(404,))
+@routes.get("/v1/datasets/{dataset_id}", scope=("read", "worker"), response_model=Dataset, errors=(404,))
 def get_dataset(dataset_id: DatasetId, ctx: Service) -> Response:
     """Return a data set."""
     return json_response(datasets.get(ctx, dataset_id))
 
 
-@routes.get("/v1/datasets/{dataset_id}/profile", scope=("read", "worker"), reply=DatasetProfile, errors=(404,))
+@routes.get("/v1/datasets/{dataset_id}/profile", scope=("read", "worker"), response_model=DatasetProfile, errors=(404,))
 def get_dataset_profile(dataset_id: DatasetId, ctx: Service) -> Response:
     """Describe a data set: columns and their kinds, missing values, class balance, warnings."""
     return json_response(datasets.profile(ctx, dataset_id))

@@ -29,13 +29,15 @@ class Readiness(BaseModel):
     checks: dict[str, bool] = Field(description="`database` answers, `disk` takes writes.")
 
 
-@routes.get("/healthz", scope=PUBLIC, reply=Health)
+@routes.get("/healthz", scope=PUBLIC, response_model=Health)
 async def get_health() -> Response:
     """Say that the process answers; asks neither the database nor the disk."""
     return json_response(Health())
 
 
-@routes.get("/readyz", scope=PUBLIC, reply=Readiness, responses={503: {"description": "Not now.", "model": Readiness}})
+@routes.get(
+    "/readyz", scope=PUBLIC, response_model=Readiness, responses={503: {"description": "Not now.", "model": Readiness}}
+)
 def get_readiness(ctx: Service) -> Response:
     """Say whether the server can do its work now; it recovers by itself."""
     checks = health.ready(ctx)

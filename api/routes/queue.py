@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from api.app_state import AppState, Shared
 from api.documentation import examples
-from api.errors.problem_documents import ProblemError
 from api.guard import Asker
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
 from api.request_bodies.uploads import expected_digest, receive_file
@@ -22,6 +21,14 @@ from api.responses import json_response
 from api.routing import Routes
 from api.streaming.async_waits import departure, drop, first_of, started
 from hpsearch.domain.strict import MAX_INT
+from hpsearch.errors import (
+    ForbiddenError,
+    HpsearchError,
+    InvalidInputError,
+    NotFoundError,
+    ResultConflictError,
+    StaleAttemptError,
+)
 from hpsearch.service.context import Caller
 from hpsearch.service.queue import claims, reports
 from hpsearch.service.results import models
@@ -32,15 +39,15 @@ from hpsearch.wire.reports import ReportReply, ReportRequest, ReportResult
 # after the other when all together are refused.
 _MAX_REPORT_BYTES: Final = 4 * 2**20
 _MAX_MODEL_BYTES: Final = 2**30
-# Trials another server process made are seen by looking; ours wake the waiter at once.
+# Trials another server process made are found by polling; ours wake the waiting claim at once.
 _POLL_S: Final = 2.0
-# What a single refused report answers.
-_REFUSED: Final = {
-    "stale_attempt": (409, "trial.stale_attempt"),
-    "result_conflict": (409, "trial.result_conflict"),
-    "forbidden": (403, "trial.foreign"),
-    "not_found": (404, "trial.not_found"),
-    "invalid": (422, "report.invalid"),
+# The error a single refused report is answered with, and its code.
+_REFUSED: Final[dict[str, tuple[type[HpsearchError], str]]] = {
+    "stale_attempt": (StaleAttemptError, "trial.stale_attempt"),
+    "result_conflict": (ResultConflictError, "trial.result_conflict"),
+    "forbidden": (ForbiddenError, "trial.foreign"),
+    "not_found": (NotFoundError, "trial.not_found"),
+    "invalid": (InvalidInputError, "report.invalid"),
 }
 
 routes = Routes("workers")
@@ -58,7 +65,7 @@ class StoredModel(BaseModel):
 @routes.post(
     "/v1/workers/{worker_id}/reports",
     scope="worker",
-    reply=ReportReply,
+    response_model=ReportReply,
     errors=(404, 409, 429),
     body=ReportRequest,
     examples=examples.REPORT,
@@ -87,17 +94,16 @@ def _report(state: AppState, caller: Caller, worker_id: str, body: ReportRequest
     return json_response(reply)
 
 
-def _refused(result: ReportResult, reply: ReportReply) -> ProblemError:
-    status, code = _REFUSED[result.status]
-    return ProblemError(
-        status, code, result.detail or f"the report was not accepted: {result.status}", extra=reply.model_dump()
-    )
+def _refused(result: ReportResult, reply: ReportReply) -> HpsearchError:
+    kind, code = _REFUSED[result.status]
+    msg = result.detail or f"the report was not accepted: {result.status}"
+    return kind(msg, code=code, details=reply.model_dump())
 
 
 @routes.post(
     "/v1/workers/{worker_id}/claims",
     scope="worker",
-    reply=ClaimReply,
+    response_model=ClaimReply,
     errors=(404,),
     body=ClaimRequest,
     max_body_bytes=SMALL_BODY_BYTES,
@@ -150,7 +156,7 @@ async def _wait(
 @routes.put(
     "/v1/workers/{worker_id}/trials/{trial_id}/model",
     scope="worker",
-    reply=StoredModel,
+    response_model=StoredModel,
     errors=(404, 408, 409, 413, 422, 507),
     max_body_bytes=_MAX_MODEL_BYTES,
     described={

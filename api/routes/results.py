@@ -38,7 +38,7 @@ _Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at most.")]
 @routes.get(
     "/v1/studies/{study_id}/leaderboard",
     scope="read",
-    reply=pages.LeaderboardPage,
+    response_model=pages.LeaderboardPage,
     errors=(304, 404, 429),
 )
 async def get_leaderboard(study_id: StudyId, request: Request, state: Shared, caller: Asker, page: Page) -> Response:
@@ -60,7 +60,7 @@ def _leaderboard(request: Request, state: AppState, study_id: str, page: Page) -
     return json_response(found, headers=tagged(etag))
 
 
-@routes.get("/v1/studies/{study_id}/running", scope="read", reply=pages.RunningTrials, errors=(404,))
+@routes.get("/v1/studies/{study_id}/running", scope="read", response_model=pages.RunningTrials, errors=(404,))
 def get_running(
     study_id: StudyId, ctx: Service, limit: Annotated[int, Query(ge=1, le=200, description="Trials at most.")] = 50
 ) -> Response:
@@ -112,7 +112,9 @@ async def stream_events(
     return EventStream(state, caller, frames)
 
 
-@routes.get("/v1/studies/{study_id}/history", scope="read", reply=pages.Page[pages.HistoryPoint], errors=(304, 404))
+@routes.get(
+    "/v1/studies/{study_id}/history", scope="read", response_model=pages.Page[pages.HistoryPoint], errors=(304, 404)
+)
 def get_history(
     study_id: StudyId,
     request: Request,
@@ -149,7 +151,7 @@ def get_history(
     return not_modified(etag) if is_current(request, etag) else make()
 
 
-@routes.get("/v1/studies/{study_id}/importances", scope="read", reply=Importances, errors=(304, 404, 503))
+@routes.get("/v1/studies/{study_id}/importances", scope="read", response_model=Importances, errors=(304, 404, 503))
 async def get_importances(study_id: StudyId, request: Request, state: Shared) -> Response:
     """Return how much each searched parameter decided whether a result was among the best (PED-ANOVA).
 
@@ -165,7 +167,7 @@ def _importances(request: Request, ctx: Context, study_id: str) -> Response:
     return json_response(charts.importances(ctx, study_id), headers=tagged(etag))
 
 
-@routes.get("/v1/studies/{study_id}/parallel", scope="read", reply=Parallel, errors=(304, 404))
+@routes.get("/v1/studies/{study_id}/parallel", scope="read", response_model=Parallel, errors=(304, 404))
 def get_parallel(
     study_id: StudyId,
     request: Request,
@@ -183,7 +185,7 @@ def get_parallel(
     return json_response(charts.parallel(ctx, study_id, limit=limit), headers=tagged(etag))
 
 
-@routes.get("/v1/studies/{study_id}/timeline", scope="read", reply=Timeline, errors=(404,))
+@routes.get("/v1/studies/{study_id}/timeline", scope="read", response_model=Timeline, errors=(404,))
 def get_timeline(
     study_id: StudyId,
     ctx: Service,

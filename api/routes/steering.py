@@ -23,25 +23,25 @@ routes = Routes("studies")
 trial_routes = Routes("trials")
 
 
-@routes.post("/v1/studies/{study_id}/pause", scope="submit", reply=StudyView, errors=(404, 409))
+@routes.post("/v1/studies/{study_id}/pause", scope="submit", response_model=StudyView, errors=(404, 409))
 def pause_study(study_id: StudyId, ctx: Service) -> Response:
     """Give out no more trials; running ones go on."""
     return json_response(steering.pause(ctx, study_id))
 
 
-@routes.post("/v1/studies/{study_id}/resume", scope="submit", reply=StudyView, errors=(404, 409))
+@routes.post("/v1/studies/{study_id}/resume", scope="submit", response_model=StudyView, errors=(404, 409))
 def resume_study(study_id: StudyId, ctx: Service) -> Response:
     """Give out trials of a paused study again."""
     return json_response(steering.resume(ctx, study_id))
 
 
-@routes.post("/v1/studies/{study_id}/stop", scope="submit", reply=StudyView, errors=(404, 409))
+@routes.post("/v1/studies/{study_id}/stop", scope="submit", response_model=StudyView, errors=(404, 409))
 def stop_study(study_id: StudyId, ctx: Service) -> Response:
     """Give out no more trials, let the running ones finish, then end."""
     return json_response(steering.stop(ctx, study_id))
 
 
-@routes.post("/v1/studies/{study_id}/cancel", scope="submit", reply=StudyView, errors=(404, 409))
+@routes.post("/v1/studies/{study_id}/cancel", scope="submit", response_model=StudyView, errors=(404, 409))
 def cancel_study(study_id: StudyId, ctx: Service) -> Response:
     """End a study now; running trials are told to stop and leave no result."""
     return json_response(steering.cancel(ctx, study_id))
@@ -50,7 +50,7 @@ def cancel_study(study_id: StudyId, ctx: Service) -> Response:
 @routes.post(
     "/v1/studies/{study_id}/extend",
     scope="submit",
-    reply=StudyView,
+    response_model=StudyView,
     errors=(404, 409),
     body=ExtendRequest,
     max_body_bytes=SMALL_BODY_BYTES,
@@ -63,7 +63,7 @@ def extend_study(
     return json_response(steering.extend(ctx, study_id, body))
 
 
-@routes.post("/v1/studies/{study_id}/retry-failed", scope="submit", reply=RetryFailedReply, errors=(404, 409))
+@routes.post("/v1/studies/{study_id}/retry-failed", scope="submit", response_model=RetryFailedReply, errors=(404, 409))
 def retry_failed_trials(study_id: StudyId, ctx: Service) -> Response:
     """Put every failed trial back into the queue."""
     return json_response(steering.retry_failed(ctx, study_id))
@@ -72,7 +72,7 @@ def retry_failed_trials(study_id: StudyId, ctx: Service) -> Response:
 @routes.post(
     "/v1/studies/{study_id}/clone",
     scope="submit",
-    reply=StudyView,
+    response_model=StudyView,
     status=201,
     errors=(404,),
     body=CloneRequest,
@@ -96,7 +96,7 @@ async def clone_study(
 @trial_routes.post(
     "/v1/studies/{study_id}/trials",
     scope="submit",
-    reply=Trial,
+    response_model=Trial,
     status=201,
     errors=(404, 409),
     body=EnqueueRequest,
@@ -115,13 +115,13 @@ def enqueue_trial(
     return json_response(trial, 201, {"Location": f"/v1/trials/{trial.trial_id}"})
 
 
-@trial_routes.post("/v1/trials/{trial_id}/stop", scope="submit", reply=TrialView, errors=(404, 409))
+@trial_routes.post("/v1/trials/{trial_id}/stop", scope="submit", response_model=TrialView, errors=(404, 409))
 def stop_trial(trial_id: TrialId, ctx: Service) -> Response:
     """End one trial that waits or runs, without a result."""
     return json_response(steering.stop_trial(ctx, trial_id))
 
 
-@trial_routes.post("/v1/trials/{trial_id}/retry", scope="submit", reply=TrialView, errors=(404, 409))
+@trial_routes.post("/v1/trials/{trial_id}/retry", scope="submit", response_model=TrialView, errors=(404, 409))
 def retry_trial(trial_id: TrialId, ctx: Service) -> Response:
     """Put one failed trial back into the queue."""
     return json_response(steering.retry_trial(ctx, trial_id))

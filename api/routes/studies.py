@@ -33,7 +33,7 @@ _Raw = Annotated[bytes, Depends(read_json)]
 @routes.post(
     "/v1/studies",
     scope="submit",
-    reply=pages.StudyView,
+    response_model=pages.StudyView,
     status=201,
     errors=(404, 409),
     body=StudyDefinition,
@@ -50,7 +50,7 @@ async def create_study(
 @routes.post(
     "/v1/studies/validate",
     scope="submit",
-    reply=ValidateReply,
+    response_model=ValidateReply,
     body=StudyDefinition,
     examples=examples.STUDIES,
 )
@@ -66,7 +66,9 @@ def _validate(ctx: Context, raw: bytes) -> Response:
     return json_response(ValidateReply(valid=False, errors=found))
 
 
-@routes.post("/v1/studies/preview", scope="submit", reply=PreviewReply, body=StudyDefinition, examples=examples.STUDIES)
+@routes.post(
+    "/v1/studies/preview", scope="submit", response_model=PreviewReply, body=StudyDefinition, examples=examples.STUDIES
+)
 async def preview_study(state: Shared, raw: _Raw) -> Response:
     """Show what a definition would do: size of the grid, sample configurations, weights, cost; nothing is created."""
     return await state.compute_limit.run(_preview, state.context, raw)
@@ -89,7 +91,7 @@ def _read(raw: bytes) -> StudyDefinition | tuple[Problem, ...]:
         return tuple(Problem(field=item["field"], message=item["message"]) for item in found)
 
 
-@routes.get("/v1/studies", scope="read", reply=pages.Page[pages.StudyView])
+@routes.get("/v1/studies", scope="read", response_model=pages.Page[pages.StudyView])
 def list_studies(
     ctx: Service,
     page: Page,
@@ -111,7 +113,7 @@ def list_studies(
     return json_response(found)
 
 
-@routes.get("/v1/studies/{study_id}", scope="read", reply=pages.StudyView, errors=(404,))
+@routes.get("/v1/studies/{study_id}", scope="read", response_model=pages.StudyView, errors=(404,))
 def get_study(study_id: StudyId, ctx: Service) -> Response:
     """Return a study: definition, state, counts, best trial, budget used."""
     return json_response(crud.get(ctx, study_id))
@@ -120,7 +122,7 @@ def get_study(study_id: StudyId, ctx: Service) -> Response:
 @routes.patch(
     "/v1/studies/{study_id}",
     scope="submit",
-    reply=pages.StudyView,
+    response_model=pages.StudyView,
     errors=(404,),
     body=StudyPatch,
     max_body_bytes=SMALL_BODY_BYTES,

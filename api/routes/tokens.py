@@ -24,7 +24,7 @@ routes = Routes("tokens")
 @routes.post(
     "/v1/tokens",
     scope="admin",
-    reply=TokenReply,
+    response_model=TokenReply,
     status=201,
     body=TokenRequest,
     max_body_bytes=SMALL_BODY_BYTES,
@@ -35,7 +35,7 @@ def create_token(ctx: Service, body: Annotated[TokenRequest, Depends(json_body(T
     return json_response(tokens.create(ctx, body), 201)
 
 
-@routes.get("/v1/tokens", scope="admin", reply=Page[TokenView])
+@routes.get("/v1/tokens", scope="admin", response_model=Page[TokenView])
 def list_tokens(ctx: Service) -> Response:
     """List all tokens, newest first, without their secrets."""
     return json_response(Page[TokenView](items=tokens.listing(ctx)))

@@ -22,7 +22,7 @@ routes = Routes("trials")
 _SORTS: Final = "number|value|epochs|device_seconds|duration_s|n_weights|created_at"
 
 
-@routes.get("/v1/studies/{study_id}/trials", scope="read", reply=pages.Page[Trial], errors=(404,))
+@routes.get("/v1/studies/{study_id}/trials", scope="read", response_model=pages.Page[Trial], errors=(404,))
 def list_trials(
     study_id: StudyId,
     ctx: Service,
@@ -54,13 +54,15 @@ def list_trials(
     return json_response(found)
 
 
-@routes.get("/v1/trials/{trial_id}", scope="read", reply=pages.TrialView, errors=(404,))
+@routes.get("/v1/trials/{trial_id}", scope="read", response_model=pages.TrialView, errors=(404,))
 def get_trial(trial_id: TrialId, ctx: Service) -> Response:
     """Return a trial: parameters, state, result, attempts."""
     return json_response(trials.trial(ctx, trial_id))
 
 
-@routes.get("/v1/trials/{trial_id}/measurements", scope="read", reply=pages.Page[pages.MeasurementView], errors=(404,))
+@routes.get(
+    "/v1/trials/{trial_id}/measurements", scope="read", response_model=pages.Page[pages.MeasurementView], errors=(404,)
+)
 def list_measurements(
     trial_id: TrialId,
     ctx: Service,

@@ -24,7 +24,7 @@ routes = Routes("workers")
 @routes.post(
     "/v1/workers",
     scope="worker",
-    reply=RegisterReply,
+    response_model=RegisterReply,
     status=201,
     body=RegisterRequest,
     max_body_bytes=SMALL_BODY_BYTES,
@@ -38,31 +38,31 @@ def register_worker(
     return json_response(made, 201, {"Location": f"/v1/workers/{made.worker_id}"})
 
 
-@routes.get("/v1/workers", scope="read", reply=pages.Page[WorkerView])
+@routes.get("/v1/workers", scope="read", response_model=pages.Page[WorkerView])
 def list_workers(ctx: Service, page: Page) -> Response:
     """List the fleet, newest first."""
     return json_response(workers.listing(ctx, limit=page.limit, page_token=page.page_token))
 
 
-@routes.get("/v1/workers/{worker_id}", scope="read", reply=WorkerView, errors=(404,))
+@routes.get("/v1/workers/{worker_id}", scope="read", response_model=WorkerView, errors=(404,))
 def get_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Return a worker."""
     return json_response(workers.get(ctx, worker_id))
 
 
-@routes.post("/v1/workers/{worker_id}/drain", scope="admin", reply=WorkerView, errors=(404,))
+@routes.post("/v1/workers/{worker_id}/drain", scope="admin", response_model=WorkerView, errors=(404,))
 def drain_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Let a worker finish what it holds and give it nothing more."""
     return json_response(workers.drain(ctx, worker_id))
 
 
-@routes.post("/v1/workers/{worker_id}/enable", scope="admin", reply=WorkerView, errors=(404,))
+@routes.post("/v1/workers/{worker_id}/enable", scope="admin", response_model=WorkerView, errors=(404,))
 def enable_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Give a worker trials again, quarantined or not."""
     return json_response(workers.enable(ctx, worker_id))
 
 
-@routes.post("/v1/workers/{worker_id}/disable", scope="admin", reply=WorkerView, errors=(404,))
+@routes.post("/v1/workers/{worker_id}/disable", scope="admin", response_model=WorkerView, errors=(404,))
 def disable_worker(worker_id: WorkerId, ctx: Service) -> Response:
     """Give a worker nothing more until it is enabled."""
     return json_response(workers.disable(ctx, worker_id))

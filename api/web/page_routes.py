@@ -1,15 +1,15 @@
-"""Page routes: declared like the API's, but with the session's cookie for a key and not in the API's description."""
+"""Page routes: declared like the API's, but authenticated by the session cookie, with CSRF checks, undocumented."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
 from starlette.requests import Request
 
 from api.errors.problem_documents import ProblemError
 from api.guard import Guard
-from api.routing import Routes
+from api.routing import RouteOptions, Routes
 from api.web import session
 from hpsearch.wire.tokens import Scope
 
@@ -20,7 +20,7 @@ _FOREIGN: Final = "this request did not come from a page of this server; open th
 
 
 class SessionGuard(Guard):
-    """Checks one page route's requests: the token is the session's, and only own pages may change anything."""
+    """Checks one page route's requests: the token is the session's, and changes must come from own pages (CSRF)."""
 
     async def __call__(self, request: Request) -> None:
         """Let the request pass.
@@ -46,7 +46,8 @@ class PageRoutes(Routes):
     """
 
     def add(
-        self, method: str, path: str, *, scope: str | Sequence[Scope], **options: Any
+        self, method: str, path: str, *, scope: str | Sequence[Scope], **options: Unpack[RouteOptions]
     ) -> Callable[[Endpoint], Endpoint]:
         """Return a decorator that declares the route; see `Routes.add`."""
-        return super().add(method, path, scope=scope, **{"hidden": True, "guard": SessionGuard, **options})
+        mine: RouteOptions = {"hidden": True, "guard": SessionGuard, **options}
+        return super().add(method, path, scope=scope, **mine)

@@ -176,7 +176,7 @@ _TrialIds = Annotated[
 ]
 
 
-@routes.get("/ui/studies/{study_id}/data/curves", scope="read", reply=Curves)
+@routes.get("/ui/studies/{study_id}/data/curves", scope="read", response_model=Curves)
 def study_curves(study_id: StudyId, request: Request, ctx: Service, trials: _TrialIds) -> Response:
     """Return every metric of every epoch of some trials, by metric."""
     crud.get(ctx, study_id)

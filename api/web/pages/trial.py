@@ -107,7 +107,7 @@ async def trial_live(trial_id: TrialId, request: Request, state: Shared) -> Resp
     return await live_stream(request, ("trial", trial_id), draw, wait)
 
 
-@routes.get("/ui/trials/{trial_id}/data/curves", scope="read", reply=Curves)
+@routes.get("/ui/trials/{trial_id}/data/curves", scope="read", response_model=Curves)
 def trial_curves(trial_id: TrialId, request: Request, ctx: Service) -> Response:
     """Return every metric of every epoch."""
     trials.trial(ctx, trial_id)

@@ -55,7 +55,9 @@ def test_deep_and_long_content_is_cut() -> None:
     ("error", "status"),
     [
         (errors.InvalidStudyError("x"), 422),
+        (errors.InvalidStudyError("x", code="point.too_large"), 422),
         (errors.InvalidDatasetError("x", code="dataset.too_large"), 413),
+        (errors.InvalidInputError("x", code="content.too_large"), 413),
         (errors.NotFoundError("x"), 404),
         (errors.StaleAttemptError("x"), 409),
         (errors.UnauthenticatedError("secret reason"), 401),
