@@ -1,4 +1,4 @@
-"""Logs of the server: to standard error, for people or as JSON, with nothing in them that could forge a line."""
+"""Logging of the server (structlog): to standard error, for people or as JSON; control characters are escaped."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def configure(*, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # They tell of every start and request; what matters of them is a warning.
+    # At lower levels they log every start and request.
     for chatty in ("uvicorn", "alembic", "httpx2", "optuna"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

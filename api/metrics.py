@@ -1,4 +1,4 @@
-"""Figures of one server process, for Prometheus: requests by route, and what is open now."""
+"""Prometheus metrics of one server process: requests by route, and what is open now."""
 
 from __future__ import annotations
 

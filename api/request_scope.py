@@ -1,4 +1,4 @@
-"""Reading an ASGI scope without building a request from it."""
+"""Headers, request id and route template, read from an ASGI scope without building a request from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making answers: models to bytes, files to attachments, tags for what has not changed."""
+"""Responses: models as JSON, files as attachments, ETags and 304 for what has not changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def no_content() -> Response:
 
 
 def is_current(request: Request, etag: str) -> bool:
-    """Return whether the client already has what the tag names (RFC 9110, section 13.1.2)."""
+    """Return whether the client's `If-None-Match` has this ETag (RFC 9110, section 13.1.2)."""
     given = request.headers.get("if-none-match")
     if given is None:
         return False
@@ -39,17 +39,17 @@ def is_current(request: Request, etag: str) -> bool:
 
 
 def not_modified(etag: str) -> Response:
-    """Return an answer that says so."""
+    """Return a 304 response."""
     return Response(status_code=_NOT_MODIFIED, headers=tagged(etag))
 
 
 def tagged(etag: str) -> dict[str, str]:
-    """Return the headers of an answer that may be kept as long as its tag is asked about."""
+    """Return the headers of a response that may be cached, and must be revalidated by its ETag."""
     return {"ETag": etag, "Cache-Control": "private, no-cache"}
 
 
 class _WholeFile(FileResponse):
-    """A file sent from start to end: ranges are not offered, so they can not be abused either."""
+    """A file sent whole: range requests are not supported, so they can not be abused."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file."""

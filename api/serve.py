@@ -1,4 +1,4 @@
-"""The server process: bound, announced, stopped without leaving anybody waiting."""
+"""The server process: binds its socket, writes the server file, runs uvicorn, shuts down gracefully."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("hpsearch.api")
 _GRACE_S: Final = 5
 # Longer than the pause between a worker's reports, so that its connection stays.
 _KEEP_ALIVE_S: Final = 75
-# New objects between two looks for garbage that refers to itself: a request makes hundreds, and leaves none.
+# New objects between two runs of the cyclic garbage collector: a request makes hundreds, and leaves no cycle.
 _GARBAGE_EVERY: Final = 10_000
 
 
@@ -40,7 +40,7 @@ class _Server(uvicorn.Server):
 
     Args:
         config: Of uvicorn.
-        app: Its streams are told when it stops.
+        app: Its streams end when it stops.
         on_started: Called once connections are taken.
         on_stopping: Called in a thread while requests are still answered.
     """
@@ -63,11 +63,11 @@ class _Server(uvicorn.Server):
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let local helpers say goodbye, end what waits, then the rest."""
+        """Stop local workers, end streams and long polls, then shut down."""
         if self._on_stopping is not None:
             try:
                 await run_in_threadpool(self._on_stopping)
-            except Exception:  # noqa: BLE001 - whatever it was, the server itself must still stop in order
+            except Exception:  # noqa: BLE001 - after any error the server itself must still stop in order
                 _log.exception("stopping the local workers failed")
         self._app.state.shared.closing.set()
         await super().shutdown(sockets)
@@ -121,15 +121,15 @@ def run(
     raise_descriptor_limit()
     context = Context.open(settings)
     try:
-        _refuse_open_door(context, host, address[0])
+        _require_token(context, host, address[0])
         tokens.ensure_local(context)
         _log.info("data in %s, files in %s", context.store.product, settings.data_dir)
         with _bound(family, address, host) as listener:
             url = _url(host, address[0], listener.getsockname()[1])
 
             def started() -> None:
-                if _is_near(address[0]):
-                    server_file.announce(settings, _near_url(family, address[0], url, listener.getsockname()[1]))
+                if _is_local(address[0]):
+                    server_file.announce(settings, _local_url(family, address[0], url, listener.getsockname()[1]))
                 print(f"hpsearch is listening on {url}", flush=True)  # noqa: T201 - what the command is asked for
                 print(f"Its page for browsers is {url}/ui", flush=True)  # noqa: T201 - the same
                 if on_listening is not None:
@@ -137,17 +137,17 @@ def run(
 
             app = create_app(context=context, allowed_hosts=allowed_hosts, access_log=log_json or access_log)
             server = _Server(_config(app), app, started, on_stopping)
-            _spare_the_collector()
+            _tune_garbage_collector()
             server.run(sockets=[listener])
     finally:
         server_file.withdraw(settings)
         context.close()
 
 
-def _spare_the_collector() -> None:
-    """Have the garbage collector pass over all that was imported, which stays, and look for the rest less often.
+def _tune_garbage_collector() -> None:
+    """Exempt all that was imported from garbage collection (gc.freeze), and collect the rest less often.
 
-    What is garbage of it, some hundred objects, stays as well: to find it would take a tenth of a second of each start.
+    Some hundred objects of it are garbage and stay: to collect them would take a tenth of a second of each start.
     """
     gc.freeze()
     gc.set_threshold(_GARBAGE_EVERY)
@@ -189,8 +189,8 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
     return family, (str(address[0]), port)
 
 
-def _refuse_open_door(context: Context, host: str, address: str) -> None:
-    """Refuse to be reachable from other machines as long as nobody has a token.
+def _require_token(context: Context, host: str, address: str) -> None:
+    """Refuse to be reachable from other machines as long as there is no valid token.
 
     Raises:
         InvalidInputError: With what to do.
@@ -234,13 +234,13 @@ def _url(host: str, address: str, port: int) -> str:
     return f"http://{host if host == 'localhost' else name}:{port}"
 
 
-def _is_near(address: str) -> bool:
+def _is_local(address: str) -> bool:
     """Return whether this machine reaches the address over loopback."""
     found = ipaddress.ip_address(address)
     return found.is_loopback or found.is_unspecified
 
 
-def _near_url(family: socket.AddressFamily, address: str, url: str, port: int) -> str:
+def _local_url(family: socket.AddressFamily, address: str, url: str, port: int) -> str:
     if not ipaddress.ip_address(address).is_unspecified:
         return url
     return f"http://[::1]:{port}" if family == socket.AF_INET6 else f"http://127.0.0.1:{port}"

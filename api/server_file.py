@@ -1,4 +1,4 @@
-"""The note a local server leaves in its data directory, so that the command line finds it."""
+"""The server file: URL and process id of a local server, in its data directory, so that the command line finds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpsearch.settings import Settings
 
 
 def announce(settings: Settings, url: str) -> None:
-    """Leave the address and the process id of this server in the data directory, whole or not at all."""
+    """Write the URL and the process id of this server, atomically."""
     temporary = settings.server_path.with_name(f".server.{os.getpid()}.json")
     with suppress(FileNotFoundError):
         temporary.unlink()
@@ -21,7 +21,7 @@ def announce(settings: Settings, url: str) -> None:
 
 
 def withdraw(settings: Settings) -> None:
-    """Take the note away, unless another server has left its own meanwhile."""
+    """Delete the server file, unless another server has written its own meanwhile."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         if json.loads(settings.server_path.read_text(encoding="utf-8"))["pid"] == os.getpid():
             settings.server_path.unlink()

@@ -160,10 +160,10 @@ def _nodes(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def _move_default(schema: dict[str, Any]) -> None:
-    """Tell an object's default in words: generators refuse it beside a choice of schemas, and drop all that uses it."""
+    """Describe an object's default in words: client generators refuse it beside anyOf, and drop all that uses it."""
     if "anyOf" in schema and isinstance(schema.get("default"), dict):
-        told = ", ".join(f"{name} {value}" for name, value in schema.pop("default").items())
-        schema["description"] = f"{schema.get('description', '')} Default: {told}.".strip()
+        words = ", ".join(f"{name} {value}" for name, value in schema.pop("default").items())
+        schema["description"] = f"{schema.get('description', '')} Default: {words}.".strip()
 
 
 def _rename_page(schema: dict[str, Any]) -> None:

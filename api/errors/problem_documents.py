@@ -42,7 +42,7 @@ class ProblemDocument(BaseModel):
 
 
 class ProblemError(Exception):
-    """An error the HTTP edge itself finds: a malformed body, a missing header, too large an upload.
+    """An error that the HTTP server itself finds: a malformed body, a missing header, too large an upload.
 
     Args:
         status: HTTP status, 400 to 599.
@@ -94,7 +94,7 @@ def clean(value: object, depth: int = 0) -> object:
 
 
 def document_of(error: ProblemError, request_id: str | None = None) -> dict[str, object]:
-    """Return an error as strict JSON can hold it, whatever its content."""
+    """Return an error as a document that strict JSON can hold."""
     document: dict[str, object] = {
         "type": f"urn:hpsearch:problem:{error.code}",
         "title": _title(error.status),

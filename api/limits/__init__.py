@@ -1,1 +1,1 @@
-"""Limits: how much of what a server accepts, by caller, by connection and at a time."""
+"""Rate limits, concurrency limits, connection limits, and the cache that saves checks of tokens."""

@@ -1,1 +1,1 @@
-"""What happens around every request, as plain ASGI: no request or response objects are built here."""
+"""Middleware around every request, as plain ASGI: no request or response objects are built here."""

@@ -1,4 +1,4 @@
-"""The form a data file comes in, whoever sends it: a program to the API or a person through the page."""
+"""The multipart form of a data file, sent by a program to the API or by a person through the page."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _texts(form: UploadForm) -> tuple[str, str | None]:
 
 
 def _stem(filename: str) -> str:
-    """Return a name for people from whatever a client calls its file; no path is ever made from it."""
+    """Return a name for people from a client's file name; no path is ever made from it."""
     last = re.split(r"[/\\]", filename)[-1]
     plain = "".join(character for character in last if character.isprintable())
     return plain.rsplit(".", 1)[0].strip()[:200] or "data"

@@ -1,4 +1,4 @@
-"""Reading request bodies: strict JSON of one model, with a cap and a deadline."""
+"""JSON request bodies, validated against one pydantic model, with a size limit and a timeout."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def json_body(
 
     Args:
         model: Of the domain or of the wire.
-        inline: Check small bodies on the event loop: only for models that are cheap to check whatever they hold.
+        inline: Check small bodies on the event loop: only for models that are cheap to check with any content.
         optional: An empty body means the model's defaults.
         code: Of the problem when the body is not this model.
     """

@@ -1,4 +1,4 @@
-"""Reading a multipart form with one file: the file goes to disk as it comes, everything else is small and capped."""
+"""Multipart forms with one file: the file is streamed to disk, everything else is small and has a size limit."""
 
 from __future__ import annotations
 

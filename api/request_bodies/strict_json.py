@@ -1,4 +1,4 @@
-"""Reading JSON without the liberties of the standard reader: no NaN, no duplicate keys, no abyss of brackets."""
+"""Strict JSON parser: refuses NaN, duplicate keys, too many values and too deep nesting."""
 
 from __future__ import annotations
 

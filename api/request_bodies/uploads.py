@@ -1,4 +1,4 @@
-"""Receiving files: streamed to disk at a decent pace, hashed on the way, never held in memory."""
+"""Uploads: request bodies streamed to disk and hashed on the way, with a minimum rate and a time limit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from starlette.requests import Request
 
 from api.errors.problem_documents import ProblemError
 
-# A sender slower than this on average, looked at after the grace, is told to come back with a better line: it holds a
-# place that others wait for. A gibibyte in an hour is 300 kB/s.
+# An upload slower than this on average, once the grace is over, is refused: it holds a place that others wait for. A
+# gibibyte in an hour is 300 kB/s.
 _GRACE_S: Final = 20.0
 _MIN_BYTES_PER_S: Final = 32 * 1024
 _MAX_S: Final = 3600.0

@@ -1,4 +1,4 @@
-"""What workers do all day: claim, report, deliver models. These routes come first and stay light."""
+"""Routes of workers: claim trials (long polling), report (which is the heartbeat), upload models."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ async def _wait(
             return gone.is_set() or state.closing.is_set()
 
         def ask() -> ClaimReply:
-            # Looked at when its turn has come: a client that has left must not be given trials, they would wait for
-            # their lease to lapse.
+            # Checked when it runs: a client that has left must not be given trials, they would wait for their lease to
+            # lapse.
             return empty if is_over() else claims.claim(state.context, caller, worker_id, body)
 
         while not reply.trials and not is_over() and (left_s := deadline_s - loop.time()) > 0:

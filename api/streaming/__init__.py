@@ -1,1 +1,1 @@
-"""What event streams share: one producer for many readers, tokens checked while open, waiting without blocking."""
+"""What event streams share: broadcasts (one producer, many subscribers), token checks while open, async waits."""

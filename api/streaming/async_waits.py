@@ -1,4 +1,4 @@
-"""Waiting for several things at once, the client's departure among them."""
+"""Async waits: for the first of several tasks, or for the client's disconnection."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ async def first_of(*waits: asyncio.Task[Any] | Coroutine[Any, Any, Any]) -> None
 
 
 async def started(wait: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Return a task of the wait that already listens, so that nothing is missed while one looks elsewhere."""
+    """Return a task that has begun to wait already, so that it misses nothing while its caller does something else."""
     task = asyncio.create_task(wait)
     await asyncio.sleep(0)
     return task
 
 
 async def drop(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel the tasks and see them end, whatever they end with."""
+    """Cancel the tasks and wait until they have ended; their exceptions are dropped."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

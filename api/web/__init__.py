@@ -1,1 +1,1 @@
-"""The web page: templates, styles and routes under /ui, for people who would rather look than read."""
+"""The web page: templates, scripts, styles and routes under /ui."""

@@ -1,4 +1,4 @@
-"""Assets: scripts and styles of the page, held in memory, named by their content so that browsers keep them."""
+"""Static assets of the page, held in memory and addressed by content hash, so that browsers cache them for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms: the fields a page sends, small and few."""
+"""Urlencoded forms of the page, with limits of size and number of fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data for the charts of a page: JSON, packed for the way, and kept by the browser as long as nothing changed."""
+"""JSON data for the charts of a page: compressed, with an LRU cache, ETags and 304."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def data_response(request: Request, make: Callable[[], BaseModel], mark: str | N
         if is_current(request, etag):
             return not_modified(etag)
         headers = tagged(etag)
-    # All who look at the same study ask for the same, at the moment it has changed.
+    # All viewers of a study request the same data, at the moment it has changed.
     content = text() if mark is None else _made.get((request.url.path, mark), text)
     headers["Vary"] = "Accept-Encoding, Cookie"
     if len(content) >= _WORTH_PACKING_BYTES and "gzip" in request.headers.get("accept-encoding", ""):

@@ -1,4 +1,4 @@
-"""Problem pages: what the API would say as a problem document, shown as a page or as a notice on one."""
+"""Problem pages: middleware that shows problem documents as HTML, as a page or as a notice on one."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ def _shown(request: Request, start: Message, problem: dict[str, Any]) -> Respons
 
 
 def _signed_out(request: Request) -> Response:
-    """Lead to the sign-in page; a session that is no longer valid is forgotten and the person told."""
+    """Redirect to the sign-in page, which says so when a session is no longer valid; its cookie is deleted."""
     had_session = bool(session.token_of(request))
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET" or wants_part(request):
         wanted = session.HOME
     response = lead_to(request, session.sign_in_address(wanted, ended=had_session))
     if wants_part(request):
-        response.status_code = _UNAUTHENTICATED  # an event stream that comes back understands this one
+        response.status_code = _UNAUTHENTICATED  # the script that reconnects an event stream handles this one
     elif had_session:
         session.close_session(request, response)
     return response

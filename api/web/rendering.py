@@ -1,4 +1,4 @@
-"""Rendering: from a template and values to an answer, with what every page needs."""
+"""Rendering of templates to responses, with the headers, rights and compression every page needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session: the cookie that holds a person's token for the page alone, and who may be sent it."""
+"""Session cookie with the user's token (HttpOnly, SameSite), and the CSRF check of requests that change something."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def close_session(request: Request, response: Response) -> None:
 def is_secure(request: Request) -> bool:
     """Return whether the browser came over TLS, which often ends at a proxy before this server.
 
-    The proxy's word and the browser's Origin are believed, since they can only make the cookie stricter.
+    The proxy's header and the browser's Origin are trusted here, since they can only make the cookie stricter.
     """
     return (
         request.url.scheme == "https"
@@ -55,14 +55,14 @@ def is_secure(request: Request) -> bool:
 
 
 def is_same_site(request: Request) -> bool:
-    """Return whether the browser says that a page of this server sent the request.
+    """Return whether the browser says that a page of this server sent the request (CSRF check).
 
-    Browsers tell by `Sec-Fetch-Site` over TLS and on their own machine, by `Origin` everywhere. One that tells
-    nothing is not believed.
+    Browsers send `Sec-Fetch-Site` over TLS and to their own machine, `Origin` everywhere. A request with neither is
+    refused.
     """
-    told = request.headers.get("sec-fetch-site")
-    if told is not None:
-        return told == "same-origin"
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
     origin = urlsplit(request.headers.get("origin", ""))
     return bool(origin.netloc) and origin.netloc.lower() == request.headers.get("host", "").lower()
 

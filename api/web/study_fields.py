@@ -61,7 +61,7 @@ Raw = dict[str, Any]
 
 
 def from_fields(fields: Mapping[str, str], dataset: Mapping[str, str], task: str) -> Raw:
-    """Return the definition that the form's fields say; what can not be read stays as text and is complained about.
+    """Return the definition that the form's fields say; what can not be read stays as text, for validation to refuse.
 
     Args:
         fields: By name, as the form sends them; empty ones say nothing.
@@ -103,7 +103,7 @@ def _split(said: Mapping[str, str]) -> Raw:
 
 
 def _parameter(one: Parameter, said: Mapping[str, str]) -> Any:
-    # What is beyond the last one allowed stays one text: it is complained about, not taken apart.
+    # Values beyond the last one allowed stay one text, which validation refuses.
     texts = said.get(f"{one.name}.values", "").split(",", MAX_CHOICES)
     values = [_value(one, text.strip()) for text in texts if text.strip()]
     if len(values) == 1:

@@ -1,6 +1,6 @@
-"""Charts as drawings of their own (SVG), for what is read without scripts: reports and single figures of a page.
+"""Charts as SVG, for what is read without scripts: reports and single figures of a page.
 
-They hold no styles: whatever shows them gives the classes `axis`, `grid`, `line`, `dot` and `bar` their colours.
+They hold no styles: the page that shows them gives the classes `axis`, `grid`, `line`, `dot` and `bar` their colours.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str) -> Markup:
         series: Drawn in this order.
         x: The horizontal axis.
         y: The vertical axis.
-        title: What it shows, for people who hear it.
+        title: What it shows, for screen readers.
     """
     points = [point for one in series for point in one.points]
     place_x, marks_x = _scaled(x, [point[0] for point in points], _LEFT, WIDTH - _RIGHT)

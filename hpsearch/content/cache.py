@@ -1,4 +1,4 @@
-"""Verified contents of a remote store, kept on this machine as files, the longest unused deleted first."""
+"""LRU disk cache of a remote content store, each file verified by its SHA-256."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hpsearch.content.incoming import Incoming, hashed
 from hpsearch.content.store import digest_of, is_name
 from hpsearch.errors import ConflictError
 
-# What was handed out a moment ago is about to be opened.
+# A file that was returned a moment ago is about to be opened.
 _IN_USE_S: Final = 60.0
 
 
@@ -37,11 +37,11 @@ class Cache:
         self._fetching: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     def path_of(self, name: str, content: Iterable[bytes]) -> Path:
-        """Return a file with a content, which is taken from what was kept or else read; good for a minute to open.
+        """Return a file with a content, from the cache or else read from the store; it stays for at least a minute.
 
         Args:
             name: Of the content.
-            content: Its pieces; not asked for when the content is kept already.
+            content: Its pieces; not read when the content is cached already.
 
         Raises:
             ConflictError: The pieces are not the content of that name; code `blob.digest_mismatch`.

@@ -1,4 +1,4 @@
-"""A content store of plain files below one folder: written whole or not at all, never through a link."""
+"""A content store of plain files below one folder: writes are atomic and durable (fsync), links are not followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on their way into a content store: each under a path of its own, forgotten ones swept away."""
+"""Temporary files on their way into a content store: unique paths, and a sweep of abandoned files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Incoming:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def new_path(self) -> Path:
-        """Return a path nobody else has; no file is made."""
+        """Return a unique path; no file is made."""
         return self._folder / uuid.uuid4().hex
 
     def sweep(self, older_than_s: float) -> int:

@@ -60,7 +60,7 @@ class S3Content:
                 client_options={
                     "timeout": _TIMEOUT,
                     "connect_timeout": _CONNECT_TIMEOUT,
-                    # Whoever names an address without TLS means it.
+                    # An endpoint without TLS is meant so.
                     "allow_http": endpoint.startswith("http://"),
                 },
                 retry_config={"max_retries": _N_RETRIES, "retry_timeout": _TIMEOUT},

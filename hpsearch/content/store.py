@@ -1,4 +1,4 @@
-"""What every content store promises, and how its contents are named."""
+"""The interface of content stores (put, read, delete by content address), and the names of contents."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def name_of(digest: str, copy: str) -> str:
 
     Args:
         digest: SHA-256 of the content, 64 hexadecimal digits.
-        copy: 8 hexadecimal digits that tell a content put again from the one deleted before; empty for those stored by
-            versions that did not tell them apart.
+        copy: 8 hexadecimal digits that differ between a content put again and the one deleted before; empty for those
+            stored by versions without them.
 
     Raises:
         NotFoundError: The digest is none; code `blob.missing`.

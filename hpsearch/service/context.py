@@ -47,7 +47,7 @@ class Context:
         sampler: Suggests points in a process of its own.
         slots: How many trials the fleet trains at the same time.
         signals: Wake-ups inside this process.
-        clock: Tells the instants.
+        clock: Gives the time.
     """
 
     settings: Settings

@@ -65,13 +65,13 @@ def lacking(ctx: Context, trial_ids: Sequence[str]) -> dict[int, str]:
     with ctx.store.read() as tx:
         found = tx.datasets.of_trials(trial_ids)
     wrong = {record.digest: _wrong(ctx, record) for record in found.values()}
-    told = {study_id: (record, wrong[record.digest]) for study_id, record in found.items()}
+    checked = {study_id: (record, wrong[record.digest]) for study_id, record in found.items()}
     return {
         study_id: (
             f"the stored file of its data set {record.name!r} is {what}: add the same file again "
             f"(`hpsearch datasets add FILE --target {record.target}`); its trials wait until then"
         )
-        for study_id, (record, what) in told.items()
+        for study_id, (record, what) in checked.items()
         if what is not None
     }
 

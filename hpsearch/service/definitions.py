@@ -1,4 +1,4 @@
-"""Parsed definitions of stored studies: they never change, so each is parsed once."""
+"""LRU caches of parsed study definitions, which never change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: made, listed, revoked and checked."""
+"""API tokens: created, listed, revoked, and authenticated by a constant-time comparison of hashes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hpsearch.wire.tokens import TokenReply, TokenRequest, TokenView
 
 _PREFIX: Final = "hps"
 _SECRET_BYTES: Final = 32
-# Compared with when the public id is unknown, so that an unknown token costs the same path as a wrong one.
-_NOBODY: Final = hashlib.sha256(b"nobody").hexdigest()
+# Compared with when the public id is unknown, so that an unknown token takes the same time as a wrong one.
+_NO_SECRET: Final = hashlib.sha256(b"nobody").hexdigest()
 _MAX_NAME: Final = 200
 _MAX_EXPIRY_S: Final = 100 * 365 * 86_400
 
@@ -93,7 +93,7 @@ def authenticate(ctx: Context, raw: str) -> Caller:
     if prefix == _PREFIX and public_id.isalnum() and public_id.isascii() and len(public_id) <= 32:  # noqa: PLR2004 - column width
         with ctx.store.read() as tx:
             record = tx.tokens.by_public_id(public_id)
-    right = hmac.compare_digest(_hash(secret), _NOBODY if record is None else record.secret_sha256)
+    right = hmac.compare_digest(_hash(secret), _NO_SECRET if record is None else record.secret_sha256)
     now = ctx.clock.now()
     if (
         record is None
@@ -113,7 +113,7 @@ def is_valid(ctx: Context, token_id: str) -> bool:
 
 
 def any_valid(ctx: Context) -> bool:
-    """Return whether somebody could sign in now."""
+    """Return whether there is any valid token."""
     with ctx.store.read() as tx:
         return tx.tokens.any_valid(tx.at)
 

@@ -154,9 +154,9 @@ def test_no_door_is_opened_without_a_token(tmp_path: Path) -> None:
     assert not settings.token_path.exists()
     assert not settings.server_path.exists()
     context = Context.open(settings)
-    serve._refuse_open_door(context, "127.0.0.1", "127.0.0.1")
+    serve._require_token(context, "127.0.0.1", "127.0.0.1")
     tokens.create(context, TokenRequest(name="x", scopes=("read",)))
-    serve._refuse_open_door(context, _EVERYWHERE, _EVERYWHERE)
+    serve._require_token(context, _EVERYWHERE, _EVERYWHERE)
     context.close()
 
 
@@ -208,6 +208,6 @@ def test_the_note_of_another_server_is_left_alone(tmp_path: Path) -> None:
 def test_urls(host: str, address: str, url: str, near: str | None) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     assert serve._url(host, address, 80) == url
-    assert serve._is_near(address) == (near is not None)
+    assert serve._is_local(address) == (near is not None)
     if near is not None:
-        assert serve._near_url(family, address, url, 80) == near
+        assert serve._local_url(family, address, url, 80) == near

@@ -49,7 +49,9 @@ async def fleet_live(request: Request, state: Shared, gone: _Gone = False, page_
     def make(ctx: Context) -> str:
         return _part(ctx, rights, gone=gone, page_token=page_token)
 
-    await run_in_threadpool(make, state.context)  # a token that can not be used is told before the stream begins
+    await run_in_threadpool(
+        make, state.context
+    )  # a page token that can not be used is refused before the stream begins
     return await live_stream(request, ("fleet", gone, page_token, rights.admin), make)
 
 

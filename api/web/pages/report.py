@@ -18,7 +18,7 @@ from api.web import svg
 from api.web.page_routes import PageRoutes
 from api.web.pages import study_words
 from api.web.pages.study_curves import curves_of
-from api.web.pages.study_final import evaluation_of, told_of
+from api.web.pages.study_final import evaluation_of, final_sentences
 from api.web.rendering import page
 from api.web.study_yaml import as_yaml, shortest
 from hpsearch import __version__
@@ -55,7 +55,7 @@ def study_report(study_id: StudyId, request: Request, ctx: Service) -> Response:
         "report.html",
         headers={"Content-Disposition": f'attachment; filename="{safe}-report.html"'},
         study=study,
-        told=told_of(study),
+        sentences=final_sentences(study),
         doing=study_words.doing(seen),
         made_at=datetime.now(UTC),
         definition=as_yaml(shortest(study.definition)),

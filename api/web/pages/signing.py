@@ -52,7 +52,7 @@ async def sign_in_page(
 
 @routes.post("/ui/sign-in", scope=PUBLIC, max_body_bytes=_MAX_FORM_BYTES)
 async def sign_in(request: Request) -> Response:
-    """Open a session for whoever holds a valid token."""
+    """Open a session for a valid token."""
     form = await form_fields(request)
     raw, wanted = form.get("token", "").strip(), session.local_page(form.get("next"))
     complaint, status = _MISSING, 422

@@ -61,7 +61,7 @@ async def studies_live(request: Request, state: Shared, wanted: Filters) -> Resp
     def make(ctx: Context) -> str:
         return text_of("parts/studies.html", rights, **_values(ctx, wanted))
 
-    await run_in_threadpool(make, state.context)  # filters that can not be used are told before the stream begins
+    await run_in_threadpool(make, state.context)  # filters that can not be used are refused before the stream begins
     return await live_stream(request, ("studies", wanted, rights.submit), make)
 
 

@@ -22,7 +22,7 @@ from api.web.pages import study_words
 from api.web.pages.study_actions import labels_text
 from api.web.pages.study_board import KINDS, PAGE_ROWS, STATES, Choice, Chosen, board
 from api.web.pages.study_curves import Curves, curves_of
-from api.web.pages.study_final import told_of
+from api.web.pages.study_final import final_sentences
 from api.web.pages.study_points import fields_of
 from api.web.rendering import Rights, page, rendered, text_of
 from api.web.study_yaml import as_yaml, shortest
@@ -83,7 +83,7 @@ def _head(seen: Glimpse) -> dict[str, Any]:
         "seen": seen,
         "study": study,
         "doing": study_words.doing(seen),
-        "told": told_of(study),
+        "sentences": final_sentences(study),
         "verdict": None if study.final else study_words.verdict(study),
         "best_kind": "" if study.best is None else kind_of_trial(study.best.kind, study.best.params),
     }

@@ -33,7 +33,7 @@ _MAX_FIELDS: Final = 100
 
 
 def done(request: Request, text: str, address: str, *, leave: bool = False) -> Response:
-    """Return the answer to a change that went well, as whoever asked can take it.
+    """Return the answer to a change that went well, for htmx or for a browser without scripts.
 
     Args:
         request: From a script (JSON), from htmx (a notice) or from the browser itself (another page).

@@ -17,7 +17,7 @@ from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import kind_of_trial
 
 ANY: Final = "ANY"
-# What the board shows as long as nobody chose anything else: what can have a rank.
+# What the board shows by default: trials that can have a rank.
 RANKED_STATE: Final = TrialState.COMPLETE.value
 RANKED_KINDS: Final = (TrialKind.SEARCH.value, TrialKind.BASELINE.value)
 # As many as leave the charts below within reach.
@@ -27,7 +27,7 @@ _SORTS: Final = "rank|number|value|epochs|device_seconds|duration_s|n_weights|cr
 
 @dataclass(frozen=True)
 class Choice:
-    """What somebody chose to see of the board."""
+    """The viewer's choice of what the board shows."""
 
     sort: Annotated[str, Query(max_length=80, pattern=rf"^({_SORTS}|param\.[a-z0-9_]+)$")] = RANK
     order: Annotated[str, Query(pattern="^(asc|desc)$")] = "asc"
@@ -114,7 +114,7 @@ class Board:
 
 
 def board(ctx: Context, study: StudyView, choice: Choice) -> Board:
-    """Return the page that was asked for; what is wrong with a filter is told in it.
+    """Return the page that was asked for; it says what is wrong with a filter.
 
     Raises:
         InvalidInputError: The order, state, kind or page token is not valid.

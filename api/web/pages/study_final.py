@@ -31,8 +31,8 @@ routes = PageRoutes("page")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of a final model, in the words of all surfaces.
+class FinalSentences:
+    """Sentences about a final model, the same on all surfaces.
 
     Attributes:
         facts: The card's lines.
@@ -47,12 +47,12 @@ class Told:
     against: str
 
 
-def told_of(study: StudyView) -> Told | None:
-    """Return what is told of a study's final model; None while there is none."""
+def final_sentences(study: StudyView) -> FinalSentences | None:
+    """Return the sentences about a study's final model; None while there is none."""
     final = study.final
     if final is None:
         return None
-    return Told(tuple(facts(final)), flattery(final), baseline_warning(final), against(final))
+    return FinalSentences(tuple(facts(final)), flattery(final), baseline_warning(final), against(final))
 
 
 @dataclass(frozen=True)

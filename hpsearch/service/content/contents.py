@@ -1,7 +1,7 @@
 """Contents of data sets and models: put into the store, read back verified, deleted when nothing refers to them.
 
-The store itself knows no transactions. What is in it is therefore told by the rows of `content`, and a content that is
-put anew after it was deleted gets another name: see decision 21.
+The store has no transactions. So the rows of `content` decide what is in it, and a content that is put again after it
+was deleted gets another name: see decision 21.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True)
 class Content:
-    """What the service does with contents, whatever the store.
+    """What the service does with contents, in any store.
 
     Args:
         database: Holds the rows that refer to contents.
@@ -86,7 +86,7 @@ class Content:
         name = name_of(digest, copy)
         self.store.put(name, path)
         if self.cache is not None:
-            self.cache.take(name, path)  # whoever stores it reads it soon
+            self.cache.take(name, path)  # it will be read soon
         return ContentRecord(digest, copy, size_bytes)
 
     def _refuse_large(self, size_bytes: int) -> None:

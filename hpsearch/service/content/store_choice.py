@@ -76,9 +76,7 @@ def _unusable(folder: Path, error: OSError) -> InvalidInputError:
 
 
 def _set_up(settings: Settings, database: Store, chosen: Location | None) -> ContentStore:
-    with (
-        database.write() as tx
-    ):  # committed before the store sees it: then whoever comes after a crash knows it as ours
+    with database.write() as tx:  # committed before the store has it: after a crash the next server finds it as ours
         tx.contents.name_store(new_uid())
     with database.write() as tx:
         uid, recorded = tx.contents.store(lock=True) or ("", None)
@@ -95,7 +93,7 @@ def _set_up(settings: Settings, database: Store, chosen: Location | None) -> Con
 
 
 def _default(tx: Transaction) -> Location:
-    """Return where contents are kept when nobody said where."""
+    """Return where contents are kept when the setting is empty."""
     # Servers on SQLite are alone. A PostgreSQL database with contents, but without a store, was used by a version
     # that kept them in the data directory.
     return FILES if tx.is_alone or tx.contents.n_referred() else DATABASE
@@ -165,7 +163,7 @@ def claim(store: ContentStore, uid: str) -> None:
 def _open_known(
     settings: Settings, database: Store, chosen: Location | None, *, uid: str, recorded: Location
 ) -> ContentStore:
-    # Nobody else reaches a data directory or the database itself by another name; a folder may be mounted elsewhere.
+    # A data directory and the database have one name for all servers; a folder may be mounted elsewhere.
     if chosen is None:
         chosen = recorded if recorded in (FILES, DATABASE) else None
     if chosen is None:

@@ -1,4 +1,4 @@
-"""Whether a content store is there and works: for those who look after a server."""
+"""Health check of a content store: writes, reads and deletes a small content."""
 
 from __future__ import annotations
 

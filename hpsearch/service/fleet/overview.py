@@ -19,7 +19,7 @@ class WorkerSummary:
     """A worker as the fleet shows it.
 
     Attributes:
-        view: What the API tells of it.
+        view: As the API shows it.
         held: Trials it holds, in the order of their claims.
         results_per_hour: Since it registered; None when it came just now.
     """
@@ -51,7 +51,7 @@ def fleet_overview(
         ctx: The server's parts.
         limit: Workers at most, 1 to 1,000.
         page_token: From the page before.
-        only_present: Leave out those not heard of for a lease.
+        only_present: Leave out those without a heartbeat for a lease.
 
     Raises:
         InvalidInputError: The limit or token is not valid.

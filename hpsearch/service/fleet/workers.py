@@ -87,8 +87,8 @@ def recognise(tx: Transaction, caller: Caller, worker_id: str) -> WorkerRecord:
 
 def remember(worker: WorkerRecord, progress: Mapping[str, Any] | None, at: datetime) -> None:
     """Keep what a worker has just said of its slots, so that its next report is not taken for news."""
-    told = None if progress is None else dict(progress)
-    _reporting.put(worker.uid, dataclasses.replace(worker, progress=told, last_seen_at=at))
+    kept = None if progress is None else dict(progress)
+    _reporting.put(worker.uid, dataclasses.replace(worker, progress=kept, last_seen_at=at))
 
 
 def _own(caller: Caller, worker: WorkerRecord) -> WorkerRecord:

@@ -1,4 +1,4 @@
-"""Backups: database and stored files in one archive that tells its own digests, and the way back."""
+"""Backup and restore: database and stored files in one archive, with the digests of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping servers off a database for as long as something is done to all of it."""
+"""Exclusive lock of a database against running servers, for backup, restore and moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The threads of a server process: reaper, filler, sweeper and sign of life."""
+"""Background threads of a server process: reaper, filler, sweeper and the server's own heartbeat."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def move(settings: Settings, target: str, *, source: str | None = None, leave_mi
             claim(new, uid)
             with database.write() as tx:
                 tx.contents.place_store(new.location)
-            if old.location == str(DATABASE):  # nobody could delete it by hand
+            if old.location == str(DATABASE):  # it can not be deleted by hand
                 for name in old.names():
                     old.delete(name)
     return moved

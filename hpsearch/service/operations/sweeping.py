@@ -1,4 +1,4 @@
-"""Deleting what nobody needs any more: beaten models, contents without a row, unfinished uploads, workers long gone."""
+"""Cleanup of what is not needed any more: beaten models, unreferenced contents, abandoned uploads, old workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STORE_SWEEP_S: Final = 3600.0
 _TEMPORARY_S: Final = 2 * 3600.0
 # Of the first sweep: studies that ended while no server ran for it.
 _FIRST_LOOK_BACK_S: Final = 86_400.0
-# Workers not heard of for longer, if no trial refers to them.
+# Workers without a heartbeat for longer are deleted, if no trial refers to them.
 _FORGET_WORKERS: Final = timedelta(days=1)
 
 

@@ -135,7 +135,7 @@ def importances(ctx: Context, study_id: str) -> Importances:
     key = (study.uid, study.n_complete)
 
     def make() -> Importances:
-        with _one_at_a_time:  # whoever waited here finds what the first one computed
+        with _one_at_a_time:  # a thread that waited here finds what the first one computed
             return _importances.get(key, lambda: _compute(ctx, study))
 
     return _importances.get(key, make)

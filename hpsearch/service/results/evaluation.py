@@ -10,7 +10,7 @@ from hpsearch.service.context import Context
 from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results import models
 
-# The card of a model with thousands of columns is larger; nobody waits for it to be shown.
+# The card of a model with thousands of columns is larger; it is not shown.
 _MAX_CARD_BYTES: Final = 8 * 2**20
 
 _cards: LruCache[tuple[str, int], ModelCard | None] = LruCache(64)

@@ -56,7 +56,7 @@ def _check_current(
     if trial is None:
         msg = f"there is no trial {trial_id!r}"
         raise NotFoundError(msg, code="trial.not_found")
-    # A lapsed attempt nobody else took may still deliver: its report will revive it.
+    # A lapsed attempt whose trial was not claimed again may still deliver: its report will revive it.
     if trial.attempt != attempt or trial.state not in (TrialState.RUNNING, TrialState.WAITING):
         msg = f"attempt {attempt} is not running: the trial is {trial.state} at attempt {trial.attempt}"
         raise StaleAttemptError(msg)

@@ -1,4 +1,4 @@
-"""How long a study will probably go on, from its pace so far."""
+"""ETA of a study: the time it will probably still take, from its rate of results so far."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpsearch.service.queue.progress import progress_of
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
-# Results that tell the pace: some packs of the largest size.
+# Results from which the rate is taken: some packs of the largest size.
 _RECENT: Final = 128
 
 
@@ -18,7 +18,7 @@ def left_s(tx: Transaction, study: StudyRecord, definition: StudyDefinition) -> 
     """Return seconds until the first limit of the search is met if it goes on as of late.
 
     The pace is that of the newest results, from the first of their starts until now: what lies before, such as a pause
-    or a wait for workers, tells nothing of what is to come.
+    or a wait for workers, says nothing about what is to come.
 
     Args:
         tx: Read in the same transaction as the study.

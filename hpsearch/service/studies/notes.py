@@ -13,8 +13,8 @@ from hpsearch.storage.conditions import Wanted
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
-# A study without any worker heard of for this long says so.
-_LONELY: Final = timedelta(seconds=60)
+# A study without a heartbeat of any worker for this long gets a note.
+NO_WORKER: Final = timedelta(seconds=60)
 
 
 def note_of(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> str | None:
@@ -33,7 +33,7 @@ def note_of(tx: Transaction, study: StudyRecord, counts: dict[str, int]) -> str 
         return study.advice
     if study.state in STUDY_FINAL or study.state == StudyState.PAUSED or counts[TrialState.RUNNING]:
         return None
-    lonely = tx.at - study.created_at >= _LONELY and not tx.workers.any_useful(tx.at - _LONELY)
+    lonely = tx.at - study.created_at >= NO_WORKER and not tx.workers.any_useful(tx.at - NO_WORKER)
     if counts[TrialState.WAITING] and lonely:
         return "trials wait, but no worker has been heard of for a minute: start one with `hpsearch worker`"
     return None

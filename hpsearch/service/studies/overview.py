@@ -1,10 +1,10 @@
-"""Studies side by side: a page of them with what a list shows, in a fixed number of questions to the database."""
+"""The list of studies: a page of them with what the list shows, in a fixed number of queries (keyset pagination)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from hpsearch.domain.lifecycle import StudyState, TrialState
@@ -15,13 +15,13 @@ from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results.final_model import final_model
 from hpsearch.service.studies.eta import left_s
 from hpsearch.service.studies.labels import label_filter
+from hpsearch.service.studies.notes import NO_WORKER
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.final_model import FinalModel
 
 # Stands for all states in which a study has not ended.
 OPEN: Final = "OPEN"
-_LONELY: Final = timedelta(seconds=60)
 
 # By study and its best trial: only a better one changes how a study came to its best value.
 _improvements: LruCache[tuple[str, int | None, float | None], tuple[tuple[int, float], ...]] = LruCache(1024)
@@ -91,7 +91,7 @@ class Overview:
     Attributes:
         studies: Newest first.
         next_page_token: For the page after it; None at the end.
-        any_worker: Whether a worker that takes trials was heard of within the last minute.
+        any_worker: Whether a worker that takes trials sent a heartbeat within the last minute.
     """
 
     studies: tuple[StudySummary, ...]
@@ -115,7 +115,7 @@ def overview(
         limit: Studies at most, 1 to 1,000.
         page_token: From the page before.
         state: Only studies in this state; `OPEN` for all that have not ended.
-        name_part: Only studies with this in their name, in whatever case.
+        name_part: Only studies with this in their name, in any case.
         label: Only studies with this label: `key`, or `key=value`.
 
     Raises:
@@ -136,7 +136,7 @@ def overview(
         return Overview(
             studies=_summaries(tx, records),
             next_page_token=token,
-            any_worker=tx.workers.any_useful(tx.at - _LONELY),
+            any_worker=tx.workers.any_useful(tx.at - NO_WORKER),
         )
 
 

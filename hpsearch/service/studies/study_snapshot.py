@@ -1,4 +1,4 @@
-"""A study at a glance: all that a live view shows of it, read in one transaction at a cost that does not grow."""
+"""Snapshot of a study for live views, read in one transaction at a cost that does not grow with its trials."""
 
 from __future__ import annotations
 
