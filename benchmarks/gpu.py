@@ -149,11 +149,11 @@ def _train(name: str, folder: Path, programs: Path, *, is_quick: bool) -> dict[s
     from workers.training.keras_networks.quick_start import quick_start
 
     with quick_start():
-        from workers.training.fused.graph.compile_cache import keep_programs
+        from workers.training.fused.graph.compile_cache import enable_compile_cache
         from workers.training.fused.graph.xla_flags import compile_exactly
 
         compile_exactly()
-        keep_programs(programs)
+        enable_compile_cache(programs)
         from workers.training.engine.task import TrialTask
         from workers.training.fused.engine import FusedEngine
         from workers.training.fused.planning.space_points import points
@@ -184,17 +184,17 @@ def _train(name: str, folder: Path, programs: Path, *, is_quick: bool) -> dict[s
     began_s = time.perf_counter()
     while waiting:
         # As the trainer process does: what comes later is trained by another call.
-        engine.train(sink.more(engine.appetite), sink)
+        engine.train(sink.more(engine.capacity), sink)
     values = [outcome.value for outcome in sink.outcomes if outcome.value is not None]
     return {
-        "device": engine.machine.name,
-        "kind": engine.machine.kind,
+        "device": engine.device.name,
+        "kind": engine.device.kind,
         "n_trials": len(sink.outcomes),
         "states": {state: sum(o.state == state for o in sink.outcomes) for state in {o.state for o in sink.outcomes}},
         "epochs": sum(outcome.epochs or 0 for outcome in sink.outcomes),
         "first_s": sink.first_s - began_s,
         "trained_s": time.perf_counter() - began_s,
-        "filled": engine.filling.share,
+        "filled": engine.slot_usage.share,
         "best": max(values, default=None),
         "mean": sum(values) / len(values) if values else None,
         "log": log,

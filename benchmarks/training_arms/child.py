@@ -92,13 +92,13 @@ def _in_processes(job: Job) -> Report:
 
 
 def _rate() -> dict[str, object]:
-    from workers.training.fused.planning.device_profile import matrix_rate, this_machine
+    from workers.training.fused.planning.device_profile import matrix_rate, this_device
     from workers.training.keras_networks import runtime
 
     # In full float32, as training does; a GPU's TF32 is five times as fast.
     runtime.configure()
-    machine = this_machine()
-    return {"kind": machine.kind, "name": machine.name, "rate": matrix_rate(machine.kind)}
+    device = this_device()
+    return {"kind": device.kind, "name": device.name, "rate": matrix_rate(device.kind)}
 
 
 def _packs(job: Job, sizes: list[int]) -> list[tuple[int, float]]:

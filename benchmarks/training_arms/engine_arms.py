@@ -41,25 +41,25 @@ def native(job: Job, ledger: Ledger, log: list[str]) -> None:
 
 def native_warm(job: Job, ledger: Ledger, log: list[str]) -> Mark:
     """Train them twice in one process; return the moment at which the second time began, the one that is stored."""
-    engine, appetite = _native(job, log)
-    _train(engine, appetite, job, Ledger(job.scratch / "first.db"))
+    engine, capacity = _native(job, log)
+    _train(engine, capacity, job, Ledger(job.scratch / "first.db"))
     began = Mark.now()
-    _train(engine, appetite, job, ledger)
+    _train(engine, capacity, job, ledger)
     return began
 
 
 def fused(job: Job, ledger: Ledger, log: list[str]) -> None:
     """Train them in packs, from the start of a process."""
     engine = _engine(job, log)
-    _train(engine, engine.appetite, job, ledger)
+    _train(engine, engine.capacity, job, ledger)
 
 
 def fused_warm(job: Job, ledger: Ledger, log: list[str]) -> Mark:
     """Train them twice in one process; return the moment at which the second time began, the one that is stored."""
     engine = _engine(job, log)
-    _train(engine, engine.appetite, job, Ledger(job.scratch / "first.db"))
+    _train(engine, engine.capacity, job, Ledger(job.scratch / "first.db"))
     began = Mark.now()
-    _train(engine, engine.appetite, job, ledger)
+    _train(engine, engine.capacity, job, ledger)
     return began
 
 
@@ -72,12 +72,12 @@ def throughput(job: Job, n_slots: int, log: list[str]) -> float:
         log: Takes the engine's sentences.
     """
     engine = _engine(job, log, n_slots=n_slots)
-    n_trials = n_slots * engine.machine.n_lanes
+    n_trials = n_slots * engine.device.n_parallel_packs
     listed = [replace(job.trials[number % len(job.trials)], number=number) for number in range(n_trials)]
     job = replace(job, trials=tuple(listed))
-    _train(engine, engine.appetite, job, Ledger(job.scratch / f"first-{n_slots}.db"))
+    _train(engine, engine.capacity, job, Ledger(job.scratch / f"first-{n_slots}.db"))
     began_s = time.monotonic()
-    _train(engine, engine.appetite, job, Ledger(job.scratch / f"second-{n_slots}.db"))
+    _train(engine, engine.capacity, job, Ledger(job.scratch / f"second-{n_slots}.db"))
     return 3600 * n_trials / (time.monotonic() - began_s)
 
 
@@ -105,13 +105,13 @@ def _native(job: Job, log: list[str]) -> tuple[Engine, int]:
 
     engine, ready = build_engine("native", job.scratch / "programs", log.append)
     assert type(engine).__name__ == "NativeEngine", f"asked for the native engine, received {ready.engine}"
-    return engine, ready.appetite
+    return engine, ready.capacity
 
 
-def _train(engine: Engine, appetite: int, job: Job, ledger: Ledger) -> None:
+def _train(engine: Engine, capacity: int, job: Job, ledger: Ledger) -> None:
     waiting = deque(_tasks(job))
     sink = _Refilling(ledger, waiting)
-    engine.train(sink.more(appetite), sink)
+    engine.train(sink.more(capacity), sink)
     assert not waiting, f"{len(waiting)} trials were left over"
 
 

@@ -19,9 +19,9 @@ _TICKETS = itertools.count(1)
 class IdleTrainer(Trainer):
     """Takes commands and does nothing."""
 
-    def __init__(self, appetite: int = 8, **ready: Any) -> None:
+    def __init__(self, capacity: int = 8, **ready: Any) -> None:
         self.phase = Phase.READY
-        self.ready = Ready(n_gpus=0, engine="none", appetite=appetite, **ready)
+        self.ready = Ready(n_gpus=0, engine="none", capacity=capacity, **ready)
         self.held: dict[int, Assignment] = {}
         self.writing: set[int] = set()
         self.is_solo = False

@@ -48,7 +48,7 @@ class Scripted:
     """An engine that does what a function says."""
 
     def __init__(self, act: Callable[[Sequence[TrialTask], Sink], None], n_slots: int = 1) -> None:
-        self.n_slots = self.appetite = n_slots
+        self.n_slots = self.capacity = n_slots
         self._act = act
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
@@ -147,7 +147,7 @@ def test_slots_that_change_with_the_studies_are_told():
     engine = Scripted(lambda *_: None)
     sink = PipeSink(channel, engine)
     sink.more(1)
-    engine.n_slots, engine.appetite = 16, 20
+    engine.n_slots, engine.capacity = 16, 20
     sink.more(1)
     sink.more(1)
-    assert [event for event in channel.sent if isinstance(event, Slots)] == [Slots(n_slots=16, appetite=20)]
+    assert [event for event in channel.sent if isinstance(event, Slots)] == [Slots(n_slots=16, capacity=20)]

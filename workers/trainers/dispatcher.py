@@ -51,7 +51,7 @@ class Dispatcher:
         self._waiting = deque(one for one in self._waiting if _is_wanted(one))
         self._alone = deque(one for one in self._alone if _is_wanted(one))
         for trainer in trainers:
-            if self._alone and trainer.appetite and not trainer.held:
+            if self._alone and trainer.capacity and not trainer.held:
                 self._give(trainer, [self._alone.popleft()])
         kept_free = self._kept_free(trainers)
         takers = sorted(
@@ -73,7 +73,7 @@ class Dispatcher:
         """Return the trainer that gets nothing until it is empty, because a trial waits that must be alone."""
         if not self._alone:
             return None
-        return min((t for t in trainers if t.appetite), key=lambda trainer: len(trainer.held), default=None)
+        return min((t for t in trainers if t.capacity), key=lambda trainer: len(trainer.held), default=None)
 
     def _give(self, trainer: Trainer, assignments: Sequence[Assignment]) -> None:
         trainer.add(assignments)

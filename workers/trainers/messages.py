@@ -60,7 +60,7 @@ class Ready(Lenient):
         n_gpus: GPUs TensorFlow can use in this process.
         engine: What trains, with versions, for the log.
         n_slots: Trials it trains at the same time.
-        appetite: Trials the engine can usefully hold at once, those in training included.
+        capacity: Trials the engine can usefully hold at once, those in training included.
         silence_s: Seconds for which compiling may keep the engine silent, beyond the time an epoch may take.
         pack_bytes: Memory that trials in training may take together, which is no leak.
     """
@@ -69,7 +69,7 @@ class Ready(Lenient):
     n_gpus: int
     engine: str
     n_slots: Annotated[int, Field(ge=1)] = 1
-    appetite: Annotated[int, Field(ge=1)] = 1
+    capacity: Annotated[int, Field(ge=1)] = 1
     silence_s: float = 0.0
     pack_bytes: int = 0
 
@@ -121,7 +121,7 @@ class Slots(Lenient):
 
     event: Literal["slots"] = "slots"
     n_slots: Annotated[int, Field(ge=1)]
-    appetite: Annotated[int, Field(ge=1)]
+    capacity: Annotated[int, Field(ge=1)]
 
 
 class Compiling(Lenient):

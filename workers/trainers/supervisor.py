@@ -180,7 +180,7 @@ class Supervisor:
                 self._give_up(trainer, Outcome(state="FAILED", cause="stalled", detail=detail))
                 trainer.kill()
         self._check_memory(now_s)
-        if self._assignments.held() or not any(trainer.appetite for trainer in self._living):
+        if self._assignments.held() or not any(trainer.capacity for trainer in self._living):
             self._busy_s = now_s
         elif self._options.max_idle_s is not None and now_s - self._busy_s > self._options.max_idle_s:
             self._log.info(f"no trials for {self._options.max_idle_s:g} s: leaving")

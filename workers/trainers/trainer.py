@@ -121,19 +121,19 @@ class Trainer:
             write_frame(self._commands, command.model_dump_json().encode())
 
     @property
-    def appetite(self) -> int:
+    def capacity(self) -> int:
         """How many trials it can usefully hold; 0 when it takes none at all."""
-        return self.ready.appetite if self.ready is not None and self.phase == Phase.READY else 0
+        return self.ready.capacity if self.ready is not None and self.phase == Phase.READY else 0
 
     @property
     def n_slots(self) -> int:
         """How many trials can be with it and not wait for a slot: those in training and those being written."""
-        return 0 if self.ready is None or not self.appetite else self.ready.n_slots + len(self.writing)
+        return 0 if self.ready is None or not self.capacity else self.ready.n_slots + len(self.writing)
 
     @property
     def room(self) -> int:
         """How many trials it could take now: those it has no slot for wait in it, as many as its engine says."""
-        return 0 if self.is_solo else max(0, self.appetite - len(self.held) + len(self.writing))
+        return 0 if self.is_solo else max(0, self.capacity - len(self.held) + len(self.writing))
 
     def add(self, assignments: Iterable[Assignment]) -> None:
         """Note trials that are being handed to it."""
@@ -151,7 +151,7 @@ class Trainer:
         elif isinstance(event, Trained):
             self.writing.add(event.ticket)
         elif self.ready is not None:
-            self.ready = self.ready.model_copy(update={"n_slots": event.n_slots, "appetite": event.appetite})
+            self.ready = self.ready.model_copy(update={"n_slots": event.n_slots, "capacity": event.capacity})
 
     def remove(self, ticket: int) -> Assignment | None:
         """Note that a trial has left it, and return it if it was there."""

@@ -37,7 +37,7 @@ def overgrown_bytes(trainer: Trainer, options: WorkerOptions, *, is_idle: bool) 
         return None
     memory_bytes = trainer.memory_bytes()
     if trainer.base_memory_bytes is None:
-        if not is_idle and trainer.n_finished < ready.appetite:
+        if not is_idle and trainer.n_finished < ready.capacity:
             return None
         trainer.base_memory_bytes = memory_bytes
     allowed_bytes = options.max_growth_bytes + (0 if is_idle else ready.pack_bytes)

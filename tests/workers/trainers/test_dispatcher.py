@@ -93,7 +93,7 @@ def test_a_second_trainer_goes_on_meanwhile(dispatcher: Dispatcher):
 
 
 @pytest.mark.parametrize(
-    ("appetite", "n_training", "n_waiting", "n_writing", "wish"),
+    ("capacity", "n_training", "n_waiting", "n_writing", "wish"),
     [
         (80, 0, 0, 0, 80),  # nothing in training: all that can be planned together
         (80, 0, 40, 0, 40),
@@ -108,9 +108,9 @@ def test_a_second_trainer_goes_on_meanwhile(dispatcher: Dispatcher):
     ],
 )
 def test_how_many_are_fetched(
-    dispatcher: Dispatcher, appetite: int, n_training: int, n_waiting: int, n_writing: int, wish: int
+    dispatcher: Dispatcher, capacity: int, n_training: int, n_waiting: int, n_writing: int, wish: int
 ):
-    trainer = IdleTrainer(appetite)
+    trainer = IdleTrainer(capacity)
     trainer.add(assignment(n_epochs=3) for _ in range(n_training + n_writing))
     trainer.writing |= set(list(trainer.held)[:n_writing])
     trainer.add(assignment() for _ in range(n_waiting))

@@ -66,7 +66,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def appetite(self) -> int:
+    def capacity(self) -> int:
         """How many trials it can usefully hold: those in its slots, and the next ones."""
         ...
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from workers.training.engine.contract import Sink
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache
 from workers.training.engine.task import TrialTask
 from workers.training.fused.fold_data import FoldStore
-from workers.training.fused.graph.compile_cache import keep_programs
+from workers.training.fused.graph.compile_cache import enable_compile_cache
 from workers.training.fused.graph.program_key import Mode
 from workers.training.fused.graph.xla_flags import compile_exactly
-from workers.training.fused.planning.device_profile import Machine, this_machine
+from workers.training.fused.planning.device_profile import DeviceProfile, this_device
 from workers.training.fused.planning.planner import Planner
-from workers.training.fused.session import Session
-from workers.training.fused.slot_usage import Filling
+from workers.training.fused.session import EngineParts, Session
+from workers.training.fused.slot_usage import SlotUsage
 from workers.training.reference.engine import ReferenceEngine
 
 _LOG = logging.getLogger("hpsearch.fused")
-_SPARE: Final = 4
 
 
 class FusedEngine:
@@ -35,15 +33,14 @@ class FusedEngine:
         dtype: Of weights and computation; `float64` is for tests of exactness.
         mode: `xla` compiles each program; `graph`, for tests, runs it operation by operation.
         n_slots: Of every pack; None leaves it to the choice of programs.
-        machine: The device; None finds it.
+        device: The device; None finds it.
         explain: Takes a sentence for the log; None sends it to the logger `hpsearch.fused`.
         compiling: Takes how many programs are being compiled, whenever that changes; None tells nobody.
         programs: Folder in which compiled programs outlive the process; None keeps none. Needs an engine made before
             TensorFlow has computed anything in the process.
 
     Attributes:
-        study_ids: Of the trials in hand.
-        filling: How full the slots were.
+        slot_usage: How full the slots were.
     """
 
     def __init__(
@@ -52,38 +49,37 @@ class FusedEngine:
         *,
         mode: Mode = "xla",
         n_slots: int | None = None,
-        machine: Machine | None = None,
+        device: DeviceProfile | None = None,
         explain: Callable[[str], None] | None = None,
         compiling: Callable[[int], None] | None = None,
         programs: Path | None = None,
     ) -> None:
-        self.explain = explain or _LOG.info
+        self._explain = explain or _LOG.info
         self._tell_compiling = compiling or (lambda _n: None)
         self._n_compiling = 0
         self.dtype: DType = dtype
         compile_exactly()
         kept = None if programs is None else self._keep(programs)
-        self.reference = ReferenceEngine(dtype)
-        self.machine = machine or this_machine()
+        self._reference = ReferenceEngine(dtype)
+        self.device = device or this_device()
         self.rows = RowsCache(dtype, size=8)
-        self.folds = FoldStore()
-        self.planner = Planner(self.machine, dtype, mode, self.explain, n_slots, kept)
-        self.filling = Filling(self.explain)
-        self.study_ids: set[str] = set()
-        self.explain(f"fused training on {self.machine.name}, {self.machine.n_lanes} packs at a time")
+        self._folds = FoldStore()
+        self.planner = Planner(self.device, dtype, mode, self._explain, n_slots, kept)
+        self.slot_usage = SlotUsage(self._explain)
+        self._explain(f"fused training on {self.device.name}, {self.device.n_parallel_packs} packs at a time")
 
     def _keep(self, root: Path) -> Path | None:
         try:
-            folder = keep_programs(root)
+            folder = enable_compile_cache(root)
         except OSError as error:
-            self.explain(f"compiled programs are not kept for the next start: {error}")
+            self._explain(f"compiled programs are not kept for the next start: {error}")
             return None
         if folder is None:
-            self.explain("compiled programs are not kept for the next start: TensorFlow can not, or was in use before")
+            self._explain("compiled programs are not kept for the next start: TensorFlow can not, or was in use before")
         return folder
 
-    def compiling(self, n_programs: int) -> None:
-        """Take note of how many programs are being compiled now."""
+    def _compiling(self, n_programs: int) -> None:
+        """Pass on how many programs are being compiled, when that has changed."""
         if n_programs != self._n_compiling:
             self._n_compiling = n_programs
             self._tell_compiling(n_programs)
@@ -91,12 +87,12 @@ class FusedEngine:
     @property
     def n_slots(self) -> int:
         """How many trials it trains at the same time: the slots of the studies in training, or what it begins with."""
-        return self.planner.n_slots(self.study_ids)
+        return self.planner.n_slots
 
     @property
-    def appetite(self) -> int:
+    def capacity(self) -> int:
         """How many trials it can usefully hold now: a quarter more than slots, so that these are refilled at once."""
-        return self.n_slots + -(-self.n_slots // _SPARE)
+        return self.planner.capacity
 
     def train(self, tasks: Sequence[TrialTask], sink: Sink) -> None:
         """Train every task; each ends in exactly one `sink.finished`, unless `sink.should_stop` answered yes.
@@ -106,4 +102,15 @@ class FusedEngine:
             sink: Receives epochs and ends. From a `RefillingSink` free slots are refilled, and training ends when it
                 has nothing more and all trials are done.
         """
-        Session(self, sink).run(tasks)
+        parts = EngineParts(
+            dtype=self.dtype,
+            device=self.device,
+            planner=self.planner,
+            rows=self.rows,
+            folds=self._folds,
+            reference=self._reference,
+            slot_usage=self.slot_usage,
+            explain=self._explain,
+            compiling=self._compiling,
+        )
+        Session(parts, sink).run(tasks)

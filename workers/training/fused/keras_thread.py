@@ -19,7 +19,7 @@ from workers.training.fused.trial_run import TrialRun
 from workers.training.model_files.export import export
 
 
-class KerasLane:
+class KerasThread:
     """Does one thing after another, off the thread that drives the packs; Keras's own state is not for two threads.
 
     Args:
@@ -55,18 +55,18 @@ class KerasLane:
         self.futures.discard(future)
         future.result()
 
-    def train(self, task: TrialTask, *, n_told: int = 0) -> None:
+    def train(self, task: TrialTask, *, n_reported: int = 0) -> None:
         """Train a trial by the reference.
 
         Args:
             task: The trial.
-            n_told: Epochs of it that the sink has heard of already.
+            n_reported: Epochs of it that the sink has heard of already.
         """
         self.n_training += 1
-        self.futures.add(self._pool.submit(self._train, task, n_told))
+        self.futures.add(self._pool.submit(self._train, task, n_reported))
 
-    def _train(self, task: TrialTask, n_told: int) -> None:
-        sink = SkippingSink(self._sink, n_told)
+    def _train(self, task: TrialTask, n_reported: int) -> None:
+        sink = SkippingSink(self._sink, n_reported)
         self._reference.train([task], sink)
         self.n_training -= 1
         if not sink.is_finished:

@@ -20,11 +20,11 @@ from workers.training.fused import slots
 from workers.training.fused.fold_data import FoldData
 from workers.training.fused.graph.forward import Facts
 from workers.training.fused.graph.masks import threshold_of
-from workers.training.fused.graph.program import Plan, Program, State
+from workers.training.fused.graph.program import EpochInputs, Program, State
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochResult:
     """What one epoch of a pack came to, in the host's memory.
 
     Attributes:
@@ -98,12 +98,12 @@ class Pack:
         self._keep[slot] = False
         return self.members.pop(slot)
 
-    def run(self) -> Epoch:
+    def run(self) -> EpochResult:
         """Train one epoch of every member and score the held-out rows; safe beside other packs' epochs."""
         started_s, is_first = time.perf_counter(), not self.program.has_run
-        self._state, verdict = self.program(self.data.tensors, self._state, self._plan())
-        train_loss, is_finite = verdict.train_loss.numpy(), verdict.is_finite.numpy()
-        raw = verdict.raw.numpy()[:, : self.data.n_held_out]
+        self._state, outputs = self.program(self.data.tensors, self._state, self._epoch_inputs())
+        train_loss, is_finite = outputs.train_loss.numpy(), outputs.is_finite.numpy()
+        raw = outputs.raw.numpy()[:, : self.data.n_held_out]
         self._steps += [
             -(-self.data.n_rows // self._batch_size(member)) if (member := self.members.get(slot)) else 0
             for slot in range(self.key.n_slots)
@@ -112,9 +112,9 @@ class Pack:
         took_s = time.perf_counter() - started_s
         occupied = sorted(self.members)
         scores = dict(zip(occupied, self.data.truth.scores(raw[occupied]), strict=True))
-        return Epoch(train_loss, is_finite, scores, took_s, is_first)
+        return EpochResult(train_loss, is_finite, scores, took_s, is_first)
 
-    def conclude(self, epoch: Epoch) -> None:
+    def record(self, epoch: EpochResult) -> None:
         """Tell each member what the epoch came to."""
         self._keep[:] = False
         for slot, score in epoch.scores.items():
@@ -148,8 +148,8 @@ class Pack:
             name: [tensor.numpy() for tensor in part] for name, part in zip(names, self._state.parts(), strict=True)
         }
 
-    def _plan(self) -> Plan:
-        return Plan(
+    def _epoch_inputs(self) -> EpochInputs:
+        return EpochInputs(
             order=tf.constant(self._order()),
             n_rows=self._n_rows,
             keep=tf.constant(self._keep),
@@ -197,11 +197,11 @@ class Pack:
             depths[slot] = len(config.units)
             batch_sizes[slot] = self._batch_size(member)
             if config.units:
-                activation[slot] = key.traits.activations.index(config.activation)
+                activation[slot] = key.features.activations.index(config.activation)
                 units[slot, : len(config.units)] = config.units
                 batch_norm[slot] = config.batch_norm
             rates[:, slot] = config.input_dropout, config.dropout
-            if key.traits.dropout or key.traits.input_dropout:
+            if key.features.dropout or key.features.input_dropout:
                 n_masks = 1 + len(config.units)
                 seeds[:n_masks, slot] = [member.mask_seed(layer) for layer in range(n_masks)]
         thresholds = np.array([[threshold_of(rate) for rate in row] for row in rates], np.uint32)

@@ -9,7 +9,7 @@ from typing import Final
 _EVERY_S: Final = 15.0
 
 
-class Filling:
+class SlotUsage:
     """Adds up the epochs of packs, and says now and then how full they were.
 
     Args:

@@ -26,8 +26,8 @@ def empty_state(key: ProgramKey) -> State:
     return State(
         weights=zeros(weights),
         averages=zeros(averages),
-        first=zeros(weights, wanted=key.traits.first),
-        second=zeros(weights, wanted=key.traits.second),
+        first=zeros(weights, wanted=key.features.first),
+        second=zeros(weights, wanted=key.features.second),
         best=zeros([(sum(n_in * n_out for n_in, n_out in (*weights, *averages)),)]),
     )
 
@@ -37,14 +37,14 @@ def weight_shapes(key: ProgramKey) -> list[tuple[int, int]]:
     shapes = []
     for number, (n_in, n_out) in enumerate(pairwise(key.widths)):
         shapes += [(n_in, n_out), (1, n_out)]
-        if key.traits.batch_norm and number < key.depth:
+        if key.features.batch_norm and number < key.depth:
             shapes += [(1, n_out), (1, n_out)]
     return shapes
 
 
 def average_shapes(key: ProgramKey) -> list[tuple[int, int]]:
     """Return the shapes of one member's moving averages, padded, in the order of `State.averages`."""
-    return [(1, key.width)] * (2 * key.depth) if key.traits.batch_norm else []
+    return [(1, key.width)] * (2 * key.depth) if key.features.batch_norm else []
 
 
 def filled(key: ProgramKey, state: State, members: Mapping[int, tuple[MlpConfig, Arrays]]) -> State:
@@ -74,7 +74,7 @@ def filled(key: ProgramKey, state: State, members: Mapping[int, tuple[MlpConfig,
 
 def _fresh(key: ProgramKey, config: MlpConfig, kernels: Arrays) -> tuple[Arrays, Arrays, Arrays, Arrays]:
     shapes = weight_shapes(key)
-    per_layer = 4 if key.traits.batch_norm else 2
+    per_layer = 4 if key.features.batch_norm else 2
     weights = [np.zeros(shape, key.dtype) for shape in shapes]
     real = [np.zeros(shape, bool) for shape in shapes]
     averages = [np.zeros(shape, key.dtype) for shape in average_shapes(key)]
@@ -92,8 +92,8 @@ def _fresh(key: ProgramKey, config: MlpConfig, kernels: Arrays) -> tuple[Arrays,
             real[place + 3][:, :n_out] = True
             averages[2 * number + 1][:, :n_out] = 1.0
     start = ADAGRAD_START if config.optimizer == "adagrad" else 0.0
-    first = [np.zeros(shape, key.dtype) for shape in shapes] if key.traits.first else []
-    second = [start * mask.astype(key.dtype) for mask in real] if key.traits.second else []
+    first = [np.zeros(shape, key.dtype) for shape in shapes] if key.features.first else []
+    second = [start * mask.astype(key.dtype) for mask in real] if key.features.second else []
     return weights, averages, first, second
 
 
@@ -114,7 +114,7 @@ def keras_weights(key: ProgramKey, config: MlpConfig, state: State, slot: int, *
         arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
     else:
         arrays = [np.asarray(tensor[slot]) for tensor in (*state.weights, *state.averages)]
-    per_layer = 4 if key.traits.batch_norm else 2
+    per_layer = 4 if key.features.batch_norm else 2
     n_weights = len(weight_shapes(key))
     widths, depth = (key.n_inputs, *config.units, key.n_outputs), len(config.units)
     found: Arrays = []

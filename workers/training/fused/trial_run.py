@@ -65,7 +65,7 @@ class TrialRun:
             for fold in range(study.n_folds)
         )
         # Where the telling stands: in which fold, how many of its epochs, how many epochs before that fold.
-        self._fold, self._told, self._before = 0, 0, 0
+        self._fold, self._reported, self._before = 0, 0, 0
 
     @property
     def is_over(self) -> bool:
@@ -73,9 +73,9 @@ class TrialRun:
         return self.is_dropped or self.outcome is not None
 
     @property
-    def n_told(self) -> int:
+    def n_reported(self) -> int:
         """Epochs reported so far."""
-        return self._before + self._told
+        return self._before + self._reported
 
     def needs(self, member: Member) -> bool:
         """Return whether a member's further epochs matter: not once an earlier fold has failed."""
@@ -87,29 +87,29 @@ class TrialRun:
         """Report what is due, fold after fold, and set `outcome` or `is_dropped` when the trial has ended."""
         while not self.is_over:
             member = self.members[self._fold]
-            if self._told < len(member.history):
+            if self._reported < len(member.history):
                 self._tell(member, sink)
             elif not member.is_over:
                 return
             elif member.stop_reason is None:
                 self.outcome = outcome_of(self._error(member))
             elif self._fold + 1 < len(self.members):
-                self._fold, self._told, self._before = self._fold + 1, 0, self._before + self._told
+                self._fold, self._reported, self._before = self._fold + 1, 0, self._before + self._reported
             else:
                 self.outcome = self._complete()
 
     def _tell(self, member: Member, sink: Sink) -> None:
-        metrics = member.history[self._told]
-        self._told += 1
+        metrics = member.history[self._reported]
+        self._reported += 1
         fold = {"fold": float(self._fold + 1)} if len(self.members) > 1 else {}
-        sink.epoch(self.task, Measurement(epoch=self.n_told, metrics=metrics | fold))
-        is_last = self._told == len(member.history)
+        sink.epoch(self.task, Measurement(epoch=self.n_reported, metrics=metrics | fold))
+        is_last = self._reported == len(member.history)
         if (not is_last or (member.trouble is None and not member.is_undefined)) and sink.should_stop(self.task):
             self.is_dropped = True
 
     def _error(self, member: Member) -> Exception:
         if member.trouble is not None:
-            return DivergedError(member.trouble, self.n_told)
+            return DivergedError(member.trouble, self.n_reported)
         metric = self.task.study.metric
         return UntrainableError(
             f"{metric} is undefined on the validation rows; choose another metric, or change the split"
@@ -124,7 +124,7 @@ class TrialRun:
             value=metrics[self.task.study.metric],
             metrics=metrics,
             best_epoch=self._mean_best_epoch,
-            epochs=self.n_told,
+            epochs=self.n_reported,
             stop_reason="early_stopping" if "early_stopping" in reasons else "max_epochs",
         )
 

@@ -88,7 +88,7 @@ class NativeEngine:
         return self._n_slots
 
     @property
-    def appetite(self) -> int:
+    def capacity(self) -> int:
         """How many trials it can usefully hold: those in its slots, and what these train while a claim is under way.
 
         One at least. Long trials are left to other workers, which may be idle; of short ones more wait at hand.

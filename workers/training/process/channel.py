@@ -83,12 +83,12 @@ class Channel:
             except OSError:
                 os._exit(0)
 
-    def send_slots(self, n_slots: int, appetite: int) -> None:
+    def send_slots(self, n_slots: int, capacity: int) -> None:
         """Tell how many trials the engine takes, if that has changed."""
-        before, self._sent_slots = self._sent_slots, (n_slots, appetite)
+        before, self._sent_slots = self._sent_slots, (n_slots, capacity)
         # At first it is as `Ready` has told.
         if before not in (None, self._sent_slots):
-            self.send(Slots(n_slots=n_slots, appetite=appetite))
+            self.send(Slots(n_slots=n_slots, capacity=capacity))
 
     def is_dropped(self, ticket: int) -> bool:
         """Return whether the attempt is no longer wanted."""

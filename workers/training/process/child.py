@@ -44,7 +44,7 @@ def build_engine(
         from workers.training.testing.stub_engine import StubEngine
 
         stub = StubEngine.of_environment(compiling=compiling)
-        return stub, Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, appetite=stub.appetite)
+        return stub, Ready(n_gpus=0, engine="stub (invented results)", n_slots=stub.n_slots, capacity=stub.capacity)
     if name == "native":
         try:
             return _native(cache, say)
@@ -73,7 +73,7 @@ def _native(cache: Path, say: Callable[[str], None]) -> tuple[Engine, Ready]:
         n_gpus=0,
         engine=f"native, {numbers_of_versions('numba', 'numpy', 'scipy')}, float32, {n_slots} trials at a time",
         n_slots=n_slots,
-        appetite=engine.appetite,
+        capacity=engine.capacity,
         silence_s=_LEAST_SILENCE_S,
         pack_bytes=engine.memory.total_bytes,
     )
@@ -89,26 +89,26 @@ def _reference() -> tuple[Engine, Ready]:
 
 
 def _fused(cache: Path, say: Callable[[str], None], compiling: Callable[[int], None]) -> tuple[Engine, Ready]:
-    from workers.training.fused.graph.compile_cache import keep_programs
+    from workers.training.fused.graph.compile_cache import enable_compile_cache
     from workers.training.fused.graph.xla_flags import compile_exactly
 
     # Before TensorFlow is asked anything; a folder that can not be used is the engine's to complain of.
     compile_exactly()
     with suppress(OSError):
-        keep_programs(cache)
+        enable_compile_cache(cache)
     import tensorflow as tf
 
     from workers.training.fused.engine import FusedEngine
 
     engine = FusedEngine(explain=say, compiling=compiling, programs=cache)
-    machine = engine.machine
+    device = engine.device
     return engine, Ready(
         n_gpus=len(tf.config.list_physical_devices("GPU")),
         engine=f"fused, {numbers_of_versions('keras', 'tensorflow')}",
         n_slots=engine.n_slots,
-        appetite=engine.appetite,
-        silence_s=max(_LEAST_SILENCE_S, _COMPILES * machine.compile_s),
-        pack_bytes=machine.memory_bytes,
+        capacity=engine.capacity,
+        silence_s=max(_LEAST_SILENCE_S, _COMPILES * device.compile_s),
+        pack_bytes=device.memory_bytes,
     )
 
 

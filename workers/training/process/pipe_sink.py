@@ -33,7 +33,7 @@ class PipeSink:
     def more(self, n: int) -> Sequence[TrialTask]:
         """Return up to `n` trials that have arrived, without waiting."""
         if self._engine is not None:
-            self._channel.send_slots(self._engine.n_slots, self._engine.appetite)
+            self._channel.send_slots(self._engine.n_slots, self._engine.capacity)
         tasks: list[TrialTask] = []
         while len(tasks) < n and (taken := self._channel.take(n - len(tasks))):
             for ticket, task in taken:

@@ -43,7 +43,7 @@ class ReferenceEngine:
         return 1
 
     @property
-    def appetite(self) -> int:
+    def capacity(self) -> int:
         """How many trials it can usefully hold: one, because others may be free for the next."""
         return 1
 

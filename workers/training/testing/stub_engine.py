@@ -104,7 +104,7 @@ class StubEngine:
         )
 
     @property
-    def appetite(self) -> int:
+    def capacity(self) -> int:
         """How many trials it can usefully hold."""
         return self.n_slots
 

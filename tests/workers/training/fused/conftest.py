@@ -23,7 +23,7 @@ from tests.workers.training.conftest import (  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from workers.training.fused.engine import FusedEngine
-    from workers.training.fused.planning.device_profile import Machine
+    from workers.training.fused.planning.device_profile import DeviceProfile
 
 _HERE = Path(__file__).parent
 
@@ -38,22 +38,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def machine(_tensorflow: None) -> Machine:  # noqa: F811 - the fixture
+def device(_tensorflow: None) -> DeviceProfile:  # noqa: F811 - the fixture
     """What the cost model takes for a GPU, so that programs are chosen as there."""
     from workers.training.fused.planning.device_profile import KINDS
 
-    return replace(KINDS["gpu"], name="a test's GPU", n_lanes=2)
+    return replace(KINDS["gpu"], name="a test's GPU", n_parallel_packs=2)
 
 
 @pytest.fixture(scope="session")
-def fused(machine: Machine) -> FusedEngine:
+def fused(device: DeviceProfile) -> FusedEngine:
     from workers.training.fused.engine import FusedEngine
 
-    return FusedEngine(machine=machine, explain=lambda _: None)
+    return FusedEngine(device=device, explain=lambda _: None)
 
 
 @pytest.fixture(scope="session")
-def exact_fused(machine: Machine) -> FusedEngine:
+def exact_fused(device: DeviceProfile) -> FusedEngine:
     from workers.training.fused.engine import FusedEngine
 
-    return FusedEngine("float64", machine=machine, explain=lambda _: None)
+    return FusedEngine("float64", device=device, explain=lambda _: None)

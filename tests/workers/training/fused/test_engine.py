@@ -96,7 +96,7 @@ def test_freed_slots_are_refilled_from_the_sink(builtin: Builtin, make_task: Mak
     for task in tasks:
         fused.train([task], alone)
     assert set(together.ends) == {task.trial.trial_id for task in tasks}
-    assert together.asked[0] == fused.appetite - 3
+    assert together.asked[0] == fused.capacity - 3
     for trial in together.ends:
         # Bit for bit: a curve does not depend on neighbours, slot or the moment it joined.
         assert together.epochs[trial] == alone.epochs[trial]
@@ -119,7 +119,7 @@ def _of_space(task: TrialTask, *, max_trials: int = 8) -> TrialTask:
 
 
 def test_any_trial_of_a_space_takes_any_free_slot_of_one_program(
-    builtin: Builtin, make_task: MakeTask, machine: Any
+    builtin: Builtin, make_task: MakeTask, device: Any
 ) -> None:
     from workers.training.fused.engine import FusedEngine
     from workers.training.fused.graph.program import Program
@@ -137,7 +137,7 @@ def test_any_trial_of_a_space_takes_any_free_slot_of_one_program(
         )
         for number in range(14)
     ]
-    engine = FusedEngine(machine=machine, explain=said.append)
+    engine = FusedEngine(device=device, explain=said.append)
     together, alone = Refilling(keep=False, later=tasks[8:]), Ledger(keep=False)
     engine.train(tasks[:8], together)
     assert sum(line.startswith("a program is ready") for line in said) == 1
@@ -146,9 +146,9 @@ def test_any_trial_of_a_space_takes_any_free_slot_of_one_program(
     assert engine.n_slots == 8
     (filled,) = [line for line in said if line.startswith("slots filled")]
     assert filled.endswith(f"{sum(2 + n % 3 for n in range(14)) - 8} epochs of trials")
-    assert 0.5 < engine.filling.share <= 1.0
+    assert 0.5 < engine.slot_usage.share <= 1.0
     # In another process's order, and alone: the very same numbers.
-    other = FusedEngine(machine=machine, explain=lambda _: None)
+    other = FusedEngine(device=device, explain=lambda _: None)
     other.train([tasks[13]], alone)
     other.train(tasks[12:4:-1], alone)
     for trial in alone.epochs:
@@ -157,14 +157,14 @@ def test_any_trial_of_a_space_takes_any_free_slot_of_one_program(
     assert [program.key.n_slots for program in programs] == [8]
 
 
-def test_a_trial_outside_of_the_space_is_trained_too(builtin: Builtin, make_task: MakeTask, machine: Any) -> None:
+def test_a_trial_outside_of_the_space_is_trained_too(builtin: Builtin, make_task: MakeTask, device: Any) -> None:
     from workers.training.fused.engine import FusedEngine
 
     iris, said = builtin("iris"), list[str]()
     inside = _of_space(make_task(iris, {"layers": 1, "units_1": 10, "batch_size": 16}, epochs=2))
     deep = _of_space(make_task(iris, {"layers": 4, "units": 10, "batch_size": 16}, epochs=2))
     ledger = Ledger(keep=False)
-    FusedEngine(machine=machine, explain=said.append).train([inside, deep], ledger)
+    FusedEngine(device=device, explain=said.append).train([inside, deep], ledger)
     assert {end.state for end in ledger.ends.values()} == {"COMPLETE"}
     assert len(ledger.epochs[deep.trial.trial_id]) == 2
     (line,) = [line for line in said if "plain Keras" in line]
@@ -172,7 +172,7 @@ def test_a_trial_outside_of_the_space_is_trained_too(builtin: Builtin, make_task
     assert "none of the study's space" in line
 
 
-def test_trials_are_asked_for_as_soon_as_slots_fall_free(builtin: Builtin, make_task: MakeTask, machine: Any) -> None:
+def test_trials_are_asked_for_as_soon_as_slots_fall_free(builtin: Builtin, make_task: MakeTask, device: Any) -> None:
     from workers.training.fused.engine import FusedEngine
 
     class OneByOne(Refilling):
@@ -187,7 +187,7 @@ def test_trials_are_asked_for_as_soon_as_slots_fall_free(builtin: Builtin, make_
     tasks = [_of_space(make_task(builtin("iris"), BASE, seed=seed, epochs=3)) for seed in range(8)]
     sink = OneByOne(keep=False, later=tasks[2:])
     sink.asked_for = [task.trial.trial_id for task in tasks[:2]]
-    FusedEngine(machine=machine, explain=lambda _: None).train(tasks[:2], sink)
+    FusedEngine(device=device, explain=lambda _: None).train(tasks[:2], sink)
     assert len(sink.ends) == 8
     # A slot never waits for its neighbour: as many epochs as two at a time need.
     assert sink.order == [task.trial.trial_id for task in tasks]
@@ -208,12 +208,12 @@ def test_a_dropped_trial_ends_at_once_and_its_slot_goes_on(
 
 
 def test_what_it_can_not_do_the_reference_does_and_it_says_so(
-    builtin: Builtin, make_task: MakeTask, machine: Any
+    builtin: Builtin, make_task: MakeTask, device: Any
 ) -> None:
     from workers.training.fused.engine import FusedEngine
 
     said: list[str] = []
-    engine = FusedEngine(machine=machine, explain=said.append)
+    engine = FusedEngine(device=device, explain=said.append)
     iris = builtin("iris")
     refit = make_task(iris, BASE, kind=TrialKind.REFIT, refit_epochs=2)
     asked = make_task(iris, BASE, epochs=2)
@@ -247,7 +247,7 @@ def test_models_are_written_for_those_the_sink_keeps(builtin: Builtin, make_task
 
 
 def test_a_pack_that_runs_out_of_memory_starts_again_in_smaller_ones(
-    builtin: Builtin, make_task: MakeTask, machine: Any, fused: FusedEngine, monkeypatch: pytest.MonkeyPatch
+    builtin: Builtin, make_task: MakeTask, device: Any, fused: FusedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tensorflow as tf
 
@@ -269,7 +269,7 @@ def test_a_pack_that_runs_out_of_memory_starts_again_in_smaller_ones(
     monkeypatch.setattr(Pack, "run", scarce)
     said: list[str] = []
     ledger = Ledger(keep=False)
-    FusedEngine(machine=machine, explain=said.append, n_slots=16).train(tasks, ledger)
+    FusedEngine(device=device, explain=said.append, n_slots=16).train(tasks, ledger)
     assert sizes[0] == 16
     assert set(sizes) == {16, 8, 4}
     assert sizes[-1] == 4
@@ -279,7 +279,7 @@ def test_a_pack_that_runs_out_of_memory_starts_again_in_smaller_ones(
 
 
 def test_a_pack_that_fails_otherwise_goes_to_the_reference(
-    builtin: Builtin, make_task: MakeTask, machine: Any, monkeypatch: pytest.MonkeyPatch
+    builtin: Builtin, make_task: MakeTask, device: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.training.fused.engine import FusedEngine
     from workers.training.fused.pack import Pack
@@ -295,7 +295,7 @@ def test_a_pack_that_fails_otherwise_goes_to_the_reference(
     monkeypatch.setattr(Pack, "run", failing)
     ledger = Ledger(keep=False)
     tasks = [make_task(builtin("iris"), BASE, seed=seed, epochs=3) for seed in range(2)]
-    FusedEngine(machine=machine, explain=lambda _: None).train(tasks, ledger)
+    FusedEngine(device=device, explain=lambda _: None).train(tasks, ledger)
     for task in tasks:
         assert [found.epoch for found in ledger.epochs[task.trial.trial_id]] == [1, 2, 3]
         assert ledger.ends[task.trial.trial_id].state == "COMPLETE"
@@ -317,14 +317,14 @@ def test_the_packs_time_is_shared_among_its_members(builtin: Builtin, make_task:
     assert shares.max() < 3 * shares.min()
 
 
-def test_without_the_compiler_the_numbers_are_the_same(builtin: Builtin, make_task: MakeTask, machine: Any) -> None:
+def test_without_the_compiler_the_numbers_are_the_same(builtin: Builtin, make_task: MakeTask, device: Any) -> None:
     from workers.training.fused.engine import FusedEngine
 
     tasks = [make_task(builtin("iris"), BASE, seed=seed, epochs=3) for seed in range(3)]
     ledgers = []
     for mode in ("xla", "graph"):
         ledgers.append(Ledger(keep=False))
-        FusedEngine("float64", machine=machine, mode=mode, explain=lambda _: None).train(tasks, ledgers[-1])
+        FusedEngine("float64", device=device, mode=mode, explain=lambda _: None).train(tasks, ledgers[-1])
     _assert_same_reports(*ledgers, within=1e-12)
 
 

@@ -146,13 +146,13 @@ def test_a_curve_is_the_same_from_one_engine_to_the_next(builtin: Builtin, make_
 
 def test_short_trials_wait_at_hand_and_long_ones_are_left_to_others() -> None:
     engine = NativeEngine(n_slots=2, explain=lambda _: None)
-    assert engine.appetite == 3
+    assert engine.capacity == 3
     for _ in range(100):
         engine.note_length(0.05)
-    assert engine.appetite == 6
+    assert engine.capacity == 6
     for _ in range(100):
         engine.note_length(60.0)
-    assert engine.appetite == 3
+    assert engine.capacity == 3
 
 
 def test_slots_share_rows_too_large_to_keep(

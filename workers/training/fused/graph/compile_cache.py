@@ -36,7 +36,7 @@ _VARIABLE: Final = "TF_XLA_FLAGS"
 _FLAG: Final = "--tf_xla_persistent_cache_directory"
 
 
-def keep_programs(root: Path) -> Path | None:
+def enable_compile_cache(root: Path) -> Path | None:
     """Make XLA keep what it compiles, and return the folder; None when that can not be.
 
     Every machine type and version of TensorFlow gets a folder of its own: machine code of another processor could not
@@ -83,7 +83,7 @@ def _works_on_gpu(folder: Path) -> bool:
     environment = os.environ | {_VARIABLE: f"{os.environ.get(_VARIABLE, '')} {_own_flags(place)}".strip()}
     # The second of them loads what the first has written.
     works = all(_runs(environment) for _ in range(2)) and any(place.glob("*.pb"))
-    forget_programs(place)
+    clear_cache(place)
     (folder / f"gpu-{'yes' if works else 'no'}").touch()
     return works
 
@@ -97,7 +97,7 @@ def _runs(environment: dict[str, str]) -> bool:
 
 
 @contextmanager
-def lasting_names(key: ProgramKey) -> Iterator[None]:
+def stable_names(key: ProgramKey) -> Iterator[None]:
     """Name functions traced meanwhile by the program's key alone.
 
     A kept program is found by its functions' names, too, and TensorFlow numbers those in the order of tracing, which
@@ -119,7 +119,7 @@ def lasting_names(key: ProgramKey) -> Iterator[None]:
         ops.uid = before
 
 
-def forget_programs(folder: Path) -> None:
+def clear_cache(folder: Path) -> None:
     """Delete the programs of a folder: one of them can not be read."""
     for path in folder.glob("*.pb"):
         with suppress(OSError):

@@ -107,7 +107,7 @@ def layers_of(key: ProgramKey, weights: Sequence[Any], averages: Sequence[Any]) 
     """
     layers, position = [], 0
     for number in range(key.depth + 1):
-        if key.traits.batch_norm and number < key.depth:
+        if key.features.batch_norm and number < key.depth:
             layers.append(Layer(*weights[position : position + 4], *averages[2 * number : 2 * number + 2]))
             position += 4
         else:
@@ -152,7 +152,7 @@ def train(
         steps: (K,) uint32, the members' own steps, from 1.
     """
     x, averages, affines = rows, list[Any](), []
-    if key.traits.input_dropout:
+    if key.features.input_dropout:
         x = _dropped(facts, x, 0, steps, facts.thresholds[0], facts.input_keep_scale)
     for number, layer in enumerate(layers[:-1]):
         y = affine(x, layer.kernel, layer.bias, row_weights)
@@ -161,7 +161,7 @@ def train(
             y, moved = _batch_normalised(y, layer, facts.batch_norm[:, None, None], row_weights)
             averages += moved
         y = _activated(key, facts, number, y)
-        if key.traits.dropout:
+        if key.features.dropout:
             y = _dropped(facts, y, number + 1, steps, facts.thresholds[1], facts.keep_scale)
         x = _passed_on(key, facts, number, y, x)
     return _output(key, facts, affines, affine(x, layers[-1].kernel, layers[-1].bias, row_weights)), averages
@@ -200,7 +200,7 @@ def _normalised(x: Any, layer: Layer, mean: Any, variance: Any) -> Any:
 
 
 def _activated(key: ProgramKey, facts: Facts, number: int, x: Any) -> Any:
-    names = key.traits.activations
+    names = key.features.activations
     y = _ACTIVATIONS[names[0]](x)
     for index, name in enumerate(names[1:], start=1):
         y = tf.where(facts.activation[:, None, None] == index, _ACTIVATIONS[name](x), y)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from workers.training.engine.optimizer_coefficients import IDLE, NAMES
 from workers.training.fused.graph import forward
 from workers.training.fused.graph.affine import row_sum
-from workers.training.fused.graph.compile_cache import forget_programs, lasting_names
+from workers.training.fused.graph.compile_cache import clear_cache, stable_names
 from workers.training.fused.graph.forward import Facts
 from workers.training.fused.graph.losses import row_losses
 from workers.training.fused.graph.program_key import ProgramKey
@@ -49,7 +49,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EpochInputs:
     """What one epoch is told.
 
     Attributes:
@@ -70,7 +70,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EpochOutputs:
     """What one epoch came to.
 
     Attributes:
@@ -89,53 +89,53 @@ class Program:
 
     Args:
         key: What it is compiled for.
-        kept: Folder XLA keeps compiled programs in, see `kept_programs`; None if it keeps none.
+        cache_folder: Folder XLA keeps compiled programs in, see `compile_cache`; None if it keeps none.
 
     Attributes:
         has_run: Whether it is compiled.
     """
 
-    def __init__(self, key: ProgramKey, kept: Path | None = None) -> None:
+    def __init__(self, key: ProgramKey, cache_folder: Path | None = None) -> None:
         self.key = key
         # What is not compiled is not kept.
-        self._kept = kept if key.mode == "xla" else None
+        self._cache_folder = cache_folder if key.mode == "xla" else None
         self.has_run = False
         self._traced: Any = None
 
-    def __call__(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
+    def __call__(self, data: tuple[Any, Any, Any], state: State, inputs: EpochInputs) -> tuple[State, EpochOutputs]:
         """Run one epoch.
 
         Args:
             data: Training inputs (n_train, n_inputs), targets (n_train,) or (n_train, 1), held-out inputs
                 (n_held_out, n_inputs).
             state: Before the epoch.
-            plan: Of the epoch.
+            inputs: Of the epoch.
         """
         try:
-            return self._run(data, state, plan)
+            return self._run(data, state, inputs)
         except tf.errors.OpError as error:
-            if self._kept is None or self.has_run or isinstance(error, tf.errors.ResourceExhaustedError):
+            if self._cache_folder is None or self.has_run or isinstance(error, tf.errors.ResourceExhaustedError):
                 raise
             # Perhaps a kept program that can not be read, such as one cut short by a loss of power. XLA remembers the
             # failure by the function's name; traced without a lasting one it is another.
-            forget_programs(self._kept)
-            self._kept = self._traced = None
-            return self._run(data, state, plan)
+            clear_cache(self._cache_folder)
+            self._cache_folder = self._traced = None
+            return self._run(data, state, inputs)
 
-    def _run(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> tuple[State, Verdict]:
-        parts, train_loss, is_finite, raw = self._function(data, state, plan)(data, state.parts(), _plain(plan))
+    def _run(self, data: tuple[Any, Any, Any], state: State, inputs: EpochInputs) -> tuple[State, EpochOutputs]:
+        parts, train_loss, is_finite, raw = self._function(data, state, inputs)(data, state.parts(), _plain(inputs))
         self.has_run = True
-        return State(*parts), Verdict(train_loss, is_finite, raw)
+        return State(*parts), EpochOutputs(train_loss, is_finite, raw)
 
-    def _function(self, data: tuple[Any, Any, Any], state: State, plan: Plan) -> Any:
+    def _function(self, data: tuple[Any, Any, Any], state: State, inputs: EpochInputs) -> Any:
         if self._traced is None:
             function = tf.function(self._epoch, jit_compile=self.key.mode == "xla", autograph=False)
             # Tracing is Python and not meant for several threads; compiling, in the first call, is neither.
             with _TRACING:
                 if self._traced is None:
-                    names = nullcontext() if self._kept is None else lasting_names(self.key)
+                    names = nullcontext() if self._cache_folder is None else stable_names(self.key)
                     with names:
-                        function.get_concrete_function(data, state.parts(), _plain(plan))
+                        function.get_concrete_function(data, state.parts(), _plain(inputs))
                     self._traced = function
         return self._traced
 
@@ -175,7 +175,7 @@ class Program:
                 # The sum over members, not the mean: a member's gradient must not depend on how many there are.
                 loss = tf.reduce_sum(mean_losses)
             gradients = tape.gradient(loss, weights)
-            if key.traits.l2:
+            if key.features.l2:
                 mean_losses += rules[_L2] * kernel_squares(key, weights)
             moments = Moments(first, second)
             # Who waits for the others stays exactly as it is.
@@ -196,14 +196,14 @@ class Program:
         return (weights, averages, first, second, best), total / tf.cast(n_rows, key.dtype), is_finite, raw
 
 
-def _plain(plan: Plan) -> tuple[Any, ...]:
-    facts = plan.facts
+def _plain(inputs: EpochInputs) -> tuple[Any, ...]:
+    facts = inputs.facts
     return (
-        plan.order,
-        plan.n_rows,
-        plan.keep,
-        plan.steps,
-        plan.rules,
+        inputs.order,
+        inputs.n_rows,
+        inputs.keep,
+        inputs.steps,
+        inputs.rules,
         facts.activation,
         facts.batch_norm,
         facts.depths,

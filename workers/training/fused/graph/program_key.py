@@ -16,7 +16,7 @@ _SECOND_MOMENT: Final = frozenset({"adagrad", "rmsprop", "adam", "adamw"})
 
 
 @dataclass(frozen=True)
-class Traits:
+class Features:
     """Features that cost time where nobody needs them, so a program has those of its members only.
 
     Attributes:
@@ -51,17 +51,17 @@ class Traits:
             second=config.optimizer in _SECOND_MOMENT,
         )
 
-    def __or__(self, other: Traits) -> Traits:
+    def __or__(self, other: Features) -> Features:
         """Return what both need."""
         either = {name: getattr(self, name) or getattr(other, name) for name in _FEATURES}
-        return Traits(activations=tuple(sorted({*self.activations, *other.activations})), **either)
+        return Features(activations=tuple(sorted({*self.activations, *other.activations})), **either)
 
-    def covers(self, other: Traits) -> bool:
-        """Return whether a program of these traits can train a network that needs the others."""
+    def covers(self, other: Features) -> bool:
+        """Return whether a program of these features can train a network that needs the others."""
         return (self | other) == self
 
 
-_FEATURES: Final = tuple(field.name for field in fields(Traits) if field.name != "activations")
+_FEATURES: Final = tuple(field.name for field in fields(Features) if field.name != "activations")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ProgramKey:
         width: Units of every hidden layer, padding included.
         batch_size: Rows per step, at most `n_train`; a member may have fewer.
         n_slots: Members trained side by side.
-        traits: Features.
+        features: Features.
         least_depth: Hidden layers of a member at least; with 0 and hidden layers, `width` holds the output.
         dtype: Of weights and computation.
         mode: Compiled by XLA, or run operation by operation.
@@ -93,7 +93,7 @@ class ProgramKey:
     width: int
     batch_size: int
     n_slots: int
-    traits: Traits
+    features: Features
     least_depth: int
     dtype: DType = "float32"
     mode: Mode = "xla"

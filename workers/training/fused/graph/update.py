@@ -43,15 +43,15 @@ def updated(
     new_weights, first, second = [], list[Any](), list[Any]()
     for position, (weight, raw) in enumerate(zip(weights, gradients, strict=True)):
         decays = position in kernels
-        gradient = raw + 2.0 * rule["l2"] * weight if decays and key.traits.l2 else raw
+        gradient = raw + 2.0 * rule["l2"] * weight if decays and key.features.l2 else raw
         step = gradient
-        if key.traits.first:
+        if key.features.first:
             before = moments.first[position]
             m = before + rule["pull"] * (rule["aim"] * gradient - before)
             first.append(m)
             step = tf.where(by_moment, m + rule["look_ahead"] * (m - before), gradient)
         squares = rule["inside"]
-        if key.traits.second:
+        if key.features.second:
             v = moments.second[position]
             v = v + rule["square_pull"] * (tf.square(gradient) - tf.where(fades, v, zero))
             second.append(v)
@@ -69,5 +69,5 @@ def kernel_squares(key: ProgramKey, weights: Sequence[Any]) -> Any:
 
 
 def _kernels(key: ProgramKey) -> frozenset[int]:
-    per_layer = 4 if key.traits.batch_norm else 2
+    per_layer = 4 if key.features.batch_norm else 2
     return frozenset(per_layer * number for number in range(key.depth + 1))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from workers.training.engine.numerics import DType
-from workers.training.fused.planning.device_profile import Machine
+from workers.training.fused.planning.device_profile import DeviceProfile
 
 _BYTES: Final = {"float32": 4, "float64": 8}
 # Weights, gradients, two moments and the best weights, some of them twice while a step is taken.
@@ -63,20 +63,20 @@ class Shape:
         return _COPIES * self.n_weights * width + activations + judged + 4 * self.n_rows
 
 
-def slot_epoch_s(machine: Machine, shape: Shape) -> float:
+def slot_epoch_s(device: DeviceProfile, shape: Shape) -> float:
     """Return the seconds one more slot adds to an epoch: forward and backward products, updates, and the judging."""
     operations = 2.0 * shape.n_weights * (3 * shape.n_steps * shape.batch_size + shape.n_held_out)
-    return operations / machine.rate + shape.n_steps * shape.n_weights * machine.weight_s
+    return operations / device.rate + shape.n_steps * shape.n_weights * device.weight_s
 
 
-def overhead_s(machine: Machine, shape: Shape) -> float:
+def overhead_s(device: DeviceProfile, shape: Shape) -> float:
     """Return the seconds an epoch takes before it has computed anything."""
-    return machine.call_s + shape.n_steps * (machine.step_s + (shape.depth + 1) * machine.layer_s)
+    return device.call_s + shape.n_steps * (device.step_s + (shape.depth + 1) * device.layer_s)
 
 
-def compile_s(machine: Machine, depth: int) -> float:
+def compile_s(device: DeviceProfile, depth: int) -> float:
     """Return the seconds to trace and compile a program of so many hidden layers."""
-    return machine.compile_s + depth * machine.compile_layer_s
+    return device.compile_s + depth * device.compile_layer_s
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ class Load:
     n_folds: int = 1
 
 
-def best_slots(machine: Machine, shape: Shape, load: Load) -> tuple[int, float]:
+def best_slots(device: DeviceProfile, shape: Shape, load: Load) -> tuple[int, float]:
     """Return how many slots a program should have, and the seconds it then trains, compiling left out.
 
     Few slots take members one after another; many are empty at the end, and while the search has no more to suggest.
     """
-    overhead, slot = overhead_s(machine, shape), slot_epoch_s(machine, shape)
+    overhead, slot = overhead_s(device, shape), slot_epoch_s(device, shape)
     best, best_s = 1, math.inf
     for n_slots in _SLOTS:
         if n_slots > 1 and n_slots * shape.slot_bytes > _PROGRAM_BYTES:
@@ -121,7 +121,7 @@ def best_slots(machine: Machine, shape: Shape, load: Load) -> tuple[int, float]:
     return best, best_s
 
 
-def keras_s(machine: Machine, shape: Shape, n_epochs: float) -> float:
+def keras_s(device: DeviceProfile, shape: Shape, n_epochs: float) -> float:
     """Return the seconds plain Keras takes for one trial."""
-    step_s = machine.keras_step_s + slot_epoch_s(machine, shape) / shape.n_steps
-    return machine.keras_s + n_epochs * (shape.n_steps * step_s + 10 * machine.keras_step_s)
+    step_s = device.keras_step_s + slot_epoch_s(device, shape) / shape.n_steps
+    return device.keras_s + n_epochs * (shape.n_steps * step_s + 10 * device.keras_step_s)

@@ -22,17 +22,17 @@ _MEMORY_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Machine:
+class DeviceProfile:
     """The device that trains, in the terms of the cost model.
 
-    Everything but `name`, `n_lanes` and `memory_bytes` is a constant of the kind: programs are chosen by it, a trial's
-    last bits depend on its program, and nothing that is measured would be the same tomorrow.
+    Everything but `name`, `n_parallel_packs` and `memory_bytes` is a constant of the kind: programs are chosen by it,
+    a trial's last bits depend on its program, and nothing that is measured would be the same tomorrow.
 
     Attributes:
         kind: `cpu` or `gpu`.
         name: For the log.
-        n_lanes: Packs worth running at the same time: on a GPU one computes while others are made ready and scored by
-            the host.
+        n_parallel_packs: Packs worth running at the same time: on a GPU one computes while others are made ready and
+            scored by the host.
         memory_bytes: What all packs together may take.
         rate: Operations per second of stacked float32 products, multiply-adds counted as 2.
         weight_s: Seconds to read, update and write one weight and its moments.
@@ -47,7 +47,7 @@ class Machine:
 
     kind: Kind
     name: str
-    n_lanes: int
+    n_parallel_packs: int
     memory_bytes: int
     rate: float
     weight_s: float
@@ -60,12 +60,12 @@ class Machine:
     keras_step_s: float
 
 
-KINDS: Final[dict[Kind, Machine]] = {
+KINDS: Final[dict[Kind, DeviceProfile]] = {
     # An H200 took 1.2 ms for a step of 64 members, four layers of 384 and 256 rows, and 3 to 10 s to compile a program.
-    "gpu": Machine(
+    "gpu": DeviceProfile(
         kind="gpu",
         name="GPU",
-        n_lanes=4,
+        n_parallel_packs=4,
         memory_bytes=4 * 2**30,
         rate=3e13,
         weight_s=1.3e-11,
@@ -78,10 +78,10 @@ KINDS: Final[dict[Kind, Machine]] = {
         keras_step_s=1.5e-3,
     ),
     # For tests: on CPUs the native engine trains.
-    "cpu": Machine(
+    "cpu": DeviceProfile(
         kind="cpu",
         name="CPU",
-        n_lanes=2,
+        n_parallel_packs=2,
         memory_bytes=2 * 2**30,
         rate=5e10,
         weight_s=1e-9,
@@ -97,16 +97,18 @@ KINDS: Final[dict[Kind, Machine]] = {
 
 
 @cache
-def this_machine() -> Machine:
+def this_device() -> DeviceProfile:
     """Return the device TensorFlow computes on by default."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         name = str(details.get("device_name", "GPU"))
         return replace(KINDS["gpu"], name=name, memory_bytes=int(_gpu_bytes() * _MEMORY_SHARE))
-    n_lanes = cpu_cores()
+    n_parallel_packs = cpu_cores()
     free_bytes = int(psutil.virtual_memory().available * _MEMORY_SHARE)
-    return replace(KINDS["cpu"], name=f"{n_lanes} CPU cores", n_lanes=n_lanes, memory_bytes=free_bytes)
+    return replace(
+        KINDS["cpu"], name=f"{n_parallel_packs} CPU cores", n_parallel_packs=n_parallel_packs, memory_bytes=free_bytes
+    )
 
 
 def matrix_rate(kind: Kind) -> float:

@@ -16,7 +16,7 @@ from workers.training.fused.fold_data import FoldData
 from workers.training.fused.graph.program import Program
 from workers.training.fused.graph.program_key import Mode, ProgramKey
 from workers.training.fused.planning.cost import Shape
-from workers.training.fused.planning.device_profile import Machine
+from workers.training.fused.planning.device_profile import DeviceProfile
 from workers.training.fused.planning.program_set import DataShape, Planned, ProgramSet, choose
 
 # Programs and sets kept in a process; a study rarely needs more than four.
@@ -24,11 +24,12 @@ _MAX_PROGRAMS: Final = 64
 _MAX_SETS: Final = 64
 # What an engine begins with, before it knows a study.
 _FIRST_SLOTS: Final = {"cpu": 8, "gpu": 64}
+_SPARE: Final = 4
 
 
 @dataclass(frozen=True)
-class Seat:
-    """Where a member is trained: those with equal seats share packs.
+class PackGroup:
+    """Where a member is trained: those with equal groups share packs.
 
     Attributes:
         study: Whose rows.
@@ -55,45 +56,56 @@ class Planner:
     """Chooses programs for studies and keeps those that are compiled.
 
     Args:
-        machine: The device.
+        device: The device.
         dtype: Of weights and computation.
         mode: How programs run.
         explain: Takes a sentence for the log.
         n_slots: Of every pack; None leaves it to the choice of programs.
-        kept: Folder of compiled programs; None keeps none.
+        cache_folder: Folder of compiled programs; None keeps none.
     """
 
     def __init__(
         self,
-        machine: Machine,
+        device: DeviceProfile,
         dtype: DType,
         mode: Mode,
         explain: Callable[[str], None],
         n_slots: int | None = None,
-        kept: Path | None = None,
+        cache_folder: Path | None = None,
     ) -> None:
-        self._machine = machine
+        self._device = device
         self._dtype: DType = dtype
         self._mode: Mode = mode
         self._explain = explain
         self._n_slots = n_slots
-        self._kept = kept
+        self._cache_folder = cache_folder
         self._programs: OrderedDict[ProgramKey, Program] = OrderedDict()
         self._sets: OrderedDict[tuple[str, DataShape], ProgramSet] = OrderedDict()
+        self._study_ids: set[str] = set()
         # What took the place of programs that did not fit into memory.
         self._smaller: dict[ProgramKey, ProgramKey] = {}
 
-    def n_slots(self, study_ids: set[str]) -> int:
-        """Return how many trials can be trained at the same time where these studies are, at least 1."""
+    def note_studies(self, study_ids: set[str]) -> None:
+        """Take the studies of the trials in hand; with none the last ones count on."""
+        self._study_ids = study_ids or self._study_ids
+
+    @property
+    def capacity(self) -> int:
+        """How many trials are usefully held now: a quarter more than slots, so that these are refilled at once."""
+        return self.n_slots + -(-self.n_slots // _SPARE)
+
+    @property
+    def n_slots(self) -> int:
+        """How many trials are trained at the same time, at least 1: the slots of the studies in hand."""
         # A trial takes a slot in the pack of each fold.
         found: dict[str, int] = {}
         for (study_id, _), programs in self._sets.items():
-            if study_id in study_ids and programs.programs:
+            if study_id in self._study_ids and programs.programs:
                 n_slots = sum((self._n_slots or program.n_slots) * program.n_packs for program in programs.programs)
                 found[study_id] = max(found.get(study_id, 0), n_slots)
-        return sum(found.values()) or self._n_slots or _FIRST_SLOTS[self._machine.kind]
+        return sum(found.values()) or self._n_slots or _FIRST_SLOTS[self._device.kind]
 
-    def seat(self, task: TrialTask, study: StudyRows, member: Member, data: FoldData) -> Seat | None:
+    def group(self, task: TrialTask, study: StudyRows, member: Member, data: FoldData) -> PackGroup | None:
         """Return where a member is trained: a function of its study, its network and the kind of device.
 
         None: by plain Keras, which is quicker for a network that is none of the study's space.
@@ -107,14 +119,14 @@ class Planner:
         key = self._key(task, data, planned)
         while key in self._smaller:
             key = self._smaller[key]
-        return Seat(study, task.study.metric, member.fold, key, planned.n_packs)
+        return PackGroup(study, task.study.metric, member.fold, key, planned.n_packs)
 
     def _set(self, task: TrialTask, study: StudyRows, data: FoldData) -> ProgramSet:
         n_rows, n_held_out = data.padded_rows
         shape = DataShape(data.n_inputs, data.n_outputs, n_rows, n_held_out, study.n_folds, self._dtype)
         place = (task.study.study_id, shape)
         if place not in self._sets:
-            self._sets[place] = choose(self._machine, task.study, shape)
+            self._sets[place] = choose(self._device, task.study, shape)
             self._explain(f"programs for study {task.study.name}: {described(self._sets[place])}")
         self._sets.move_to_end(place)
         while len(self._sets) > _MAX_SETS:
@@ -133,7 +145,7 @@ class Planner:
             width=planned.width,
             batch_size=planned.batch_size,
             n_slots=self._n_slots or planned.n_slots,
-            traits=planned.traits,
+            features=planned.features,
             least_depth=planned.least_depth,
             dtype=self._dtype,
             mode=self._mode,
@@ -142,19 +154,19 @@ class Planner:
     def program(self, key: ProgramKey) -> Program:
         """Return the program of a key, made if there is none yet; the one unused longest makes room."""
         if key not in self._programs:
-            self._programs[key] = Program(key, self._kept)
+            self._programs[key] = Program(key, self._cache_folder)
         self._programs.move_to_end(key)
         if len(self._programs) > _MAX_PROGRAMS:
             self._programs.popitem(last=False)
         return self._programs[key]
 
-    def halve(self, seat: Seat) -> Seat:
-        """Return the seat of half the slots that takes the place of one that did not fit into memory, from now on.
+    def halve(self, group: PackGroup) -> PackGroup:
+        """Return the group of half the slots that takes the place of one that did not fit into memory, from now on.
 
         Its trials' last bits may differ then from those of a device with more memory.
         """
-        smaller = self._smaller.setdefault(seat.key, replace(seat.key, n_slots=seat.key.n_slots // 2))
-        return replace(seat, key=smaller)
+        smaller = self._smaller.setdefault(group.key, replace(group.key, n_slots=group.key.n_slots // 2))
+        return replace(group, key=smaller)
 
 
 def described(programs: ProgramSet) -> str:

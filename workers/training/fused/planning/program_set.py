@@ -15,10 +15,10 @@ from typing import Final
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.wire.claims import StudyBrief
 from workers.training.engine.numerics import DType
-from workers.training.fused.graph.program_key import Traits
+from workers.training.fused.graph.program_key import Features
 from workers.training.fused.planning import space_points
 from workers.training.fused.planning.cost import Load, Shape, best_slots, compile_s, keras_s
-from workers.training.fused.planning.device_profile import Machine
+from workers.training.fused.planning.device_profile import DeviceProfile
 
 _MIN_WIDTH: Final = 64
 # Beyond this there is also a width half way to the next.
@@ -68,7 +68,7 @@ class Planned:
         least_depth: Of a member.
         n_slots: Of each pack.
         n_packs: That may be open at once, for each fold.
-        traits: Features.
+        features: Features.
     """
 
     depth: int
@@ -77,14 +77,14 @@ class Planned:
     least_depth: int
     n_slots: int
     n_packs: int
-    traits: Traits
+    features: Features
 
     def holds(self, config: MlpConfig) -> bool:
         """Return whether a network fits in, its batch size apart."""
         return (
             self.least_depth <= len(config.units) <= self.depth
             and max(config.units, default=0) <= self.width
-            and self.traits.covers(Traits.of(config))
+            and self.features.covers(Features.of(config))
         )
 
     def __str__(self) -> str:
@@ -101,13 +101,13 @@ class ProgramSet:
     """The programs of a study.
 
     Attributes:
-        machine: The device.
+        device: The device.
         data: The shape of the study's data.
         programs: By batch size, then the cheaper first.
         is_known: Whether the study's space is known.
     """
 
-    machine: Machine
+    device: DeviceProfile
     data: DataShape
     programs: tuple[Planned, ...]
     is_known: bool
@@ -124,30 +124,32 @@ class ProgramSet:
         depth, batch_size = len(config.units), min(config.batch_size, self.data.n_rows)
         width = padded(max(config.units)) if depth else 0
         shape = _shape(self.data, depth, width, batch_size, batch_size)
-        n_members = _STRAY_SLOTS if self.is_known else _UNKNOWN_SLOTS[self.machine.kind]
+        n_members = _STRAY_SLOTS if self.is_known else _UNKNOWN_SLOTS[self.device.kind]
         load = Load(n_members, n_members, n_members, max_epochs, max_epochs, self.data.n_folds)
-        n_slots, train_s = best_slots(self.machine, shape, load)
-        by_keras_s = self.data.n_folds * keras_s(self.machine, shape, max_epochs)
-        if self.is_known and by_keras_s < compile_s(self.machine, depth) + train_s:
+        n_slots, train_s = best_slots(self.device, shape, load)
+        by_keras_s = self.data.n_folds * keras_s(self.device, shape, max_epochs)
+        if self.is_known and by_keras_s < compile_s(self.device, depth) + train_s:
             return None
-        return Planned(depth, width, batch_size, depth, n_slots, 1 if self.is_known else _MAX_PACKS, Traits.of(config))
+        return Planned(
+            depth, width, batch_size, depth, n_slots, 1 if self.is_known else _MAX_PACKS, Features.of(config)
+        )
 
 
-def choose(machine: Machine, brief: StudyBrief, data: DataShape) -> ProgramSet:
+def choose(device: DeviceProfile, brief: StudyBrief, data: DataShape) -> ProgramSet:
     """Return the programs of a study; none where its space is not known.
 
     Args:
-        machine: The device; its kind alone decides.
+        device: The device; its kind alone decides.
         brief: Of the study.
         data: The shape of its data.
     """
     if brief.space is None:
-        return ProgramSet(machine, data, (), is_known=False)
+        return ProgramSet(device, data, (), is_known=False)
     configs = space_points.drawn(
         brief.space, n_inputs=data.n_inputs, n_outputs=data.n_outputs, max_weights=brief.max_weights
     )
-    choice = _Choice(machine, brief, data, configs)
-    return ProgramSet(machine, data, choice.programs(), is_known=True)
+    choice = _Choice(device, brief, data, configs)
+    return ProgramSet(device, data, choice.programs(), is_known=True)
 
 
 def padded(units: int) -> int:
@@ -172,18 +174,18 @@ class _Choice:
     group boxes of depth and width are added while that saves time.
     """
 
-    def __init__(self, machine: Machine, brief: StudyBrief, data: DataShape, configs: Sequence[MlpConfig]) -> None:
+    def __init__(self, device: DeviceProfile, brief: StudyBrief, data: DataShape, configs: Sequence[MlpConfig]) -> None:
         space = brief.space
         if space is None:
             msg = "a study without a space has no programs to choose from"
             raise ValueError(msg)
-        self._machine = machine
+        self._device = device
         self._data = data
         self._depths = space_points.depths(space)
         self._widest = self._width_for(space_points.widest(space), self._depths[-1])
         self._batches = _classes(space_points.batch_sizes(space, data.n_rows))
-        self._traits = space_points.traits_of(space)
-        self._n_trials = float(brief.max_trials or _UNKNOWN_SLOTS[machine.kind])
+        self._features = space_points.features_of(space)
+        self._n_trials = float(brief.max_trials or _UNKNOWN_SLOTS[device.kind])
         self._n_open = min(self._n_trials, float(brief.open_trials or self._n_trials))
         self._max_epochs = brief.training.max_epochs
         # Where trials stop early, half of the epochs is a fair guess.
@@ -248,14 +250,14 @@ class _Choice:
             self._data.n_folds,
         )
         shape = _shape(self._data, depth, width, most, least)
-        n_slots, train_s = best_slots(self._machine, shape, load)
+        n_slots, train_s = best_slots(self._device, shape, load)
         # Compiled when the first trial needs it.
         is_needed = 1.0 - (1.0 - share) ** self._n_trials
         least_depth = 0 if depth == 0 else min(self._depths[0], depth)
         if self._covers_linear(boxes) and depth > 0:
             least_depth = max(1, least_depth)
-        planned = Planned(depth, width, most, least_depth, n_slots, 1, _narrowed(self._traits, depth))
-        return planned, is_needed * compile_s(self._machine, depth) + train_s
+        planned = Planned(depth, width, most, least_depth, n_slots, 1, _narrowed(self._features, depth))
+        return planned, is_needed * compile_s(self._device, depth) + train_s
 
     def _with_packs(self, program: Planned, n_programs: int) -> Planned:
         """Return the program with the packs that keep a device busy while others are scored, if trials suffice."""
@@ -299,8 +301,8 @@ def _classes(sizes: Sequence[int]) -> list[tuple[int, int]]:
     return classes
 
 
-def _narrowed(traits: Traits, depth: int) -> Traits:
-    return traits if depth else replace(traits, activations=(), batch_norm=False, dropout=False)
+def _narrowed(features: Features, depth: int) -> Features:
+    return features if depth else replace(features, activations=(), batch_norm=False, dropout=False)
 
 
 def _shape(data: DataShape, depth: int, width: int, batch_size: int, least_batch: int) -> Shape:

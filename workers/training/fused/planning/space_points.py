@@ -14,7 +14,7 @@ from hpsearch.domain.mlp import Activation, MlpConfig, count_weights
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
-from workers.training.fused.graph.program_key import Traits
+from workers.training.fused.graph.program_key import Features
 
 _N_POINTS: Final = 512
 # Draws for each point that is kept: where a limit of weights refuses nearly all, fewer are kept.
@@ -111,7 +111,7 @@ def batch_sizes(space: Space, n_rows: int) -> tuple[int, ...]:
     return tuple(sorted({min(size, n_rows) for size in found}))
 
 
-def traits_of(space: Space) -> Traits:
+def features_of(space: Space) -> Features:
     """Return what a program must have to train any network of the space."""
     optimizers = set(_possible(space, "optimizer"))
     activations: list[Activation] = [name for name in _ACTIVATIONS if name in _possible(space, "activation")]
@@ -122,12 +122,12 @@ def traits_of(space: Space) -> Traits:
         weight_decay=1.0 if _is_positive(space, "weight_decay") else 0.0,
         units=(1,) if depths(space)[-1] else (),
     )
-    whole: Traits | None = None
+    whole: Features | None = None
     for optimizer in _OPTIMIZERS:
         for activation in activations if optimizer in optimizers else ():
-            each = Traits.of(one.model_copy(update={"optimizer": optimizer, "activation": activation}))
+            each = Features.of(one.model_copy(update={"optimizer": optimizer, "activation": activation}))
             whole = each if whole is None else whole | each
-    return whole or Traits.of(one)
+    return whole or Features.of(one)
 
 
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("relu", "tanh", "sigmoid", "elu", "gelu", "silu", "selu")

@@ -30,7 +30,7 @@ from workers.training.engine.stacked_scores import Metrics
 from workers.training.engine.task import TrialTask
 from workers.training.fused.fold_data import FoldData, device_fold
 from workers.training.fused.graph.program import Program
-from workers.training.fused.graph.program_key import Mode, ProgramKey, Traits
+from workers.training.fused.graph.program_key import Features, Mode, ProgramKey
 from workers.training.fused.pack import Pack
 from workers.training.fused.planning.program_set import padded
 from workers.training.reference.fit import fit
@@ -136,7 +136,7 @@ class Bench:
             width=padded(max(widest, self.data.n_outputs)) if max(depths) else 0,
             batch_size=min(max(config.batch_size for config in configs), n_train),
             n_slots=n_slots,
-            traits=union(cases),
+            features=union(cases),
             least_depth=min(depths),
             dtype=self.dtype,
             mode=mode,
@@ -165,7 +165,7 @@ class Bench:
         members += later
         weights: dict[Member, Arrays] = {}
         while pack.members:
-            pack.conclude(pack.run())
+            pack.record(pack.run())
             for slot, member in sorted(pack.members.items()):
                 if member.is_over:
                     weights[member] = pack.best_weights(slot)()
@@ -221,12 +221,12 @@ def keras_floats(dtype: DType) -> Iterator[None]:
         keras.config.set_floatx(before)
 
 
-def union(cases: Sequence[Case]) -> Traits:
+def union(cases: Sequence[Case]) -> Features:
     """Return what a program for all cases needs."""
-    traits = Traits.of(cases[0].config)
+    features = Features.of(cases[0].config)
     for case in cases[1:]:
-        traits |= Traits.of(case.config)
-    return traits
+        features |= Features.of(case.config)
+    return features
 
 
 def apart(left: Curve, right: Curve) -> dict[str, float]:

@@ -120,7 +120,7 @@ def _after_a_gap(bench: Bench, whole: list[Case], curves: list[Curve]) -> float:
     joiner = bench.member(whole[place])
     weights = None
     while weights is None:
-        pack.conclude(pack.run())
+        pack.record(pack.run())
         if joiner.is_over:
             ((slot, _),) = [pair for pair in pack.members.items() if pair[1] is joiner]
             weights = pack.best_weights(slot)()
@@ -150,7 +150,7 @@ def padding() -> list[Finding]:
     pack = bench.pack(bench.key(whole, _N_SLOTS), whole)
     worst = dict.fromkeys(("weights", "averages", "first", "second"), 0.0)
     for _ in range(_N_STEPS):
-        pack.conclude(pack.run())
+        pack.record(pack.run())
         for name, padded in _padding_of(pack):
             worst[name] = max(worst[name], padded)
     return [Finding(3, f"padding of {name}, after each of {_N_STEPS} steps", worst[name], 0.0) for name in worst]
@@ -158,7 +158,7 @@ def padding() -> list[Finding]:
 
 def _padding_of(pack: Pack) -> Iterator[tuple[str, float]]:
     key, tensors = pack.key, pack.tensors()
-    per_layer = 4 if key.traits.batch_norm else 2
+    per_layer = 4 if key.features.batch_norm else 2
     for slot, member in pack.members.items():
         config, depth = member.config, len(member.config.units)
         widths = (key.n_inputs, *config.units, key.n_outputs)

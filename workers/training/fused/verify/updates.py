@@ -14,7 +14,7 @@ from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.optimizer_coefficients import rule_of
 from workers.training.engine.patience import Rate
 from workers.training.fused import slots
-from workers.training.fused.graph.program_key import ProgramKey, Traits
+from workers.training.fused.graph.program_key import Features, ProgramKey
 from workers.training.fused.graph.update import Moments, updated
 from workers.training.fused.verify import Finding
 from workers.training.fused.verify.bench import gap, keras_floats
@@ -87,11 +87,11 @@ def _by_keras(config: MlpConfig, gradients: Sequence[tuple[Any, Any]], dtype: DT
 
 
 def _by_pack(configs: Sequence[MlpConfig], gradients: Sequence[tuple[Any, Any]], dtype: DType) -> list[Arrays]:
-    traits = Traits.of(configs[0])
+    features = Features.of(configs[0])
     for config in configs:
-        traits |= Traits.of(config)
+        features |= Features.of(config)
     n_slots = len(configs)
-    key = ProgramKey("multiclass", _N_INPUTS, _N_OUTPUTS, 1, 1, 0, 0, 1, n_slots, traits, 0, dtype)
+    key = ProgramKey("multiclass", _N_INPUTS, _N_OUTPUTS, 1, 1, 0, 0, 1, n_slots, features, 0, dtype)
     state = slots.filled(
         key, slots.empty_state(key), {k: (config, [_kernel(dtype)]) for k, config in enumerate(configs)}
     )

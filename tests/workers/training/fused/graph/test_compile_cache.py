@@ -14,9 +14,9 @@ import pytest
 from hpsearch.domain.mlp import MlpConfig
 from workers.devices import Gpu
 from workers.training.fused.graph import compile_cache
-from workers.training.fused.graph.program_key import ProgramKey, Traits
+from workers.training.fused.graph.program_key import Features, ProgramKey
 
-_PLAIN = Traits.of(MlpConfig(units=(4,), optimizer="sgd"))
+_PLAIN = Features.of(MlpConfig(units=(4,), optimizer="sgd"))
 _KEY = ProgramKey("binary", 3, 1, 10, 5, 1, 64, 4, 4, _PLAIN, 1)
 
 # Trains four trials by one program and prints what came of it, and what was kept.
@@ -69,7 +69,7 @@ def test_functions_are_named_by_the_program_alone() -> None:
     from tensorflow.python.framework import ops
 
     def names(key: ProgramKey) -> list[int]:
-        with compile_cache.lasting_names(key):
+        with compile_cache.stable_names(key):
             return [ops.uid() for _ in range(3)]
 
     before = ops.uid()
@@ -80,7 +80,7 @@ def test_functions_are_named_by_the_program_alone() -> None:
 
 def test_they_can_be_forgotten(tmp_path: Path) -> None:
     (tmp_path / "program.pb").touch()
-    compile_cache.forget_programs(tmp_path)
+    compile_cache.clear_cache(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -93,7 +93,7 @@ def unused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_folder_stays_within_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused: None) -> None:
     monkeypatch.setattr(compile_cache, "_MAX_BYTES", 1_000)
-    folder = compile_cache.keep_programs(tmp_path)
+    folder = compile_cache.enable_compile_cache(tmp_path)
     assert folder is not None
     assert str(folder) in os.environ["TF_XLA_FLAGS"]
     assert folder.stat().st_mode & 0o077 == 0
@@ -101,19 +101,19 @@ def test_the_folder_stays_within_its_size(tmp_path: Path, monkeypatch: pytest.Mo
         (folder / f"{age}.pb").write_bytes(b"x" * 300)
         os.utime(folder / f"{age}.pb", (10_000 - age, 10_000))
     # Told already, by the first call: the second leaves everything as it is.
-    assert compile_cache.keep_programs(tmp_path) == folder
-    assert compile_cache.keep_programs(tmp_path / "other") is None
+    assert compile_cache.enable_compile_cache(tmp_path) == folder
+    assert compile_cache.enable_compile_cache(tmp_path / "other") is None
     monkeypatch.setenv("TF_XLA_FLAGS", "")
-    compile_cache.keep_programs(tmp_path)
+    compile_cache.enable_compile_cache(tmp_path)
     assert {path.name for path in folder.glob("*.pb")} == {"0.pb"}
 
 
-def test_an_engine_does_without_where_the_folder_can_not_be_used(tmp_path: Path, machine: object, unused: None) -> None:
+def test_an_engine_does_without_where_the_folder_can_not_be_used(tmp_path: Path, device: object, unused: None) -> None:
     from workers.training.fused.engine import FusedEngine
 
     (tmp_path / "file").touch()
     said: list[str] = []
-    FusedEngine(machine=machine, explain=said.append, programs=tmp_path / "file")
+    FusedEngine(device=device, explain=said.append, programs=tmp_path / "file")
     assert any("not kept" in line for line in said)
     assert not os.environ["TF_XLA_FLAGS"]
 
@@ -123,7 +123,7 @@ def test_it_is_too_late_once_tensorflow_has_computed(tmp_path: Path, monkeypatch
 
     monkeypatch.setenv("TF_XLA_FLAGS", "")
     tf.constant(1.0)
-    assert compile_cache.keep_programs(tmp_path) is None
+    assert compile_cache.enable_compile_cache(tmp_path) is None
     assert not list(tmp_path.iterdir())
 
 
@@ -142,13 +142,13 @@ def test_on_a_gpu_keeping_is_tried_out_once(
 
     monkeypatch.setattr(compile_cache, "find_gpus", lambda: (Gpu("GPU-1", "a card", None),))
     monkeypatch.setattr("workers.training.fused.graph.compile_cache.subprocess.run", run)
-    folder = compile_cache.keep_programs(tmp_path)
+    folder = compile_cache.enable_compile_cache(tmp_path)
     assert (folder is not None) == is_kept
     assert len(asked) == len(ends)
     assert all("CPU,GPU" in env["TF_XLA_FLAGS"] for env in asked)
     assert not list(tmp_path.glob("*/*.pb")) + list(tmp_path.glob("*/*/*.pb"))
     # Another start on this machine remembers.
     monkeypatch.setenv("TF_XLA_FLAGS", "")
-    assert (compile_cache.keep_programs(tmp_path) is not None) == is_kept
+    assert (compile_cache.enable_compile_cache(tmp_path) is not None) == is_kept
     assert len(asked) == len(ends)
     assert ("persistent_cache" in os.environ["TF_XLA_FLAGS"]) == is_kept

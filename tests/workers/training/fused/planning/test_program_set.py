@@ -16,14 +16,14 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import EarlyStopping, Training
 from hpsearch.wire.claims import StudyBrief
-from workers.training.fused.graph.program_key import Traits
+from workers.training.fused.graph.program_key import Features
 from workers.training.fused.planning import space_points
 from workers.training.fused.planning.cost import Load, Shape, best_slots, overhead_s, slot_epoch_s
 from workers.training.fused.planning.device_profile import KINDS
 from workers.training.fused.planning.program_set import DataShape, ProgramSet, choose, padded
 
 if TYPE_CHECKING:
-    from workers.training.fused.planning.device_profile import Machine
+    from workers.training.fused.planning.device_profile import DeviceProfile
 
 _GPU = KINDS["gpu"]
 _DIGITS = DataShape(64, 10, 1_078, 359)
@@ -102,7 +102,7 @@ def test_a_study_gets_few_programs_and_every_trial_of_its_space_one(max_trials: 
             assert planned.depth >= depth >= planned.least_depth
             assert planned.width >= units
             assert planned.batch_size >= batch_size
-            assert planned.traits.covers(Traits.of(config))
+            assert planned.features.covers(Features.of(config))
 
 
 def test_a_small_study_pays_for_one_program_and_few_slots() -> None:
@@ -123,9 +123,9 @@ def test_more_trials_pay_for_more_programs() -> None:
     assert {program.batch_size for program in many.programs} == {32, 64, 128}
 
 
-def test_the_choice_is_the_same_in_another_process_and_on_a_busy_machine(machine: Machine) -> None:
-    other = replace(machine, name="another card", n_lanes=1, memory_bytes=2**40)
-    here = choose(machine, _brief(), _DIGITS).programs
+def test_the_choice_is_the_same_in_another_process_and_on_a_busy_machine(device: DeviceProfile) -> None:
+    other = replace(device, name="another card", n_parallel_packs=1, memory_bytes=2**40)
+    here = choose(device, _brief(), _DIGITS).programs
     assert choose(other, _brief(), _DIGITS).programs == here
     script = f"import {__name__} as t; print(t.choose(t._GPU, t._brief(), t._DIGITS).programs)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
@@ -150,7 +150,7 @@ def test_linear_networks_share_a_program_that_holds_their_output() -> None:
     assert linear.depth == 0 or linear.width >= 100
     assert programs.of(MlpConfig.from_params({"layers": 2, "units": 8, "batch_size": 32})) is not None
     (only,) = choose(_GPU, _brief("{layers: 0, learning_rate: 0.1}"), _DIGITS).programs
-    assert (only.depth, only.width, only.traits.activations) == (0, 0, ())
+    assert (only.depth, only.width, only.features.activations) == (0, 0, ())
 
 
 def test_a_limit_of_weights_spares_programs_that_no_trial_needs() -> None:
@@ -241,10 +241,10 @@ def test_the_ends_of_a_space_are_known(
 
 
 def test_a_program_has_what_some_trial_of_the_space_needs() -> None:
-    assert space_points.traits_of(_space("{optimizer: sgd, layers: 1, units: 8}")) == Traits.of(
+    assert space_points.features_of(_space("{optimizer: sgd, layers: 1, units: 8}")) == Features.of(
         MlpConfig(optimizer="sgd", units=(8,))
     )
-    whole = space_points.traits_of(_space(_FULL))
+    whole = space_points.features_of(_space(_FULL))
     assert whole.activations == ("relu", "sigmoid", "tanh")
     assert (whole.batch_norm, whole.dropout, whole.input_dropout) == (True, True, False)
     assert (whole.l2, whole.first, whole.second) == (True, True, True)
@@ -252,20 +252,20 @@ def test_a_program_has_what_some_trial_of_the_space_needs() -> None:
     text = (
         "{layers: {type: int, low: 1, high: 2}, units: 8, activation: {type: fixed, value: tanh, when: {layers: [2]}}}"
     )
-    assert space_points.traits_of(_space(text)).activations == ("relu", "tanh")
-    assert space_points.traits_of(_space("{optimizer: adamw, weight_decay: 0.1}")).l2 is False
+    assert space_points.features_of(_space(text)).activations == ("relu", "tanh")
+    assert space_points.features_of(_space("{optimizer: adamw, weight_decay: 0.1}")).l2 is False
 
 
 def test_a_program_covers_what_two_networks_need() -> None:
-    plain = Traits.of(MlpConfig(units=(4,), optimizer="sgd"))
-    rich = Traits.of(MlpConfig(units=(4,), activation="tanh", dropout=0.1, optimizer="adam", weight_decay=0.1))
+    plain = Features.of(MlpConfig(units=(4,), optimizer="sgd"))
+    rich = Features.of(MlpConfig(units=(4,), activation="tanh", dropout=0.1, optimizer="adam", weight_decay=0.1))
     both = plain | rich
     assert both.activations == ("relu", "tanh")
     assert both.covers(plain)
     assert both.covers(rich)
     assert not plain.covers(rich)
     assert not rich.covers(plain)
-    assert Traits.of(MlpConfig(units=(), batch_norm=True, dropout=0.5)).batch_norm is False
+    assert Features.of(MlpConfig(units=(), batch_norm=True, dropout=0.5)).batch_norm is False
 
 
 def _shape(width: int = 64, n_rows: int = 1_000, depth: int = 2) -> Shape:
