@@ -1,4 +1,4 @@
-"""Rows of `event`: what happened, in an order a reader can follow without gaps."""
+"""Rows of `event`: a log of what happened, in an order a reader can follow without gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of statements as SQLAlchemy runs them fastest."""
+"""Parameters for `execute`: one row alone, or many as a batch (executemany)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One writing connection for SQLite: writers take turns in order of arrival and share commits.
+"""Group commit for SQLite: the writers of one connection take turns in order of arrival and share commits.
 
 A durable commit waits for the disk, milliseconds each, and SQLite has one writer. So a writer that finds others waiting
 hands them its open transaction instead of committing; the last of the group commits for all, and only then does any of

@@ -1,4 +1,4 @@
-"""Giving back the time in which no server was alive, or by which the clock was set."""
+"""Moving leases, waits and quarantines after an outage of all servers, or after the database's clock was set."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ class Limits:
 def shift(connection: Connection, now: ColumnElement[float], seconds: float, limits: Limits) -> int:
     """Move the end of every running lease, waiting time and quarantine; return how many leases.
 
-    What has been written since the clock was set, or since servers are back, is in the new time already. When it was
-    set back it is told by that and stays; otherwise nothing is moved further than if it began now: a lease renewed a
-    moment before would last as much longer as the clock has jumped.
+    Rows written since the clock was set, or since servers are back, have the new time already and must not be moved
+    again. After a step back, they are those that end within half the step from now, and they stay. After a step forward
+    or an outage they look like the others: so nothing is moved to later than it would end if it began now. Without that
+    bound, a lease renewed a moment ago would last longer by the whole step.
 
     Args:
         connection: Of the transaction that holds the trials.
         now: The time of leases.
         seconds: How far; negative when the clock was set back.
-        limits: For the second case.
+        limits: The bound for a step forward or an outage.
     """
     moved: list[int] = []
     for column, longest_s, condition in (

@@ -1,9 +1,9 @@
-"""Statements whose answers nobody reads: on PostgreSQL they travel together, and with the commit.
+"""Pipelining on PostgreSQL: statements whose results nobody reads share one round trip with the commit.
 
-Each statement that is waited for costs a journey to the server and back, and most are made while the study's row is
+Each statement that is waited for costs a round trip to the server, and most are made while the study's row is
 held, which all of its other reports wait for. A statement marked with `unread` is sent without waiting (libpq's
 pipeline mode); the next one that is read, or the commit, waits for all before it, and fails if one of them failed.
-SQLite has no journeys, and there the mark changes nothing.
+SQLite has no round trips, and there the mark changes nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def begin(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that is committed when the body ends and undone when it raises."""
     with engine.connect() as connection, connection.begin():
         yield connection
-        # Sent after the others it is one journey with them. SQLAlchemy's own commit then finds nothing to do.
+        # Sent after the others it is one round trip with them. SQLAlchemy's own commit then finds nothing to do.
         _leave(connection, last="COMMIT")
 
 

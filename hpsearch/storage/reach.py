@@ -1,4 +1,4 @@
-"""What a database says of itself when it is asked from outside of a server."""
+"""Version, schema revision and clock of a database, asked from outside of a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of `replica`: signs of life of the server processes, by which an outage is measured."""
+"""Rows of `replica`: heartbeats of the server processes, by which an outage is measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.tables import replica
 
-# Any number will do, as long as nothing else locks it: "hpse" in ASCII.
+# Key of the advisory lock. Any number will do, as long as nothing else locks it: "hpse" in ASCII.
 _ONE_AT_A_TIME: Final = 1_752_200_037
 
 
@@ -28,7 +28,7 @@ class ReplicaRepository:
         self._dialect.advisory_lock(self._connection, _ONE_AT_A_TIME)
 
     def silence_s(self) -> float | None:
-        """Return the seconds since any replica was last alive; None when there never was one."""
+        """Return the seconds since the last heartbeat of any replica; None when there never was one."""
         return self._connection.execute(select(self._now - func.max(replica.c.alive_at))).scalar_one()
 
     def beat(self, uid: str) -> None:
@@ -42,11 +42,11 @@ class ReplicaRepository:
             )
 
     def shift(self, seconds: float) -> None:
-        """Move every sign of life by some seconds, as the leases were."""
+        """Move every heartbeat by some seconds, as the leases were."""
         self._connection.execute(update(replica).values(alive_at=replica.c.alive_at + seconds))
 
     def forget_older(self, seconds: float) -> None:
-        """Delete the rows of replicas silent for longer, but keep the latest sign of life."""
+        """Delete the rows of replicas silent for longer, but keep the latest heartbeat."""
         newest = select(func.max(replica.c.alive_at)).scalar_subquery()
         self._connection.execute(
             delete(replica).where(replica.c.alive_at < self._now - seconds, replica.c.alive_at < newest)

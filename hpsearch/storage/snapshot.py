@@ -1,4 +1,4 @@
-"""Whole copies of the database, taken while servers go on writing, and put back in one step."""
+"""Online backup of the database, of one snapshot while servers go on writing, and restoring in one step."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def is_empty(database_url: str) -> bool:
 
 
 def is_served(database_url: str) -> bool:
-    """Return whether a server has given a sign of life on this shared database in the last seconds."""
+    """Return whether a server has given a heartbeat on this shared database in the last seconds."""
     _, engine = open_engines(parse_url(database_url), pool_size=1)
     try:
         with as_unavailable(), engine.connect() as connection:

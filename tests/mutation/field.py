@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 PROOFS: Final = (
     "tests/queue_properties/test_promises.py",
     "tests/queue_properties/test_faults.py",
-    "tests/queue_properties/test_group_writer.py",
+    "tests/storage/test_group_writer.py",
     "tests/queue_properties/test_interleavings.py",
     "tests/queue_properties/test_model.py",
 )

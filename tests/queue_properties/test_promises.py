@@ -53,7 +53,7 @@ def test_an_answer_is_given_after_its_commit(context: Context, settings: Setting
 
 def test_a_commit_that_fails_is_never_acknowledged(postgres_url: str, settings: Settings, context: Context) -> None:
     if context.store.dialect.name != "postgresql":
-        pytest.skip("tests/queue_properties/test_group_writer.py does this for SQLite")
+        pytest.skip("tests/storage/test_group_writer.py does this for SQLite")
     crud.create(context, ADMIN, definition())
     worker = StubWorker(context)
     given = worker.one()
