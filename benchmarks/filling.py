@@ -121,10 +121,10 @@ def _add(tx: Transaction, study: StudyRecord, n: int, n_epochs: int, workers: li
     ids = trial_rows.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in suggest(request)])
     ended = _end_all(tx, study, (min(ids), max(ids)), n_epochs, workers)
     _tell(tx, study, (min(ids), max(ids)), n_epochs)
-    turn = -1.0 if request.direction == "maximize" else 1.0
-    best_id, best = min(ended.items(), key=lambda pair: (turn * pair[1], pair[0]))
+    objective = resolved_of(study).objective
+    best_id, best = min(ended.items(), key=lambda pair: (objective.sort_key(pair[1]), pair[0]))
     changes: dict[str, Any] = {}
-    if study.best_value is None or turn * best < turn * study.best_value:
+    if study.best_value is None or objective.better(best, study.best_value):
         changes = {"best_trial_id": best_id, "best_value": best, "model_threshold": best}
     counters = {"n_complete": n, "n_search_finished": n, "device_seconds": n * _TRIAL_S}
     tx.studies.add_to_counters(study.id, counters, changes)

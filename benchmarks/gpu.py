@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.training_arms.prepare import prepare, profile_of
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import DEFAULT_METRIC, direction_of
+from hpsearch.domain.metrics import direction_of
 from hpsearch.domain.space import Space
 from hpsearch.domain.study import Split
+from hpsearch.domain.task import TASKS
 from hpsearch.domain.training import EarlyStopping, LrDecay, Training
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 
@@ -88,7 +89,7 @@ def _study(name: str, load: Load, *, is_quick: bool) -> StudyBrief:
         training = definition.training
         if is_quick:
             training = Training(max_epochs=3, early_stopping=EarlyStopping(patience=2), lr_decay=LrDecay(patience=1))
-    metric = "accuracy" if task == "multiclass" else DEFAULT_METRIC["binary"]
+    metric = "accuracy" if task == "multiclass" else TASKS["binary"].default_metric
     return StudyBrief(
         study_id=name,
         name=name,

@@ -10,9 +10,10 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from hpsearch.domain.dataset import ColumnKind
-from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.metrics import Direction
 from hpsearch.domain.selection import Selection
 from hpsearch.domain.strict import Count, Float, Lenient
+from hpsearch.domain.task import TaskName
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidInputError
 
@@ -97,7 +98,7 @@ class ModelCard(Lenient):
     trial_number: int
     trial_kind: str
     dataset_digest: str
-    task: Task
+    task: TaskName
     target: str
     classes: tuple[str, ...] = ()
     form: Literal["matrix", "columns"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from hpsearch.domain.algorithms import ALGORITHMS as KINDS
-from hpsearch.domain.metrics import METRICS, TASKS, Task
 from hpsearch.domain.mlp import Activation, Init, Optimizer
 from hpsearch.domain.parameters import MAX_CHOICES
+from hpsearch.domain.task import TASKS, TaskName
 
 Kind = Literal["int", "float", "word", "switch"]
 
@@ -53,7 +53,7 @@ PARAMETERS: Final = (
     Parameter("batch_norm", "switch", "batch normalisation", ("true", "false")),
     Parameter("init", "word", "first weights", get_args(Init)),
 )
-METRICS_OF: Final[dict[Task, tuple[str, ...]]] = {task: tuple(METRICS[task]) for task in TASKS}
+METRICS_OF: Final[dict[TaskName, tuple[str, ...]]] = {task: tuple(TASKS[task].metrics) for task in TASKS}
 # The default first.
 ALGORITHMS: Final = tuple(reversed(KINDS))
 

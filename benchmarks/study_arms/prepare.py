@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from benchmarks.study_arms.plan import Parameter, Plan, Stop
 from hpsearch.client.files import file_sha256
-from hpsearch.domain.metrics import DEFAULT_METRIC, direction_of
+from hpsearch.domain.metrics import direction_of
 from hpsearch.domain.mlp import count_weights
 from hpsearch.domain.parameters import FloatParameter, IntParameter
 from hpsearch.domain.parameters import Parameter as SpaceParameter
 from hpsearch.domain.space import Space
 from hpsearch.domain.study import StudyDefinition
+from hpsearch.domain.task import TASKS
 from hpsearch.domain.training import Training
 from hpsearch.ingest.intake import Ingested, ingest_named, ingest_upload
 from hpsearch.studyfile.reader import StudyFile, load_study
@@ -63,7 +64,7 @@ def prepare(path: Path, folder: Path) -> Plan:
         raise UnfairError(definition.split)
     fold, whole = rows.fold(0), rows.development(test=False)
     assert fold.held_out is not None
-    metric = definition.objective.metric if definition.objective else DEFAULT_METRIC[task]
+    metric = definition.objective.metric if definition.objective else TASKS[task].default_metric
     if metric not in METRICS or (metric == "roc_auc" and task != "binary"):
         raise UnfairError(definition.objective)
     n_inputs, n_outputs = fold.preparation.n_inputs, fold.preparation.n_outputs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpsearch.data.target_for_task import table_for_task
-from hpsearch.domain.metrics import METRICS, Task
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.errors import InvalidStudyError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hpsearch.data.table import Table
 
 
-def check_objective(table: Table, task: Task, rows: Rows, metric: str) -> None:
+def check_objective(table: Table, task: TaskName, rows: Rows, metric: str) -> None:
     """Return when every fold's validation rows can be scored by the metric.
 
     Args:
@@ -28,8 +28,8 @@ def check_objective(table: Table, task: Task, rows: Rows, metric: str) -> None:
         InvalidStudyError: The metric is not one of the task, or is undefined on the validation rows of a fold:
             roc_auc where a class is absent, r2 where the target does not vary.
     """
-    if metric not in METRICS[task]:
-        msg = f"{metric} is not a metric of {task}; choose one of {', '.join(METRICS[task])}"
+    if metric not in TASKS[task].metrics:
+        msg = f"{metric} is not a metric of {task}; choose one of {', '.join(TASKS[task].metrics)}"
         raise InvalidStudyError(msg, code="study.objective")
     if metric not in ("roc_auc", "r2"):
         return

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hpsearch.data.column_plan import ColumnPlan, fit_column, moments, write_column
+from hpsearch.data.links import LINKS
 from hpsearch.data.target_for_task import table_for_task
+from hpsearch.domain.task import TASKS
 from hpsearch.errors import InvalidStudyError
 
 if TYPE_CHECKING:
     from hpsearch.data.table import Table
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 __all__ = ["ColumnPlan", "Preparation", "fit_preparation"]
 
@@ -30,7 +33,7 @@ class Preparation:
         target_mean: Subtracted from a regression target; 0 for classification.
         target_scale: Divides a regression target; 1 for classification or a constant target.
         n_inputs: Sum of the widths.
-        n_outputs: Classes for multiclass, else 1.
+        n_outputs: Width of the network's output: classes for multiclass, else 1.
         task: What the targets are for.
         classes: Labels in the order of the outputs; empty for regression.
     """
@@ -40,7 +43,7 @@ class Preparation:
     target_scale: float
     n_inputs: int
     n_outputs: int
-    task: Task
+    task: TaskName
     classes: tuple[str, ...] = ()
 
     def inputs(self, table: Table, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -59,25 +62,41 @@ class Preparation:
                 position += plan.width
         return out
 
-    def targets(self, table: Table, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def targets(
+        self, table: Table, rows: np.ndarray[Any, Any], dtype: npt.DTypeLike = np.float32
+    ) -> np.ndarray[Any, Any]:
         """Return the targets of the rows, (len(rows),).
 
-        multiclass: int32 class codes. binary: float32, 1 for the second class. regression: float32, standardised.
+        With an output for each class: int32 class codes. With two classes: 1 for the second, 0 for the first. Numbers:
+        standardized.
+
+        Args:
+            table: As for `inputs`.
+            rows: int64 row numbers, any order.
+            dtype: Of targets that are not class codes.
 
         Raises:
             InvalidStudyError: The target of this table does not fit the task.
         """
         target = table_for_task(table, self.task).target[rows]
-        if self.task == "multiclass":
+        if TASKS[self.task].has_output_per_class:
             return np.asarray(target, dtype=np.int32)
-        if self.task == "binary":
-            return np.asarray(target, dtype=np.float32)
-        return np.asarray((target - self.target_mean) / self.target_scale, dtype=np.float32)
+        return np.asarray((target - self.target_mean) / self.target_scale, dtype=dtype)
+
+    def predictions(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return what a network's raw outputs predict, (n, n_outputs): probabilities, or values in the target's unit.
+
+        With two classes the one column is the probability of the second.
+
+        Args:
+            raw: (n, n_outputs) float64 logits, or standardized values.
+        """
+        return np.asarray(LINKS[TASKS[self.task].link](raw) * self.target_scale + self.target_mean)
 
 
 def fit_preparation(
     table: Table,
-    task: Task,
+    task: TaskName,
     rows: np.ndarray[Any, Any],
     *,
     structure_rows: np.ndarray[Any, Any] | None = None,
@@ -103,13 +122,13 @@ def fit_preparation(
         msg = "the data set has no input column left; upload one with a column beside the target and the split column"
         raise InvalidStudyError(msg, code="study.no_inputs")
     plans = tuple(fit_column(column, table.columns[column.name], rows, structure) for column in chosen)
-    mean, scale = moments(table.target[rows]) if task == "regression" else (0.0, 1.0)
+    mean, scale = moments(table.target[rows]) if not TASKS[task].has_classes else (0.0, 1.0)
     return Preparation(
         columns=plans,
         target_mean=mean,
         target_scale=scale or 1.0,
         n_inputs=sum(plan.width for plan in plans),
-        n_outputs=len(table.profile.classes) if task == "multiclass" else 1,
+        n_outputs=TASKS[task].n_outputs(len(table.profile.classes)),
         task=task,
         classes=table.profile.classes,
     )

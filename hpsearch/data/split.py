@@ -1,4 +1,7 @@
-"""Which rows train, which validate and which stay locked away: a pure function of data digest and split definition."""
+"""The split into training, validation and test rows: stratified hold-out, k-fold or by a column.
+
+A pure function of data digest and split definition.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ import numpy as np
 
 from hpsearch.data.split_column import rows_by_column
 from hpsearch.data.target_for_task import table_for_task
+from hpsearch.domain.task import TASKS
 from hpsearch.errors import InvalidStudyError
 
 if TYPE_CHECKING:
     from hpsearch.data.table import Table
-    from hpsearch.domain.metrics import Task
     from hpsearch.domain.study import Split
+    from hpsearch.domain.task import TaskName
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Rows:
         return np.union1d(self.folds[0].train, self.folds[0].validation)
 
 
-def split_rows(table: Table, task: Task, split: Split) -> Rows:
+def split_rows(table: Table, task: TaskName, split: Split) -> Rows:
     """Return the rows of each part, the same on every machine and for every trial of a study.
 
     The rows are shuffled by a seed made from (digest, split.seed), ordered by class where stratified, and every part
@@ -78,16 +82,16 @@ def split_rows(table: Table, task: Task, split: Split) -> Rows:
     return rows
 
 
-def _random_rows(table: Table, task: Task, split: Split) -> Rows:
+def _random_rows(table: Table, task: TaskName, split: Split) -> Rows:
     n_test = _part_size("test", split.test, table.n_rows)
-    if task == "regression" and split.stratify:
-        msg = "split.stratify is true but the task is regression, which has no classes; leave stratify out"
+    if split.stratify and not TASKS[task].has_classes:
+        msg = f"split.stratify is true but the task is {task}, which has no classes; leave stratify out"
         raise InvalidStudyError(msg, code="study.split")
     if split.stratify:
         _check_class_sizes(table, (split.folds or 2) + (n_test > 0))
     random = _generator(table.digest, split.seed)
     order = random.permutation(table.n_rows)
-    if task != "regression" and split.stratify is not False:
+    if TASKS[task].has_classes and split.stratify is not False:
         order = order[np.argsort(table.target[order], kind="stable")]
     phases = random.randint(2**31 - 1, size=2, dtype=np.int64)
     in_test = _spread(table.n_rows, n_test, int(phases[0]))
@@ -156,11 +160,11 @@ def _check_class_sizes(table: Table, n_parts: int) -> None:
         raise InvalidStudyError(msg, code="study.split")
 
 
-def _check_training_target(table: Table, task: Task, train: np.ndarray[Any, Any]) -> None:
+def _check_training_target(table: Table, task: TaskName, train: np.ndarray[Any, Any]) -> None:
     target = table.target[train]
     if target.min() != target.max():
         return
-    if task == "regression":
+    if not TASKS[task].has_classes:
         msg = (
             f"the target {table.profile.target!r} is {target[0]:g} in all {len(train)} training rows, so nothing can "
             "be learned; upload a target that varies"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hpsearch.domain.task import TASKS, task_for
 from hpsearch.errors import InvalidStudyError
 
 if TYPE_CHECKING:
     from hpsearch.data.table import Table
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 # More classes than this are far likelier a measured quantity than labels, and the output layer would be huge.
 MAX_CLASSES: Final = 1_000
-_BINARY: Final = 2
 
 
-def table_for_task(table: Table, task: Task) -> Table:
+def table_for_task(table: Table, task: TaskName) -> Table:
     """Return the table with its target and profile read for the task; the same object when nothing changes.
 
     Numbers that were taken for class labels can be regressed on, and a numeric target of few distinct values can be
@@ -28,15 +28,17 @@ def table_for_task(table: Table, task: Task) -> Table:
     Raises:
         InvalidStudyError: The target does not fit the task.
     """
-    if task == "regression":
-        return table if table.profile.task == "regression" else _as_numbers(table)
-    if table.profile.task == "regression":
+    wanted = TASKS[task]
+    if not wanted.has_classes:
+        return _as_numbers(table, task) if TASKS[table.profile.task].has_classes else table
+    if not TASKS[table.profile.task].has_classes:
         table = _as_classes(table, task)
     n_classes = len(table.profile.classes)
-    if task == "binary" and n_classes != _BINARY:
+    if wanted.n_classes not in (None, n_classes):
+        other = task_for(n_classes)
         msg = (
-            f"the task is binary but the target {table.profile.target!r} has {n_classes} classes; "
-            f"{'set task to multiclass' if n_classes > _BINARY else 'upload rows of a second class'}"
+            f"the task is {task} but the target {table.profile.target!r} has {n_classes} classes; "
+            f"{f'set task to {other.name}' if n_classes > 1 else 'upload rows of a second class'}"
         )
         raise InvalidStudyError(msg, code="study.task_mismatch")
     if table.profile.task == task:
@@ -44,18 +46,18 @@ def table_for_task(table: Table, task: Task) -> Table:
     return replace(table, profile=table.profile.model_copy(update={"task": task}))
 
 
-def _as_numbers(table: Table) -> Table:
+def _as_numbers(table: Table, task: TaskName) -> Table:
     numbers = [_number(label) for label in table.profile.classes]
     wrong = next((label for label, number in zip(table.profile.classes, numbers, strict=True) if number is None), None)
     if wrong is not None:
         msg = (
-            f"the task is regression but the target {table.profile.target!r} holds labels such as {wrong!r}; "
+            f"the task is {task} but the target {table.profile.target!r} holds labels such as {wrong!r}; "
             f"set task to {table.profile.task}, or upload a numeric target"
         )
         raise InvalidStudyError(msg, code="study.task_mismatch")
     target = np.array(numbers, dtype=np.float64)[table.target]
     update: dict[str, Any] = {
-        "task": "regression",
+        "task": task,
         "classes": (),
         "class_counts": (),
         "target_mean": float(target.mean()),
@@ -64,16 +66,16 @@ def _as_numbers(table: Table) -> Table:
     return replace(table, profile=table.profile.model_copy(update=update), target=target)
 
 
-def _as_classes(table: Table, task: Task) -> Table:
+def _as_classes(table: Table, task: TaskName) -> Table:
     values, codes, counts = np.unique(table.target, return_inverse=True, return_counts=True)
     if len(values) > min(MAX_CLASSES, table.n_rows // 2):
         msg = (
             f"the task is {task} but the target {table.profile.target!r} holds {len(values)} distinct numbers in "
-            f"{table.n_rows} rows; set task to regression, or upload class labels as the target"
+            f"{table.n_rows} rows; set task to {task_for(0).name}, or upload class labels as the target"
         )
         raise InvalidStudyError(msg, code="study.task_mismatch")
     update: dict[str, Any] = {
-        "task": "binary" if len(values) == _BINARY else "multiclass",
+        "task": task_for(len(values)).name,
         "classes": tuple(number_label(value) for value in values.tolist()),
         "class_counts": tuple(int(count) for count in counts),
         "target_mean": None,

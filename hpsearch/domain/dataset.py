@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.strict import Lenient
+from hpsearch.domain.task import TaskName
 
 
 class ColumnKind(StrEnum):
@@ -62,7 +62,7 @@ class DatasetProfile(Lenient):
     n_rows: int
     columns: tuple[Column, ...]
     target: str
-    task: Task
+    task: TaskName
     classes: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     target_mean: float | None = None
@@ -92,5 +92,5 @@ class Dataset(Lenient):
     n_rows: int
     n_columns: int
     target: str
-    task: Task
+    task: TaskName
     created_at: datetime

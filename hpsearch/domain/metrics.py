@@ -1,4 +1,4 @@
-"""The metrics of each task: their names, the better direction and the values they can take."""
+"""The metrics: their names, the better direction and the values they can take."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Task = Literal["multiclass", "binary", "regression"]
 Direction = Literal["minimize", "maximize"]
-TASKS: Final[tuple[Task, ...]] = ("multiclass", "binary", "regression")
 
 
 @dataclass(frozen=True)
@@ -32,33 +30,32 @@ class Metric:
         return math.isfinite(value) and self.low - 1e-6 <= value <= self.high + 1e-6
 
 
-_LOSS = Metric("loss", "minimize", 0.0, math.inf)
-_ACCURACY = Metric("accuracy", "maximize", 0.0, 1.0)
-_BALANCED = Metric("balanced_accuracy", "maximize", 0.0, 1.0)
-_F1_MACRO = Metric("f1_macro", "maximize", 0.0, 1.0)
-_ROC_AUC = Metric("roc_auc", "maximize", 0.0, 1.0)
+def _error(name: str) -> Metric:
+    return Metric(name, "minimize", 0.0, math.inf)
 
-METRICS: Final[dict[Task, dict[str, Metric]]] = {
-    "multiclass": {m.name: m for m in (_LOSS, _ACCURACY, _BALANCED, _F1_MACRO, _ROC_AUC)},
-    "binary": {
-        m.name: m for m in (_LOSS, _ACCURACY, _BALANCED, Metric("f1", "maximize", 0.0, 1.0), _F1_MACRO, _ROC_AUC)
-    },
-    "regression": {
-        m.name: m
-        for m in (
-            _LOSS,
-            Metric("mse", "minimize", 0.0, math.inf),
-            Metric("rmse", "minimize", 0.0, math.inf),
-            Metric("mae", "minimize", 0.0, math.inf),
-            Metric("r2", "maximize", -math.inf, 1.0),
-        )
-    },
-}
 
-DEFAULT_METRIC: Final[dict[Task, str]] = {"multiclass": "accuracy", "binary": "accuracy", "regression": "mse"}
-KNOWN_METRICS: Final = frozenset(name for metrics in METRICS.values() for name in metrics)
+def _share(name: str) -> Metric:
+    return Metric(name, "maximize", 0.0, 1.0)
+
+
+_LOSS, _ACCURACY, _BALANCED = _error("loss"), _share("accuracy"), _share("balanced_accuracy")
+_F1, _F1_MACRO, _ROC_AUC = _share("f1"), _share("f1_macro"), _share("roc_auc")
+
+# What the tasks are judged by, in the order in which it is shown.
+MULTICLASS_METRICS: Final = (_LOSS, _ACCURACY, _BALANCED, _F1_MACRO, _ROC_AUC)
+BINARY_METRICS: Final = (_LOSS, _ACCURACY, _BALANCED, _F1, _F1_MACRO, _ROC_AUC)
+REGRESSION_METRICS: Final = (
+    _LOSS,
+    _error("mse"),
+    _error("rmse"),
+    _error("mae"),
+    Metric("r2", "maximize", -math.inf, 1.0),
+)
+
+# By name; a metric means the same, and has the same direction, for every task that has it.
+KNOWN_METRICS: Final = {metric.name: metric for metric in (*BINARY_METRICS, *MULTICLASS_METRICS, *REGRESSION_METRICS)}
 
 
 def direction_of(metric: str) -> Direction:
-    """Return the better direction of a known metric; every task agrees on it."""
-    return next(metrics[metric].direction for metrics in METRICS.values() if metric in metrics)
+    """Return the better direction of a known metric."""
+    return KNOWN_METRICS[metric].direction

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hpsearch.domain.dataset import DatasetProfile
-from hpsearch.domain.metrics import DEFAULT_METRIC
 from hpsearch.domain.mlp import count_weights
+from hpsearch.domain.task import TASKS
 
 # Rows below which one split of them says too little, and folds are worth their price.
 _FEW_ROWS: Final = 400
@@ -97,7 +97,7 @@ def _metric(profile: DatasetProfile, reasons: list[Reason]) -> str:
         why = f"{share:.0%} of the rows are of one class: accuracy would be high without learning anything"
         reasons.append(Reason("objective.metric", why))
         return "balanced_accuracy"
-    return DEFAULT_METRIC[profile.task]
+    return TASKS[profile.task].default_metric
 
 
 def _space(profile: DatasetProfile, reasons: list[Reason]) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def _batch_sizes(n_rows: int) -> list[int]:
 
 
 def _largest(profile: DatasetProfile, space: Mapping[str, Any]) -> int:
-    n_outputs = max(1, len(profile.classes) if profile.task == "multiclass" else 1)
+    n_outputs = max(1, TASKS[profile.task].n_outputs(len(profile.classes)))
     units = (space["units"]["high"],) * space["layers"]["high"]
     return count_weights(units, n_inputs=profile.n_inputs, n_outputs=n_outputs, batch_norm="batch_norm" in space)

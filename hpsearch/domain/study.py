@@ -7,11 +7,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from hpsearch.domain.algorithms import ALGORITHMS, AlgorithmKind
-from hpsearch.domain.metrics import METRICS, Direction, Task
+from hpsearch.domain.metrics import Direction
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.pruners import PRUNERS, PrunerKind
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Bool, Count, Float, Frozen, Int, Name, Positive, Seconds, Seed
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.training import Training
 
 MAX_TRIALS: Final = 1_000_000
@@ -209,7 +210,7 @@ class StudyDefinition(Frozen):
 
     name: Name
     dataset: DatasetReference
-    task: Task | None = None
+    task: TaskName | None = None
     split: Split = Split()
     objective: Objective | None = None
     space: Space
@@ -226,11 +227,11 @@ class StudyDefinition(Frozen):
 
     @model_validator(mode="after")
     def _coherent(self) -> StudyDefinition:
-        if self.task and self.objective and self.objective.metric not in METRICS[self.task]:
-            msg = (
-                f"{self.objective.metric} is not a metric of {self.task}; choose one of {', '.join(METRICS[self.task])}"
-            )
-            raise ValueError(msg)
+        if self.task and self.objective:
+            metrics = TASKS[self.task].metrics
+            if self.objective.metric not in metrics:
+                msg = f"{self.objective.metric} is not a metric of {self.task}; choose one of {', '.join(metrics)}"
+                raise ValueError(msg)
         if self.algorithm.is_finite:
             endless = [name for name, parameter in self.space.flat().items() if parameter.values is None]
             if endless:
@@ -268,7 +269,7 @@ class ResolvedStudy(Frozen):
 
     dataset_id: Name
     dataset_digest: Name
-    task: Task
+    task: TaskName
     metric: Name
     direction: Direction
     n_inputs: Positive

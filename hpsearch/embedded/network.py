@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.data.links import class_probabilities, sigmoid
 from hpsearch.data.prepare import Preparation
 from hpsearch.domain.dataset import DatasetProfile
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.task import TASKS
 from hpsearch.embedded.rows import table_to_ask
 
 if TYPE_CHECKING:
@@ -58,14 +60,9 @@ class TrainedNetwork:
             rows = np.arange(start, min(start + _ROWS_AT_ONCE, table.n_rows), dtype=np.int64)
             found.append(self.outputs(self.preparation.inputs(table, rows)))
         outputs = np.concatenate(found)
-        if self.preparation.task == "regression":
-            return outputs[:, 0] * self.preparation.target_scale + self.preparation.target_mean
-        if self.preparation.task == "binary":
-            second = 1.0 / (1.0 + np.exp(-np.clip(outputs, -500, 500)))
-            return np.concatenate([1.0 - second, second], axis=1)
-        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        chances: npt.NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-        return chances
+        task = self.preparation.task
+        predictions = class_probabilities(task, self.preparation.predictions(outputs))
+        return predictions if TASKS[task].has_classes else predictions[:, 0]
 
     def outputs(self, inputs: Array) -> npt.NDArray[np.float64]:
         """Return the raw outputs of prepared inputs (n, n_inputs), (n, n_outputs).
@@ -83,12 +80,6 @@ class TrainedNetwork:
         return np.asarray(x @ next(weights) + next(weights), dtype=np.float64)
 
 
-def _sigmoid(x: Array) -> Array:
-    # Of both signs by the form whose exponential does not overflow.
-    small = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1 / (1 + small), small / (1 + small)))
-
-
 def _gelu(x: Array) -> Array:
     from scipy.special import erf
 
@@ -102,9 +93,9 @@ def _elu(x: Array, alpha: float = 1.0) -> Array:
 _ACTIVATIONS: Final[dict[str, Callable[[Array], Array]]] = {
     "relu": lambda x: np.maximum(x, 0),
     "tanh": np.tanh,
-    "sigmoid": _sigmoid,
+    "sigmoid": sigmoid,
     "elu": _elu,
     "gelu": _gelu,
-    "silu": lambda x: x * _sigmoid(x),
+    "silu": lambda x: x * sigmoid(x),
     "selu": lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA),
 }

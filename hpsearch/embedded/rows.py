@@ -17,10 +17,10 @@ from hpsearch.ingest.describe import describe
 if TYPE_CHECKING:
     import polars as pl
 
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 
-def training_table(frame: pl.DataFrame, target: str, task: Task) -> Table:
+def training_table(frame: pl.DataFrame, target: str, task: TaskName) -> Table:
     """Return the rows as an upload of them would be stored.
 
     Args:

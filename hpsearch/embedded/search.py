@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch import _layout
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.metrics import DEFAULT_METRIC, Direction, Task, direction_of
+from hpsearch.domain.metrics import Direction, direction_of
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import StudyDefinition
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.trial import Outcome, Params
 from hpsearch.embedded.network import TrainedNetwork
 from hpsearch.errors import HpsearchError
@@ -74,7 +75,7 @@ class Found:
     direction: Direction
 
 
-def search(table: Table, task: Task, definition: StudyDefinition, *, n_at_once: int = 1) -> Found:
+def search(table: Table, task: TaskName, definition: StudyDefinition, *, n_at_once: int = 1) -> Found:
     """Return what a search of this definition finds on these rows.
 
     The same rows, definition and number at once give the same result. Nothing is stored.
@@ -89,7 +90,7 @@ def search(table: Table, task: Task, definition: StudyDefinition, *, n_at_once: 
         InvalidStudyError: The definition does not work on these rows.
         HpsearchError: With code `study.no_result`: no trial came to a result; the message says why.
     """
-    metric = definition.objective.metric if definition.objective else DEFAULT_METRIC[task]
+    metric = definition.objective.metric if definition.objective else TASKS[task].default_metric
     brief = StudyBrief(
         study_id=_STUDY, name=definition.name, dataset_id=_STUDY, dataset_digest=table.digest, task=task,
         split=definition.split, metric=metric, direction=direction_of(metric), training=definition.training,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hpsearch.data.reading.cells import Cells
     from hpsearch.data.reading.raw import RawColumns
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 # Up to this many texts a column is categorical however few rows there are.
 _FEW: Final = 20
@@ -39,7 +39,7 @@ class Described:
 
 
 def describe(
-    raw: RawColumns, *, target: str | None = None, task: Task | None = None, classes: tuple[str, ...] = ()
+    raw: RawColumns, *, target: str | None = None, task: TaskName | None = None, classes: tuple[str, ...] = ()
 ) -> Described:
     """Return the stored form of a file and its profile.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hpsearch.domain.dataset import DatasetProfile
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Ingested:
 
 
 def ingest_upload(
-    path: Path, *, target: str | None, task: Task | None = None, limits: Limits | None = None
+    path: Path, *, target: str | None, task: TaskName | None = None, limits: Limits | None = None
 ) -> Ingested:
     """Return the stored form of an uploaded CSV, Parquet or NPZ file.
 

@@ -23,7 +23,7 @@ from hpsearch.interpreter import python_command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +75,9 @@ class Limits:
         return cls(cpu_s=int(_LEAST_CPU_S + more_s), wall_s=_LEAST_WALL_S + more_s)
 
 
-def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | None, limits: Limits) -> DatasetProfile:
+def parse_apart(
+    path: Path, content: Path, *, target: str | None, task: TaskName | None, limits: Limits
+) -> DatasetProfile:
     """Return the profile of a file after a child process has parsed it and written its stored form.
 
     Two are parsed at a time; whoever comes then waits here.
@@ -96,7 +98,7 @@ def parse_apart(path: Path, content: Path, *, target: str | None, task: Task | N
         return _parse(path, content, target=target, task=task, limits=limits)
 
 
-def _parse(path: Path, content: Path, *, target: str | None, task: Task | None, limits: Limits) -> DatasetProfile:
+def _parse(path: Path, content: Path, *, target: str | None, task: TaskName | None, limits: Limits) -> DatasetProfile:
     order = {"path": str(path), "content": str(content), "target": target, "task": task, "limits": asdict(limits)}
     command = python_command("-m", "hpsearch.ingest.child")
     try:

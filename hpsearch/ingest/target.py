@@ -10,18 +10,18 @@ from hpsearch.data.column_plan import moments
 from hpsearch.data.reading.cells import Cells, read_cells
 from hpsearch.data.reading.limits import MAX_CLASSES, MAX_TEXT_LENGTH
 from hpsearch.data.target_for_task import number_label
+from hpsearch.domain.task import TASKS, task_for
 from hpsearch.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from hpsearch.data.reading.raw import RawColumns
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 # Whole numbers of at most this many values are taken for class labels unless a task is given.
 MAX_NUMERIC_CLASSES: Final = 20
 _LISTED: Final = 10
-_BINARY: Final = 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Target:
     """
 
     values: pl.Series
-    task: Task
+    task: TaskName
     classes: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     mean: float | None = None
@@ -67,7 +67,7 @@ def target_name(raw: RawColumns, asked: str | None) -> tuple[str, list[str]]:
     raise InvalidDatasetError(msg, code="dataset.target")
 
 
-def read_target(series: pl.Series, *, typed: bool, task: Task | None, classes: tuple[str, ...] = ()) -> Target:
+def read_target(series: pl.Series, *, typed: bool, task: TaskName | None, classes: tuple[str, ...] = ()) -> Target:
     """Return the target read for a task.
 
     Texts and truth values are classes; so are at most 20 distinct whole numbers of which one at least repeats; other
@@ -91,21 +91,23 @@ def read_target(series: pl.Series, *, typed: bool, task: Task | None, classes: t
             "fill it in or leave the row out"
         )
         raise InvalidDatasetError(msg, code="dataset.target_missing", details={"row": row + 1, "column": series.name})
-    if task == "regression" or (task is None and cells.form == "number" and not _labels(cells.values)):
-        return _regression(cells)
-    return _classification(cells, task, classes)
+    if task is None and cells.form == "number" and not _are_labels(cells.values):
+        task = task_for(0).name
+    if task is None or TASKS[task].has_classes:
+        return _classes(cells, task, classes)
+    return _numbers(cells, task)
 
 
-def _labels(values: pl.Series) -> bool:
+def _are_labels(values: pl.Series) -> bool:
     distinct = values.n_unique()
     return distinct <= MAX_NUMERIC_CLASSES and distinct < len(values) and bool((values.floor() == values).all())
 
 
-def _regression(cells: Cells) -> Target:
+def _numbers(cells: Cells, task: TaskName) -> Target:
     values = cells.values
     if cells.form == "text":
         msg = (
-            f"the task is regression but the target {values.name!r} holds texts such as {values[0][:40]!r}; "
+            f"the task is {task} but the target {values.name!r} holds texts such as {values[0][:40]!r}; "
             "name a numeric target"
         )
         raise InvalidDatasetError(msg, code="dataset.target")
@@ -116,15 +118,15 @@ def _regression(cells: Cells) -> Target:
         )
         raise InvalidDatasetError(msg, code="dataset.one_class")
     warnings = [cells.warning] if cells.warning else []
-    return Target(values, "regression", mean=mean, std=std, warnings=warnings)
+    return Target(values, task, mean=mean, std=std, warnings=warnings)
 
 
-def _classification(cells: Cells, task: Task | None, order: tuple[str, ...]) -> Target:
+def _classes(cells: Cells, task: TaskName | None, order: tuple[str, ...]) -> Target:
     labels = _as_labels(cells)
     name = labels.name
     counted = dict(labels.value_counts().rows())
     classes = order or tuple(_sorted_labels(list(counted)))
-    if len(classes) < _BINARY:
+    if len(classes) == 1:
         msg = f"all {len(labels):,} rows have the target {classes[0]!r}; at least two classes are needed"
         raise InvalidDatasetError(msg, code="dataset.one_class")
     if len(classes) > min(MAX_CLASSES, max(MAX_NUMERIC_CLASSES, len(labels) // 2)):
@@ -133,11 +135,14 @@ def _classification(cells: Cells, task: Task | None, order: tuple[str, ...]) -> 
             f"{MAX_CLASSES:,} classes and half of the rows are taken; name another target"
         )
         raise InvalidDatasetError(msg, code="dataset.target")
-    if task == "binary" and len(classes) > _BINARY:
-        msg = f"the task is binary but the target {name!r} has {len(classes)} classes; choose multiclass"
+    if task is not None and TASKS[task].n_classes not in (None, len(classes)):
+        msg = (
+            f"the task is {task} but the target {name!r} has {len(classes)} classes; "
+            f"choose {task_for(len(classes)).name}"
+        )
         raise InvalidDatasetError(msg, code="dataset.target")
     counts = tuple(int(counted.get(label, 0)) for label in classes)
-    inferred: Task = "binary" if len(classes) == _BINARY else "multiclass"
+    inferred = task_for(len(classes)).name
     return Target(labels, task or inferred, classes, counts, warnings=[cells.warning] if cells.warning else [])
 
 

@@ -1,4 +1,4 @@
-"""Whether a single column gives the target away."""
+"""Target leakage: whether a single column gives the target away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hpsearch.domain.dataset import Column, ColumnKind
+from hpsearch.domain.task import TASKS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +41,7 @@ def leaks(frame: pl.DataFrame, columns: list[Column], target: Target) -> list[st
 def _goal(series: pl.Series, target: Target) -> np.ndarray[Any, Any]:
     import polars as pl
 
-    if target.task == "regression":
+    if not TASKS[target.task].has_classes:
         return np.asarray(series.to_numpy())
     return np.asarray(series.cast(pl.Enum(list(target.classes))).to_physical().to_numpy())
 
@@ -54,7 +55,7 @@ def _gives_away(values: pl.Series, column: Column, goal: np.ndarray[Any, Any], t
         codes = np.unique(values.drop_nulls().to_numpy(), return_inverse=True)[1].astype(np.float64)
     else:
         codes = values.drop_nulls().to_numpy()
-    if target.task == "regression":
+    if not TASKS[target.task].has_classes:
         return column.kind != ColumnKind.CATEGORICAL and _correlated(codes, goal)
     if len(np.unique(goal)) < 2:  # noqa: PLR2004
         return False

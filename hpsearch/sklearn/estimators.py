@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpsearch.client.frames import frame_of, is_frame
 from hpsearch.domain.algorithms import AlgorithmKind
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import StudyDefinition
+from hpsearch.domain.task import TaskName, task_for
 from hpsearch.embedded.rows import training_table
 from hpsearch.embedded.search import Found, search
 from hpsearch.errors import HpsearchError
@@ -69,7 +69,7 @@ class _Search(BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _search(self, X: Any, target: npt.NDArray[Any], task: Task) -> None:  # noqa: N803 - scikit-learn's name
+    def _search(self, X: Any, target: npt.NDArray[Any], task: TaskName) -> None:  # noqa: N803 - scikit-learn's name
         frame = self._frame(X)
         name = _free_name(frame)
         try:
@@ -91,7 +91,7 @@ class _Search(BaseEstimator):
         ]
         self.n_iter_ = max(1, found.best.outcome.best_epoch or 1)
 
-    def _definition(self, table: Table, task: Task) -> StudyDefinition:
+    def _definition(self, table: Table, task: TaskName) -> StudyDefinition:
         """Return the search as a study's definition.
 
         Raises:
@@ -202,7 +202,7 @@ class HPSearchClassifier(ClassifierMixin, _Search):
         if len(self.classes_) < _LEAST_CLASSES:
             msg = f"a classifier needs at least 2 classes, received one class only: {self.classes_[0]!r}"
             raise ValueError(msg)
-        self._search(X, codes.astype(np.int64), "binary" if len(self.classes_) == _LEAST_CLASSES else "multiclass")
+        self._search(X, codes.astype(np.int64), task_for(len(self.classes_)).name)
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
@@ -234,7 +234,7 @@ class HPSearchRegressor(RegressorMixin, _Search):
             ValueError: A parameter or the data can not be used; the message says what was expected.
         """
         X, y = _checked_pair(self, X, y)  # noqa: N806
-        self._search(X, np.asarray(y, dtype=np.float64), "regression")
+        self._search(X, np.asarray(y, dtype=np.float64), task_for(0).name)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803

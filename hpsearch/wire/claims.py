@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import Direction, Task
+from hpsearch.domain.metrics import Direction
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.selection import Selection
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Float, Frozen, Int, Lenient, Name
 from hpsearch.domain.study import Split
+from hpsearch.domain.task import TaskName
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
 from hpsearch.wire.workers import WorkerProgress
@@ -82,7 +83,7 @@ class StudyBrief(Lenient):
     name: str
     dataset_id: str
     dataset_digest: str
-    task: Task
+    task: TaskName
     split: Split
     metric: str
     direction: Direction

@@ -13,7 +13,7 @@ from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 DIGEST = "0f" * 32
 
@@ -40,7 +40,7 @@ def build_table(
             kind = ColumnKind.BINARY if name in binary else ColumnKind.REAL
             described.append(Column(name=name, kind=kind, n_missing=missing))
     labels = list(target)
-    task: Task = "regression"
+    task: TaskName = "regression"
     classes: tuple[str, ...] = ()
     codes = np.array(labels, dtype=np.float64) if not isinstance(labels[0], str) else np.empty(0)
     if isinstance(labels[0], str):

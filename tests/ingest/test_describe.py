@@ -16,14 +16,14 @@ from hpsearch.ingest.describe import Described, describe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpsearch.domain.metrics import Task
+    from hpsearch.domain.task import TaskName
 
 
 def frame_of(n: int = 100, **columns: Any) -> RawColumns:
     return RawColumns(pl.DataFrame({"noise": np.random.default_rng(1).normal(size=n), **columns}), typed=True)
 
 
-def profiled(target: Any, *, task: Task | None = None, n: int = 100, **columns: Any) -> Described:
+def profiled(target: Any, *, task: TaskName | None = None, n: int = 100, **columns: Any) -> Described:
     return describe(frame_of(n, **columns, y=target), target="y", task=task)
 
 

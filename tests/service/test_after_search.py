@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpsearch.domain.metrics import METRICS
+from hpsearch.domain.task import TASKS
 from hpsearch.service.context import Context
 from hpsearch.service.queue.confirmation import mean_interval, rank_intervals
 from hpsearch.service.queue.filling import fill
@@ -71,15 +71,15 @@ def test_both_stages_can_be_off(manual_context: Context, worker: StubWorker) -> 
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
-    interval = mean_interval([13.0, 14.0, 15.0], METRICS["regression"]["mae"])
+    interval = mean_interval([13.0, 14.0, 15.0], TASKS["regression"].metrics["mae"])
     assert interval is not None
     # 14 ± 4.302653 * 1 / sqrt(3)
     assert [round(end, 5) for end in interval] == [11.51586, 16.48414]
-    assert mean_interval([1.0], METRICS["regression"]["mae"]) is None
+    assert mean_interval([1.0], TASKS["regression"].metrics["mae"]) is None
 
 
 def test_the_interval_of_a_mean_ends_where_the_metric_does() -> None:
-    interval = mean_interval([0.97, 1.0], METRICS["multiclass"]["accuracy"])
+    interval = mean_interval([0.97, 1.0], TASKS["multiclass"].metrics["accuracy"])
     assert interval is not None
     assert interval[1] == 1.0
 

@@ -14,6 +14,7 @@ from hpsearch.client.files import opened
 from hpsearch.client.frames import frame_of
 from hpsearch.client.objects.markup import facts_html
 from hpsearch.client.objects.quiet import quiet
+from hpsearch.domain.task import TASKS
 from hpsearch.errors import HpsearchError, InvalidInputError
 from hpsearch.model_card import ModelCard, read_card
 
@@ -87,7 +88,7 @@ class Model:
         import numpy as np
 
         outputs = self._outputs(rows, "Model.predict")
-        if self.card.task == "regression":
+        if not TASKS[self.card.task].has_classes:
             return outputs[:, 0]
         predicted: npt.NDArray[Any] = np.asarray(self.classes)[outputs.argmax(axis=1)]
         return predicted
@@ -101,7 +102,7 @@ class Model:
         Raises:
             InvalidInputError: The model predicts numbers, or as for `predict`.
         """
-        if self.card.task == "regression":
+        if not TASKS[self.card.task].has_classes:
             msg = "Model.predict_proba: this model predicts a number, which has no probabilities; use predict"
             raise InvalidInputError(msg, code="predict.no_classes")
         return self._outputs(rows, "Model.predict_proba")

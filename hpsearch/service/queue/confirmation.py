@@ -10,7 +10,8 @@ from statistics import fmean, stdev
 from typing import Any, Final
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.metrics import METRICS, Metric
+from hpsearch.domain.metrics import Metric
+from hpsearch.domain.task import TASKS
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.ids import derived_seed
 from hpsearch.service.queue import trial_rows
@@ -55,7 +56,7 @@ def rank(tx: Transaction, study: StudyRecord) -> None:
         return
     resolved = resolved_of(study)
     sort_key = resolved.objective.sort_key
-    metric = METRICS[resolved.task][resolved.metric]
+    metric = TASKS[resolved.task].metrics[resolved.metric]
     ranks = rank_intervals({trial: [sort_key(v) for v in values] for trial, values in repeats.items()}, seed=study.id)
     for trial_id, values in repeats.items():
         confirmed: dict[str, Any] = {

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from hpsearch.domain.lifecycle import TrialEvent, TrialState
-from hpsearch.domain.metrics import METRICS, Task
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.trial import MAX_METRICS, MAX_STORED_VALUES, Measurement
 from hpsearch.service import datasets
 from hpsearch.service.context import Caller, Context
@@ -180,7 +180,7 @@ def _wrong(tx: Transaction, trial: QueuedTrial, entry: TrialReport) -> str | Non
     return _impossible(resolved.task, {resolved.metric: outcome.value}) or _impossible(resolved.task, outcome.metrics)
 
 
-def _wrong_epochs(task: Task, cap: int, measurements: Sequence[Measurement]) -> str | None:
+def _wrong_epochs(task: TaskName, cap: int, measurements: Sequence[Measurement]) -> str | None:
     epochs = [measurement.epoch for measurement in measurements]
     if any(later <= earlier for earlier, later in pairwise(epochs)):
         return f"epochs must rise within a report, received {epochs[:20]}"
@@ -198,9 +198,9 @@ def _wrong_epochs(task: Task, cap: int, measurements: Sequence[Measurement]) -> 
     return None
 
 
-def _impossible(task: Task, metrics: Mapping[str, float | None]) -> str | None:
+def _impossible(task: TaskName, metrics: Mapping[str, float | None]) -> str | None:
     """Return which metric, of any part of the rows, has a value it can not take; None when none has."""
-    known = METRICS[task]
+    known = TASKS[task].metrics
     for name, value in metrics.items():
         metric = known.get(name.removeprefix("train_").removeprefix("test_"))
         if value is not None and metric is not None and not metric.admits(value):

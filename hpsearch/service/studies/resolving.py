@@ -8,10 +8,10 @@ from hpsearch.data.objective import check_objective
 from hpsearch.data.prepare import fit_preparation
 from hpsearch.data.split import split_rows
 from hpsearch.data.table import read_table
-from hpsearch.domain.metrics import DEFAULT_METRIC, METRICS, Task
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.strict import visible
 from hpsearch.domain.study import ResolvedStudy, Split, StudyDefinition
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.training import MAX_EPOCHS
 from hpsearch.errors import InvalidStudyError
 from hpsearch.sampling.grid_walk import GridWalk, grid_walk
@@ -55,10 +55,10 @@ class Resolution:
         return Shape(self.widths.n_inputs, self.widths.n_outputs, definition.constraints.max_weights)
 
 
-_widths: LruCache[tuple[str, Task, str, str], Widths] = LruCache(64)
+_widths: LruCache[tuple[str, TaskName, str, str], Widths] = LruCache(64)
 
 
-def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split, metric: str) -> Widths:
+def _measure(ctx: Context, record: DatasetRecord, task: TaskName, split: Split, metric: str) -> Widths:
     def make() -> Widths:
         table = read_table(ctx.content.path(record.digest), datasets.profile_of(record), record.digest)
         rows = split_rows(table, task, split)
@@ -73,12 +73,12 @@ def _measure(ctx: Context, record: DatasetRecord, task: Task, split: Split, metr
     return _widths.get((record.digest, task, split.model_dump_json(), metric), make)
 
 
-def _metric_of(definition: StudyDefinition, task: Task) -> Objective:
-    objective = definition.objective or Objective(metric=DEFAULT_METRIC[task])
-    if objective.metric not in METRICS[task]:
+def _metric_of(definition: StudyDefinition, task: TaskName) -> Objective:
+    objective = definition.objective or Objective(metric=TASKS[task].default_metric)
+    if objective.metric not in TASKS[task].metrics:
         msg = (
             f"objective.metric {objective.metric!r} does not fit the task {task} of this data set; "
-            f"choose one of {', '.join(METRICS[task])}"
+            f"choose one of {', '.join(TASKS[task].metrics)}"
         )
         raise InvalidStudyError(msg)
     return objective
@@ -95,7 +95,7 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
     _check_name(definition.name)
     _check_length(definition)
     record = datasets.named(ctx, definition.dataset)
-    task: Task = definition.task or record.task  # type: ignore[assignment]
+    task: TaskName = definition.task or record.task  # type: ignore[assignment]
     objective = _metric_of(definition, task)
     widths = _measure(ctx, record, task, definition.split, objective.metric)
     shape = Shape(widths.n_inputs, widths.n_outputs, definition.constraints.max_weights)

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import DEFAULT_METRIC, Task, direction_of
+from hpsearch.domain.metrics import direction_of
 from hpsearch.domain.selection import Selection
 from hpsearch.domain.study import Split
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.training import Training
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from tests.workers.training.memory import Builtin, MakeTask, Memory, Run, Store, Stored
@@ -57,7 +58,7 @@ def exact_engine(_tensorflow: None) -> ReferenceEngine:
     return ReferenceEngine(dtype="float64")
 
 
-def stored(directory: Path, frame: pl.DataFrame, *, target: str, task: Task | None = None) -> Stored:
+def stored(directory: Path, frame: pl.DataFrame, *, target: str, task: TaskName | None = None) -> Stored:
     from hpsearch.data.reading.raw import RawColumns
     from hpsearch.ingest.content import write_content
     from hpsearch.ingest.describe import describe
@@ -78,7 +79,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(data_dir: Path) -> Store:
     """Store a frame: `store(frame, target=…, task=…)`."""
 
-    def keep(frame: pl.DataFrame, *, target: str, task: Task | None = None) -> Stored:
+    def keep(frame: pl.DataFrame, *, target: str, task: TaskName | None = None) -> Stored:
         return stored(data_dir, frame, target=target, task=task)
 
     return keep
@@ -161,7 +162,7 @@ def make_task(tmp_path: Path) -> MakeTask:
         split_seed: int | None = None,
         **training: Any,
     ) -> TrialTask:
-        metric = metric or DEFAULT_METRIC[data.profile.task]
+        metric = metric or TASKS[data.profile.task].default_metric
         n = next(number)
         trial = ClaimedTrial(
             trial_id=f"trial-{n}",

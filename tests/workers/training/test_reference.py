@@ -85,11 +85,11 @@ def test_the_first_loss_is_near_chance(run: Run, builtin: Builtin):
 
 
 def test_every_metric_of_the_task_is_measured_each_epoch(run: Run, builtin: Builtin):
-    from hpsearch.domain.metrics import METRICS
+    from hpsearch.domain.task import TASKS
 
     for name in ("iris", "breast_cancer", "diabetes"):
         memory = run(builtin(name), SMALL, epochs=2)
-        wanted = {*METRICS[builtin(name).profile.task], "train_loss", "learning_rate"}
+        wanted = {*TASKS[builtin(name).profile.task].metrics, "train_loss", "learning_rate"}
         assert [set(measurement.metrics) for measurement in memory.measurements] == [wanted, wanted]
         assert [measurement.epoch for measurement in memory.measurements] == [1, 2]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from hpsearch.domain.metrics import METRICS
+from hpsearch.domain.task import TASKS
 from workers.training.engine.scores import score
 
 
@@ -76,14 +76,14 @@ def test_regression_metrics_are_scikit_learns_and_the_loss_is_standardised():
     )
 
 
-@pytest.mark.parametrize("task", METRICS)
+@pytest.mark.parametrize("task", TASKS)
 def test_every_metric_of_the_task_is_there_and_possible(task: Any):
     random = np.random.default_rng(1)
     truth = random.normal(size=20) if task == "regression" else random.integers(0, 2, 20)
     p = {"multiclass": probabilities(random, 20, 2, ties=False), "binary": random.random(20)}.get(task, truth + 1.0)
     scored = score(task, p, truth)
-    assert set(scored) == set(METRICS[task])
-    assert all(METRICS[task][name].admits(value) for name, value in scored.items())
+    assert set(scored) == set(TASKS[task].metrics)
+    assert all(TASKS[task].metrics[name].admits(value) for name, value in scored.items())
 
 
 def test_a_class_that_is_absent_makes_the_area_undefined_and_nothing_else():

@@ -17,8 +17,9 @@ import sklearn.datasets
 
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
 from hpsearch.domain.lifecycle import TrialKind
-from hpsearch.domain.metrics import DEFAULT_METRIC, Task, direction_of
+from hpsearch.domain.metrics import direction_of
 from hpsearch.domain.study import Split
+from hpsearch.domain.task import TASKS, task_for
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Measurement, Outcome, Params
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
@@ -157,7 +158,7 @@ class Arena:
         """Return a case as a trial on a data set, with a path for its model."""
         content, profile, digest = self._set(data)
         self._n_tasks += 1
-        metric = case.metric or DEFAULT_METRIC[profile.task]
+        metric = case.metric or TASKS[profile.task].default_metric
         trial = ClaimedTrial(
             trial_id=f"{data}-{self._n_tasks}",
             study_id=f"{data}-{metric}-{case.split.model_dump_json()}",
@@ -244,13 +245,13 @@ def _built_in(name: str) -> tuple[pl.DataFrame, DatasetProfile]:
     loaded = _LOADERS[name]()
     target = np.asarray(loaded.target)
     classes = () if name == "diabetes" else tuple(str(label) for label in loaded.target_names)
-    task: Task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"  # noqa: PLR2004
+    task = task_for(len(classes))
     names = [f"x{number}" for number in range(loaded.data.shape[1])]
     profile = DatasetProfile(
         n_rows=len(loaded.data),
         columns=tuple(Column(name=column, kind=ColumnKind.REAL) for column in names),
         target="target",
-        task=task,
+        task=task.name,
         classes=classes,
         class_counts=tuple(int(count) for count in np.bincount(target)) if classes else (),
     )

@@ -59,8 +59,7 @@ def _apart(task: TrialTask, told: Told) -> float:
     judged = rows.test if task.trial.kind == TrialKind.REFIT else rows.folds[0].validation
     raw = np.stack([table.columns[column.name][judged] for column in task.profile.columns], axis=1)
     outputs = np.asarray(keras.models.load_model(told.model)(raw.astype(np.float32)))
-    predictions = outputs if task.study.task == "multiclass" else outputs[:, 0]
-    value = score(task.study.task, predictions.astype(np.float64), table.target[judged])[task.study.metric]
+    value = score(task.study.task, outputs.astype(np.float64), table.target[judged])[task.study.metric]
     # What was reported in training: the file's own score replaces it in the outcome where the two differ.
     best = told.history[(told.outcome.best_epoch or 0) - 1]
     reported = told.outcome.value if task.trial.kind == TrialKind.REFIT else best[task.study.metric]

@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.objective import Objective
+from hpsearch.domain.task import TaskName
 from workers.training.engine.epoch_callbacks import Metrics, Watch
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import Prepared
@@ -33,7 +33,7 @@ class Recipe:
     """
 
     config: MlpConfig
-    task: Task
+    task: TaskName
     objective: Objective
     seed: int
     dtype: DType = "float32"

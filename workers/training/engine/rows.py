@@ -16,8 +16,8 @@ from hpsearch.data.split import Rows, split_rows
 from hpsearch.data.table import Table, read_table
 from hpsearch.data.target_for_task import table_for_task
 from hpsearch.domain.dataset import ColumnKind
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.study import Split
+from hpsearch.domain.task import TASKS, TaskName
 from workers.training.engine.numerics import DType
 from workers.training.engine.task import TrialTask
 
@@ -67,7 +67,7 @@ class StudyRows:
         dtype: Of the prepared inputs.
     """
 
-    def __init__(self, table: Table, task: Task, split: Split, dtype: DType) -> None:
+    def __init__(self, table: Table, task: TaskName, split: Split, dtype: DType) -> None:
         self.table = table_for_task(table, task)
         self.task = task
         self._rows: Rows = split_rows(table, task, split)
@@ -118,15 +118,9 @@ class StudyRows:
     def _part(self, preparation: Preparation, rows: npt.NDArray[np.int64]) -> Part:
         inputs = preparation.inputs(self.table, rows).astype(self._dtype, copy=False)
         truth = self.table.target[rows]
-        targets: npt.NDArray[Any]
-        if self.task == "multiclass":
-            targets = truth.astype(np.int32)
-        elif self.task == "binary":
-            targets = truth.astype(self._dtype).reshape(-1, 1)
-        else:
-            standardised = (truth - preparation.target_mean) / preparation.target_scale
-            targets = standardised.astype(self._dtype).reshape(-1, 1)
-        return Part(inputs, targets, truth, rows)
+        targets = preparation.targets(self.table, rows, self._dtype)
+        column = targets if TASKS[self.task].has_output_per_class else targets.reshape(-1, 1)
+        return Part(inputs, column, truth, rows)
 
 
 class RowsCache:

@@ -1,4 +1,4 @@
-"""Every metric of all members of a pack at once: the numbers of `scores.score`, in a tenth of its time."""
+"""Every metric of a task, of all members of a pack at once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.domain.metrics import Task
+from hpsearch.data.links import LINKS
+from hpsearch.domain.task import TASKS, TaskName
 
 Array = npt.NDArray[np.float64]
 Metrics = dict[str, float | None]
 
-# As in `workers.training.engine.scores`.
+# As scikit-learn's log_loss clips float64 probabilities.
 _EPSILON: Final = float(np.finfo(np.float64).eps)
+# Ranking costs a sort for each class and epoch; above this many numbers it is left out unless it is the objective.
 MAX_RANKED: Final = 2_000_000
 # Numbers scored at a time: what fits into a cache, and into memory that need not be fetched from the system each time.
 _BLOCK: Final = 2**15
@@ -34,7 +36,7 @@ class Truth:
 
     def __init__(
         self,
-        task: Task,
+        task: TaskName,
         truth: npt.NDArray[Any],
         *,
         n_classes: int = 2,
@@ -42,13 +44,13 @@ class Truth:
         target_scale: float = 1.0,
         objective: str | None = None,
     ) -> None:
-        self._task = task
+        self._task = TASKS[task]
         self._truth = truth
         self._unit = (target_scale, target_mean)
         self._n_classes = n_classes
         self._ranks = objective == "roc_auc" or len(truth) * n_classes <= MAX_RANKED
-        if task != "regression":
-            columns = [1] if task == "binary" else range(n_classes)
+        if self._task.has_classes:
+            columns = [1] if self._task.has_positive_class else range(n_classes)
             self._positive = np.stack([truth == column for column in columns]).astype(np.int64)
             self._count = np.bincount(truth, minlength=n_classes).astype(np.float64)
             # Where the probability of the true class stands among a member's (n_classes, n).
@@ -60,7 +62,7 @@ class Truth:
         Args:
             raw: (k, n, n_outputs) logits, or standardised values.
         """
-        width = len(self._truth) * (1 if self._task == "regression" else self._n_classes)
+        width = len(self._truth) * (self._n_classes if self._task.has_classes else 1)
         at_once = max(1, _BLOCK // width)
         return [one for start in range(0, len(raw), at_once) for one in self._block(raw[start : start + at_once])]
 
@@ -69,21 +71,26 @@ class Truth:
         good = raw[finite].astype(np.float64)
         if not len(good):
             return [None] * len(raw)
-        values = self._regression(good[:, :, 0]) if self._task == "regression" else self._classification(good)
-        columns = {name: value.tolist() for name, value in values.items()}
-        rows = iter(
-            [
-                {name: value if math.isfinite(value) else None for name, value in zip(columns, row, strict=True)}
-                for row in zip(*columns.values(), strict=True)
-            ]
-        )
+        rows = iter(self.scores_of_predictions(self._predictions(good)))
         return [next(rows) if is_finite else None for is_finite in finite]
 
-    def _regression(self, standardised: Array) -> dict[str, Array]:
-        scale, mean = self._unit
-        truth = self._truth
+    def scores_of_predictions(self, predictions: Array) -> list[Metrics]:
+        """Return every metric of each member; None where one is undefined on this truth or not finite.
+
+        Args:
+            predictions: (k, n_classes, n) probabilities, or (k, 1, n) values in the target's unit; finite.
+        """
+        values = self._classification(predictions) if self._task.has_classes else self._regression(predictions[:, 0])
+        columns = {name: value.tolist() for name, value in values.items()}
+        return [
+            {name: value if math.isfinite(value) else None for name, value in zip(columns, row, strict=True)}
+            for row in zip(*columns.values(), strict=True)
+        ]
+
+    def _regression(self, predicted: Array) -> dict[str, Array]:
+        scale, truth = self._unit[0], self._truth
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            error = standardised * scale + mean - truth
+            error = predicted - truth
             mse = np.mean(error**2, axis=1)
             spread = float(np.mean((truth - truth.mean()) ** 2))
             return {
@@ -94,23 +101,16 @@ class Truth:
                 "r2": 1.0 - mse / spread if spread > 0 else np.full_like(mse, np.nan),
             }
 
-    def _probabilities(self, raw: Array) -> Array:
-        """Return (k, n_classes, n)."""
-        if self._task == "binary":
-            logit = raw[:, :, 0]
-            small = np.exp(-np.abs(logit))
-            both = np.empty((len(raw), 2, raw.shape[1]))
-            np.divide(np.where(logit >= 0, 1.0, small), 1.0 + small, out=both[:, 1])
-            np.subtract(1.0, both[:, 1], out=both[:, 0])
-            return both
-        # The largest is found fastest class by class; the sum runs over classes as in the reference, to the last bit.
-        largest = np.ascontiguousarray(raw.transpose(0, 2, 1)).max(axis=1)
-        exponentials = np.exp(raw - largest[:, :, None])
-        exponentials /= exponentials.sum(axis=2, keepdims=True)
-        return np.ascontiguousarray(exponentials.transpose(0, 2, 1))
+    def _predictions(self, raw: Array) -> Array:
+        """Return (k, n_classes, n) probabilities, or (k, 1, n) values in the target's unit."""
+        scale, mean = self._unit
+        predicted = LINKS[self._task.link](raw).swapaxes(1, 2)
+        if not self._task.has_classes:
+            return predicted * scale + mean
+        return np.concatenate([1.0 - predicted, predicted], axis=1) if self._task.has_positive_class else predicted
 
-    def _classification(self, raw: Array) -> dict[str, Array]:
-        p = self._probabilities(raw)
+    def _classification(self, probabilities: Array) -> dict[str, Array]:
+        p = np.ascontiguousarray(probabilities)
         k, n_classes, _ = p.shape
         truth, count = self._truth, self._count
         said = _first_largest(p)
@@ -130,9 +130,9 @@ class Truth:
             "accuracy": right.mean(axis=1),
             "balanced_accuracy": recall.mean(axis=1),
             "f1_macro": f1.sum(axis=1) / (both > 0).sum(axis=1),
-            "roc_auc": self._areas(p[:, 1:] if self._task == "binary" else p),
+            "roc_auc": self._areas(p[:, 1:] if self._task.has_positive_class else p),
         }
-        return values | {"f1": f1[:, 1]} if self._task == "binary" else values
+        return values | {"f1": f1[:, 1]} if self._task.has_positive_class else values
 
     def _areas(self, p: Array) -> Array:
         """Return the mean area under the curve over the columns, (k,), by ranks."""

@@ -20,7 +20,7 @@ from workers.training.engine.fitted import Fit, Fitted, Recipe
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import Prepared, StudyRows
 from workers.training.engine.schedule import Schedule
-from workers.training.engine.scores import predictions_of, score
+from workers.training.engine.scores import score
 from workers.training.engine.task import TrialTask
 
 # Training and validation rows of the split; all rows that are not test rows; these with the test rows to judge by.
@@ -211,7 +211,7 @@ class _Run:
         part = prepared.held_out or prepared.train
         return score(
             self.recipe.task,
-            predictions_of(self.recipe.task, outputs.astype(np.float64), prepared.preparation),
+            prepared.preparation.predictions(outputs.astype(np.float64)),
             part.truth,
             target_scale=prepared.preparation.target_scale,
             objective=self.recipe.objective.metric,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from hpsearch.domain.metrics import Task
+from hpsearch.domain.task import TaskName
 from workers.training.engine.rows import StudyRows
 from workers.training.engine.stacked_scores import Truth
 from workers.training.engine.task import TrialTask
@@ -61,7 +61,7 @@ class FoldStore:
             return folds[place]
 
 
-def device_fold(task: Task, metric: str, study: StudyRows, fold: int) -> FoldData:
+def device_fold(task: TaskName, metric: str, study: StudyRows, fold: int) -> FoldData:
     """Return a fold's rows, put on the device.
 
     Args:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import keras
 
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.task import TASKS, Loss, TaskName
 from workers.training.engine.initial import initial_kernels
 from workers.training.engine.numerics import BATCH_NORM_MOMENTUM, DType
 from workers.training.engine.seeds import derive_seed
@@ -19,6 +21,12 @@ _INITIALIZERS: Final[dict[str, Any]] = {
     "he_normal": keras.initializers.HeNormal,
     "lecun_uniform": keras.initializers.LecunUniform,
     "lecun_normal": keras.initializers.LecunNormal,
+}
+
+_LOSSES: Final[dict[Loss, Callable[..., Any]]] = {
+    "categorical_crossentropy": partial(keras.losses.SparseCategoricalCrossentropy, from_logits=True),
+    "binary_crossentropy": partial(keras.losses.BinaryCrossentropy, from_logits=True),
+    "mean_squared_error": keras.losses.MeanSquaredError,
 }
 
 
@@ -101,14 +109,10 @@ def build_optimizer(config: MlpConfig, network: Any) -> Any:
     return optimizer
 
 
-def build_loss(task: Task, dtype: DType = "float32") -> Any:
+def build_loss(task: TaskName, dtype: DType = "float32") -> Any:
     """Return the Keras loss that compares targets with the network's raw output.
 
     multiclass: cross-entropy of logits, int32 codes. binary: of one logit, (n, 1) zeros and ones. regression: mean
     squared error of the standardised target, (n, 1).
     """
-    if task == "multiclass":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=dtype)
-    if task == "binary":
-        return keras.losses.BinaryCrossentropy(from_logits=True, dtype=dtype)
-    return keras.losses.MeanSquaredError(dtype=dtype)
+    return _LOSSES[TASKS[task].loss](dtype=dtype)

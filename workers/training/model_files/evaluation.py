@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.domain.metrics import Task
+from hpsearch.data.links import class_probabilities
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.model_card import MAX_CLASSES, MAX_PAIRS, Evaluation
 
 # Digits that a drawing can show, and then some.
@@ -15,27 +16,25 @@ _DIGITS: Final = 7
 
 
 def evaluation_of(
-    task: Task, predictions: npt.NDArray[np.float64], truth: npt.NDArray[np.float64] | npt.NDArray[np.int64]
+    task: TaskName, predictions: npt.NDArray[np.float64], truth: npt.NDArray[np.float64] | npt.NDArray[np.int64]
 ) -> Evaluation | None:
     """Return the confusion of the classes, or true values with their errors; None with too many classes.
 
     Args:
         task: Decides the shapes.
-        predictions: multiclass: (n, n_classes) probabilities. binary: (n,) probabilities of the second class.
-            regression: (n,) in the target's unit.
+        predictions: (n, n_outputs) float64, as `scores.score` takes them.
         truth: (n,) class codes, or values in the target's unit.
     """
-    if task == "regression":
+    if not TASKS[task].has_classes:
         # Evenly over the true values, so that rare ones are seen.
         by_truth = np.argsort(truth, kind="stable")
         chosen = by_truth[np.linspace(0, len(truth) - 1, min(len(truth), MAX_PAIRS)).round().astype(np.int64)]
         values, errors = (
             tuple(float(f"{value:.{_DIGITS}g}") for value in numbers[chosen])
-            for numbers in (truth, predictions - truth)
+            for numbers in (truth, predictions[:, 0] - truth)
         )
         return Evaluation(n_rows=len(truth), truth=values, errors=errors)
-    if task == "binary":
-        predictions = np.stack([1.0 - predictions, predictions], axis=1)
+    predictions = class_probabilities(task, predictions)
     n_classes = predictions.shape[1]
     if n_classes > MAX_CLASSES:
         return None

@@ -13,13 +13,13 @@ import numpy as np
 from hpsearch import __version__
 from hpsearch.data.prepare import Preparation
 from hpsearch.data.table import Table
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig, count_weights
+from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.trial import Outcome
 from hpsearch.model_card import CardColumn, Evaluation, ModelCard, write_card
 from workers.training.engine.failures import UntrainableError
 from workers.training.engine.rows import Part, StudyRows
-from workers.training.engine.scores import predictions_of, score
+from workers.training.engine.scores import score
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trial_kinds import Source, rows_of
 from workers.training.keras_networks.network import build_network
@@ -122,7 +122,7 @@ def _made(task: TrialTask, study: StudyRows, source: Source) -> _Made:
     )
 
 
-def raw_model(network: Any, preparation: Preparation, task: Task, form: RawForm) -> Any:
+def raw_model(network: Any, preparation: Preparation, task: TaskName, form: RawForm) -> Any:
     """Return the `keras.Model` from raw rows to predictions, float64, made of the trained network's own layers.
 
     Outputs: multiclass (n, n_classes) probabilities; binary (n, 1) probability of the second class; regression (n, 1)
@@ -139,13 +139,12 @@ def raw_model(network: Any, preparation: Preparation, task: Task, form: RawForm)
         if not isinstance(layer, keras.layers.Dropout):
             x = layer(x)
     # Computed in float64, so that probabilities near 1 keep their digits and large targets their decimals.
-    if task == "regression":
+    if TASKS[task].has_classes:
+        outputs = keras.layers.Activation(TASKS[task].link, dtype="float64", name="prediction")(x)
+    else:
         # Arrays, because Keras rounds a plain number to float32 on its way to float64.
         scale, mean = np.array([preparation.target_scale]), np.array([preparation.target_mean])
         outputs = keras.layers.Rescaling(scale, mean, dtype="float64", name="prediction")(x)
-    else:
-        kind = "softmax" if task == "multiclass" else "sigmoid"
-        outputs = keras.layers.Activation(kind, dtype="float64", name="prediction")(x)
     return keras.Model(inputs, outputs, name="hpsearch_mlp")
 
 
@@ -155,11 +154,10 @@ def _proven(made: _Made, outcome: Outcome, form: RawForm, draft: Path) -> tuple[
     Before that, the file's predictions are compared with the trained network's.
     """
     kind, part, preparation = made.task.study.task, made.part, made.preparation
-    expected = predictions_of(kind, made.source.outputs.astype(np.float64), preparation)
+    expected = preparation.predictions(made.source.outputs.astype(np.float64))
     loaded = keras.models.load_model(draft, compile=False)
     raw = form.rows({column.name: made.table.columns[column.name][part.rows] for column in form.columns})
-    outputs = predict_raw(loaded, raw)
-    predictions = outputs if kind == "multiclass" else outputs[:, 0]
+    predictions = predict_raw(loaded, raw)
     difference = float(np.abs(predictions - expected).max()) / preparation.target_scale
     # Not `difference > …`: NaN must fail.
     if not difference <= MAX_DIFFERENCE:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.data.links import class_probabilities
 from hpsearch.data.reading.cells import plain_texts, read_cells
 from hpsearch.data.reading.open_file import read_file
 from hpsearch.domain.dataset import ColumnKind
+from hpsearch.domain.task import TASKS
 from hpsearch.errors import InvalidDatasetError, InvalidInputError
 from hpsearch.model_card import CardColumn, ModelCard, read_card
 
@@ -73,7 +75,7 @@ def _predict(path: Path, card: ModelCard, frame: pl.DataFrame, *, typed: bool) -
     with quick_start():
         model = load_model(path)
     outputs = outputs_of(card, model, raw)
-    if card.task == "regression":
+    if not TASKS[card.task].has_classes:
         return [Prediction(float(value)) for value in outputs[:, 0]]
     likeliest = outputs.argmax(axis=1)
     return [
@@ -133,8 +135,7 @@ def outputs_of(card: ModelCard, model: Any, raw: Raw) -> npt.NDArray[np.float64]
     """
     from workers.training.model_files.outputs import predict_raw
 
-    outputs = predict_raw(model, raw)
-    return np.concatenate([1.0 - outputs, outputs], axis=1) if card.task == "binary" else outputs
+    return class_probabilities(card.task, predict_raw(model, raw))
 
 
 def _values(series: pl.Series, column: CardColumn, *, typed: bool) -> npt.NDArray[Any]:

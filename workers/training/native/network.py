@@ -8,15 +8,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import MlpConfig
+from hpsearch.domain.task import TASKS, TaskName
 from workers.training.engine.initial import initial_kernels
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.optimizer_coefficients import ADAGRAD_START, keeps_first, keeps_second, rule_of
 from workers.training.engine.rows import Part
 from workers.training.engine.seeds import derive_seed, threshold_of
+from workers.training.native.kernels import losses
 from workers.training.native.kernels.activations import CODES
-from workers.training.native.kernels.losses import TASKS
 from workers.training.native.kernels.steps import predict, train_steps
 from workers.training.native.layout import Layout
 
@@ -41,18 +41,21 @@ class NativeNetwork:
         MemoryError: Its arrays do not fit.
     """
 
-    def __init__(self, config: MlpConfig, part: Part, task: Task, *, n_outputs: int, seed: int, dtype: DType) -> None:
+    def __init__(
+        self, config: MlpConfig, part: Part, task: TaskName, *, n_outputs: int, seed: int, dtype: DType
+    ) -> None:
         n_rows, n_inputs = part.inputs.shape
         self.n_rows: int = n_rows
         self.batch_size = min(config.batch_size, n_rows)
         self.layout = layout_of(config, n_rows=n_rows, n_inputs=n_inputs, n_outputs=n_outputs)
         self._config = config
         self._part = part
-        self._task = TASKS[task]
+        self._loss = losses.CODES[TASKS[task].loss]
         self._activation = CODES[config.activation]
         self._n_outputs = n_outputs
-        self._codes = part.targets if task == "multiclass" else np.empty(0, np.int32)
-        self._values = np.empty(0, dtype) if task == "multiclass" else part.targets.reshape(-1)
+        has_codes = TASKS[task].has_output_per_class
+        self._codes = part.targets if has_codes else np.empty(0, np.int32)
+        self._values = np.empty(0, dtype) if has_codes else part.targets.reshape(-1)
         n = self.layout.n_weights
         self._weights, self._gradient = np.empty(n, dtype), np.zeros(n, dtype)
         self._averages = np.empty(self.layout.n_averages, dtype)
@@ -87,7 +90,7 @@ class NativeNetwork:
                 obey()
             n_rows = min(n_rows_a_call, self.n_rows - first_row)
             loss: float = train_steps(
-                self._part.inputs, self._codes, self._values, order, first_row, n_rows, self.batch_size, self._task,
+                self._part.inputs, self._codes, self._values, order, first_row, n_rows, self.batch_size, self._loss,
                 self._activation, self.layout.table, self._weights, self._gradient, self._first, self._second,
                 self._averages, self._work, rule, self.layout.n_kernel, self._seeds, self._thresholds, self._scales,
                 self._n_steps,

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from hpsearch.data.prepare import Preparation
-from hpsearch.domain.metrics import Task
+from hpsearch.domain.task import TaskName
 from workers.training.engine.rows import Part
-from workers.training.engine.scores import predictions_of, score
+from workers.training.engine.scores import score
 
 # Numbers in the widest layer for one block of rows: 64 MiB of float32.
 _MAX_ACTIVATIONS: Final = 2**24
@@ -28,7 +28,7 @@ class Judge:
         widest: As `widest_of` says.
     """
 
-    def __init__(self, task: Task, objective: str, preparation: Preparation, part: Part, widest: int) -> None:
+    def __init__(self, task: TaskName, objective: str, preparation: Preparation, part: Part, widest: int) -> None:
         self._task = task
         self._objective = objective
         self._preparation = preparation
@@ -40,7 +40,7 @@ class Judge:
         raw = _through(network, self._blocks).astype(np.float64)
         if not np.isfinite(raw).all():
             return None
-        return predictions_of(self._task, raw, self._preparation)
+        return self._preparation.predictions(raw)
 
     def score(self, predictions: npt.NDArray[np.float64]) -> dict[str, float | None]:
         """Return every metric of the predictions."""

@@ -10,8 +10,8 @@ import pytest
 import scipy.special
 from numba import njit
 
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import Activation, MlpConfig
+from hpsearch.domain.task import TaskName
 from workers.training.engine.rows import Part
 from workers.training.engine.seeds import threshold_of
 from workers.training.native.kernels.activations import CODES, activate, activate_and_differentiate
@@ -110,7 +110,7 @@ def test_masks_are_those_of_the_fused_engine() -> None:
         assert np.array_equal(few, x[:7])
 
 
-def _part(task: Task, n: int = 23, n_inputs: int = 5) -> Part:
+def _part(task: TaskName, n: int = 23, n_inputs: int = 5) -> Part:
     random = np.random.RandomState(3)
     inputs = random.standard_normal((n, n_inputs))
     codes = random.randint(0, 4 if task == "multiclass" else 2, n)
@@ -123,7 +123,7 @@ def _part(task: Task, n: int = 23, n_inputs: int = 5) -> Part:
 @pytest.mark.parametrize("task", ["multiclass", "binary", "regression"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("activation", get_args(Activation))
-def test_gradients_agree_with_finite_differences(task: Task, activation: Activation, batch_norm: bool) -> None:
+def test_gradients_agree_with_finite_differences(task: TaskName, activation: Activation, batch_norm: bool) -> None:
     """One step of SGD moves each weight by the rate times the slope of the loss that the step itself reports."""
     part = _part(task)
     config = MlpConfig(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import tensorflow as tf
 
+from hpsearch.domain.task import TASKS, Loss
 from workers.training.fused.graph.program_key import ProgramKey
 
 
@@ -18,15 +20,19 @@ def row_losses(key: ProgramKey, raw: Any, targets: Any, one: Any) -> Any:
         targets: (K, B) int class numbers of a multiclass task, else (K, B, 1).
         one: () 1, but not known to be when XLA compiles.
     """
-    if key.task == "multiclass":
-        return _softmax_cross_entropy(raw, targets, one)
-    if key.task == "binary":
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=raw), axis=-1)
+    return _LOSSES[TASKS[key.task].loss](raw, targets, one)
+
+
+def _binary_crossentropy(raw: Any, targets: Any, _one: Any) -> Any:
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=raw), axis=-1)
+
+
+def _mean_squared_error(raw: Any, targets: Any, _one: Any) -> Any:
     return tf.reduce_mean(tf.math.squared_difference(raw, targets), axis=-1)
 
 
-def _softmax_cross_entropy(raw: Any, targets: Any, one: Any) -> Any:
-    """Return what `tf.nn.sparse_softmax_cross_entropy_with_logits` does.
+def _categorical_crossentropy(raw: Any, targets: Any, one: Any) -> Any:
+    """Return what `tf.nn.sparse_categorical_crossentropy_with_logits` does.
 
     That adds the classes up in an order that changes where a pack has 4,096 rows in a batch. A product with a column of
     ones does not; they are not known when XLA compiles, lest it make a plain sum of it.
@@ -48,3 +54,10 @@ def _softmax_cross_entropy(raw: Any, targets: Any, one: Any) -> Any:
         return tf.math.log(total)[:, :, 0] - right, gradients
 
     return losses(raw)
+
+
+_LOSSES: Final[dict[Loss, Callable[[Any, Any, Any], Any]]] = {
+    "categorical_crossentropy": _categorical_crossentropy,
+    "binary_crossentropy": _binary_crossentropy,
+    "mean_squared_error": _mean_squared_error,
+}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final, Literal, Self
 
-from hpsearch.domain.metrics import Task
 from hpsearch.domain.mlp import Activation, MlpConfig
+from hpsearch.domain.task import TaskName
 from workers.training.engine.numerics import DType
 
 Mode = Literal["xla", "graph"]
@@ -84,7 +84,7 @@ class ProgramKey:
         mode: Compiled by XLA, or run operation by operation.
     """
 
-    task: Task
+    task: TaskName
     n_inputs: int
     n_outputs: int
     n_train: int

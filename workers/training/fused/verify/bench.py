@@ -14,10 +14,10 @@ import sklearn.datasets
 
 from hpsearch.data.table import Table
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
-from hpsearch.domain.metrics import DEFAULT_METRIC, Task
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.study import Split
+from hpsearch.domain.task import TASKS, TaskName, task_for
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
 from workers.training.engine.epoch_callbacks import Watch
@@ -90,9 +90,9 @@ class Bench:
 
     def __init__(self, name: str, dtype: DType = "float64") -> None:
         table = _table(name)
-        self.task: Task = table.profile.task
+        self.task: TaskName = table.profile.task
         self.dtype: DType = dtype
-        self.metric = DEFAULT_METRIC[self.task]
+        self.metric = TASKS[self.task].default_metric
         self.rows = StudyRows(as_float32(table), self.task, Split(), dtype)
         self.data: FoldData = device_fold(self.task, self.metric, self.rows, 0)
         self._programs: dict[ProgramKey, Program] = {}
@@ -288,16 +288,16 @@ def _table(name: str) -> Table:
     inputs: npt.NDArray[np.float64] = loaded.data
     target = np.asarray(loaded.target)
     classes = () if name == "diabetes" else tuple(str(label) for label in loaded.target_names)
-    task: Task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"  # noqa: PLR2004
+    task = task_for(len(classes))
     names = [f"x{number}" for number in range(inputs.shape[1])]
     profile = DatasetProfile(
         n_rows=len(inputs),
         columns=tuple(Column(name=column, kind=ColumnKind.REAL) for column in names),
         target="target",
-        task=task,
+        task=task.name,
         classes=classes,
         class_counts=tuple(int(count) for count in np.bincount(target)) if classes else (),
     )
     columns = {column: inputs[:, number] for number, column in enumerate(names)}
-    kind = np.float64 if task == "regression" else np.int64
+    kind = np.int64 if task.has_classes else np.float64
     return Table(profile, columns, target.astype(kind), len(inputs), name)

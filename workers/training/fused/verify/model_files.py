@@ -81,8 +81,7 @@ def _apart(bench: Bench, task: TrialTask, memory: _Memory) -> float:
     raw = np.stack([table.columns[column.name][held_out.rows] for column in table.profile.columns], axis=1)
     outputs = np.asarray(keras.models.load_model(model)(raw))
     scale = bench.rows.fold(0).preparation.target_scale
-    predictions = outputs if bench.task == "multiclass" else outputs[:, 0]
-    value = score(bench.task, predictions, held_out.truth, target_scale=scale)[bench.metric]
+    value = score(bench.task, outputs, held_out.truth, target_scale=scale)[bench.metric]
     return float("inf") if value is None else abs(value - reported) / max(1.0, abs(reported))
 
 

@@ -7,22 +7,23 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from hpsearch.domain.task import Loss
 from workers.training.native.kernels.options import HELPER
 from workers.training.native.kernels.scalars import exp, sigmoid, typed
 
-TASKS: Final[dict[str, int]] = {"multiclass": 0, "binary": 1, "regression": 2}
-MULTICLASS: Final = TASKS["multiclass"]
-BINARY: Final = TASKS["binary"]
+CODES: Final[dict[Loss, int]] = {"categorical_crossentropy": 0, "binary_crossentropy": 1, "mean_squared_error": 2}
+CATEGORICAL: Final = CODES["categorical_crossentropy"]
+BINARY: Final = CODES["binary_crossentropy"]
 
 
 @njit(**HELPER)
-def loss_and_gradient(task: int, raw: Any, codes: Any, values: Any, rows: Any, gradient: Any) -> float:
+def loss_and_gradient(loss: int, raw: Any, codes: Any, values: Any, rows: Any, gradient: Any) -> float:
     """Return the sum of the rows' losses, and write the gradient of their mean.
 
     Args:
-        task: One of `TASKS`.
+        loss: One of `CODES`.
         raw: (b, k) logits, or standardised values.
-        codes: (n,) int32 classes of all rows, for multiclass.
+        codes: (n,) int32 classes of all rows, for categorical cross-entropy.
         values: (n,) targets of all rows otherwise.
         rows: (b,) int64: which rows they are.
         gradient: (b, k), by the raw outputs.
@@ -30,7 +31,7 @@ def loss_and_gradient(task: int, raw: Any, codes: Any, values: Any, rows: Any, g
     b, k = raw.shape
     total = 0.0
     share = typed(1.0 / b, raw[0, 0])
-    if task == MULTICLASS:
+    if loss == CATEGORICAL:
         for i in range(b):
             largest = raw[i, 0]
             for j in range(k):
@@ -46,7 +47,7 @@ def loss_and_gradient(task: int, raw: Any, codes: Any, values: Any, rows: Any, g
             for j in range(k):
                 gradient[i, j] *= inverse
             gradient[i, code] -= share
-    elif task == BINARY:
+    elif loss == BINARY:
         for i in range(b):
             x, y = raw[i, 0], values[rows[i]]
             total += max(x, typed(0.0, x)) - x * y + np.log1p(exp(-abs(x)))

@@ -125,7 +125,7 @@ def _back(rows: Any, weights: Any, gradient: Any, work: Any, table: Any) -> None
 
 @njit(**KERNEL)
 def train_steps(
-    inputs: Any, codes: Any, values: Any, order: Any, first_row: int, n_rows: int, batch_size: int, task: int,
+    inputs: Any, codes: Any, values: Any, order: Any, first_row: int, n_rows: int, batch_size: int, loss: int,
     activation: int, table: Any, weights: Any, gradient: Any, first: Any, second: Any, averages: Any, work: Any,
     rule: Any, n_kernel: int, seeds: Any, thresholds: Any, scales: Any, n_steps_before: int,
 ) -> float:  # fmt: skip
@@ -139,7 +139,7 @@ def train_steps(
         first_row: Place in the order of the first row, a multiple of the batch size.
         n_rows: How many rows to visit; the last batch may be smaller.
         batch_size: Rows per step.
-        task: One of `losses.TASKS`.
+        loss: One of `losses.CODES`.
         activation: One of `activations.CODES`.
         table: (n_layers, len(COLUMNS)) int64.
         weights: (n_weights,), kernels in front.
@@ -175,7 +175,7 @@ def train_steps(
             rows, weights, averages, work, table, activation, seeds, thresholds, scales, np.uint32(step), batch_size
         )
         back = _block(work, table[-1][BACK_AT], b, table[-1][N_OUT])
-        total += loss_and_gradient(task, raw, codes, values, chosen, back)
+        total += loss_and_gradient(loss, raw, codes, values, chosen, back)
         _back(rows, weights, gradient, work, table)
         squares = take_step(weights, gradient, first, second, rule, step, n_kernel)
         total += b * rule[_L2] * squares
