@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
 
+from hpsearch.domain.layer_widths import SHARED, is_width, layer_of
 from hpsearch.domain.strict import Bool, Float, Frozen, Int, Scalar
 
 Activation = Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "selu"]
@@ -94,11 +95,7 @@ _DEFAULT_UNITS: Final[tuple[int, ...]] = MlpConfig.model_fields["units"].default
 
 
 def _is_structure(name: str, value: Scalar) -> bool:
-    return name == "units" or _is_numbered(name) or (name == "layers" and isinstance(value, int))
-
-
-def _is_numbered(name: str) -> bool:
-    return name.startswith("units_") and name[6:].isdigit()
+    return is_width(name) or (name == "layers" and isinstance(value, int))
 
 
 def units_of(params: Mapping[str, Scalar]) -> tuple[Any, ...]:
@@ -107,11 +104,11 @@ def units_of(params: Mapping[str, Scalar]) -> tuple[Any, ...]:
     Args:
         params: As for `MlpConfig.from_params`; only depth and widths are read.
     """
-    widths = {int(name[6:]): value for name, value in params.items() if _is_numbered(name)}
+    widths = {layer: value for name, value in params.items() if (layer := layer_of(name)) is not None}
     n_layers = params.get("layers")
     if not isinstance(n_layers, int):
         n_layers = max(widths, default=len(_DEFAULT_UNITS))
-    shared = params.get("units", _DEFAULT_UNITS[0])
+    shared = params.get(SHARED, _DEFAULT_UNITS[0])
     return tuple(widths.get(layer, shared) for layer in range(1, n_layers + 1))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import RootModel, TypeAdapter, ValidationError, model_validator
 
+from hpsearch.domain.layer_widths import SHARED, is_width, layer_of, width_name
 from hpsearch.domain.mlp import MAX_LAYERS, MlpConfig, Width
 from hpsearch.domain.nearest import nearest
 from hpsearch.domain.parameters import (
@@ -26,7 +26,6 @@ MAX_PARAMETERS: Final = 64
 # Choices and values in conditions, over all parameters.
 MAX_LISTED: Final = 5_000
 
-_PER_LAYER: Final = re.compile(r"units_([1-9][0-9]?)")
 _PLAIN_NAMES: Final = frozenset(MlpConfig.model_fields) | {"layers"}
 
 
@@ -65,15 +64,15 @@ class Space(RootModel[dict[Name, AnyParameter]]):
         return self
 
     def _check_name(self, name: str, parameter: Parameter) -> None:
-        layer = _PER_LAYER.fullmatch(name)
-        if name not in _PLAIN_NAMES and (layer is None or int(layer[1]) > MAX_LAYERS):
-            known = f"{', '.join(sorted(_PLAIN_NAMES))} and units_1 to units_{MAX_LAYERS}"
+        layer = layer_of(name)
+        if name not in _PLAIN_NAMES and (layer is None or layer > MAX_LAYERS):
+            known = f"{', '.join(sorted(_PLAIN_NAMES))} and {width_name(1)} to {width_name(MAX_LAYERS)}"
             meant = nearest(name, sorted(_PLAIN_NAMES))
             hint = f"did you mean {meant!r}? " if meant else ""
             msg = f"unknown parameter {name!r}; {hint}known are {known}"
             raise ValueError(msg)
-        if getattr(parameter, "per_layer", False) and name != "units":
-            msg = f"per_layer is for units, received it for {name}"
+        if getattr(parameter, "per_layer", False) and name != SHARED:
+            msg = f"per_layer is for {SHARED}, received it for {name}"
             raise ValueError(msg)
 
     def _check_values(self, name: str, parameter: Parameter) -> None:
@@ -95,8 +94,8 @@ class Space(RootModel[dict[Name, AnyParameter]]):
                 raise ValueError(msg)
 
     def _check_widths(self) -> None:
-        explicit = [name for name in self.root if _PER_LAYER.fullmatch(name)]
-        if explicit and getattr(self.root.get("units"), "per_layer", False):
+        explicit = [name for name in self.root if layer_of(name) is not None]
+        if explicit and getattr(self.root.get(SHARED), "per_layer", False):
             msg = f"units per_layer and {explicit[0]} exclude each other"
             raise ValueError(msg)
         layers = self.root.get("layers")
@@ -110,7 +109,7 @@ class Space(RootModel[dict[Name, AnyParameter]]):
         layers = self.root.get("layers")
         if layers is not None:
             return max(int(v) for v in layers.values or () if not isinstance(v, str))
-        explicit = [int(m[1]) for m in map(_PER_LAYER.fullmatch, self.root) if m]
+        explicit = [layer for layer in map(layer_of, self.root) if layer is not None]
         return max(explicit, default=len(MlpConfig().units))
 
     def flat(self) -> dict[str, Parameter]:
@@ -129,7 +128,7 @@ class Space(RootModel[dict[Name, AnyParameter]]):
                 depths = [] if layers is None else [v for v in layers.values or () if not isinstance(v, str)]
                 if any(depth < layer for depth in depths):
                     when["layers"] = tuple(depth for depth in depths if depth >= layer)
-                flat[f"units_{layer}"] = parameter.model_copy(update={"per_layer": False, "when": when or None})
+                flat[width_name(layer)] = parameter.model_copy(update={"per_layer": False, "when": when or None})
         return flat
 
     def ordered(self) -> list[tuple[str, Parameter]]:
@@ -204,7 +203,7 @@ def _extremes(parameter: Parameter) -> Iterator[Scalar]:
 @cache
 def _bounds_of(name: str) -> TypeAdapter[Any]:
     """Return what checks one value of a field of MlpConfig; of `units`, one layer's."""
-    if name == "units":
+    if name == SHARED:
         return TypeAdapter(Width)
     field = MlpConfig.model_fields[name]
     kind: Any = field.annotation
@@ -221,7 +220,7 @@ def _check_value(name: str, value: Scalar) -> None:
             raise ValueError(msg)
         return
     try:
-        _bounds_of("units" if _PER_LAYER.fullmatch(name) else name).validate_python(value)
+        _bounds_of(SHARED if is_width(name) else name).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]["msg"]
         msg = f"{name} can not be {value!r}: {first[:1].lower()}{first[1:]}"

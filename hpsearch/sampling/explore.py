@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from hpsearch.domain.layer_widths import is_width
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import key
 from hpsearch.domain.strict import Scalar
@@ -19,7 +20,7 @@ from hpsearch.domain.trial import Params
 from hpsearch.sampling.draw import point_at, position_of
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
-from hpsearch.sampling.plan import Slot, is_width
+from hpsearch.sampling.plan import Slot
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import obeys

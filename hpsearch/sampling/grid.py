@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.domain.layer_widths import SHARED, layer_of
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import key
 from hpsearch.domain.space import Space
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.plan import Plan, is_width, plan
+from hpsearch.sampling.plan import Plan, plan
 from hpsearch.sampling.radix import Radix, TooManyStatesError
 from hpsearch.sampling.request import Shape
 from hpsearch.sampling.uniform import Stream, raw_words
@@ -181,8 +182,8 @@ def _weights(plan: Plan, columns: dict[str, NDArray[np.int64]], shape: Shape) ->
         numbers = [int(v) for v in slot.values or () if not isinstance(v, str)]
         return np.array([*numbers, default], dtype=np.int64)[columns[slot_name]]
 
-    shared = column("units", _DEFAULT.units[0])
-    numbered = {int(name[6:]): name for name in columns if is_width(name) and name != "units"}
+    shared = column(SHARED, _DEFAULT.units[0])
+    numbered = {layer: name for name in columns if (layer := layer_of(name)) is not None}
     deepest = np.zeros(n_rows, dtype=np.int64)
     for layer, name in numbered.items():
         deepest = np.where(columns[name] >= 0, np.maximum(deepest, layer), deepest)

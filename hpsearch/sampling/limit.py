@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
+from hpsearch.domain.layer_widths import is_width
 from hpsearch.domain.parameters import Key, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
 from hpsearch.sampling.draw import ordinal, point_at, position_of, shares_of, structure_at
-from hpsearch.sampling.plan import Plan, Slot, is_width, plan
+from hpsearch.sampling.plan import Plan, Slot, plan
 from hpsearch.sampling.radix import Radix, TooManyStatesError
 from hpsearch.sampling.request import Shape
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from hpsearch.domain.layer_widths import is_width
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Key, Parameter, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 
-# What decides how many weights a network has; all `units_…` do too.
-_STRUCTURE: Final = frozenset({"layers", "units", "batch_norm"})
-
-
-def is_width(name: str) -> bool:
-    """Return whether the parameter is the width of one or all hidden layers."""
-    return name == "units" or name.startswith("units_")
+# What decides how many weights a network has, beside the widths of its layers.
+_STRUCTURE: Final = frozenset({"layers", "batch_norm"})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hpsearch.domain.layer_widths import SHARED, is_width
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
 from hpsearch.domain.space import Space
@@ -78,7 +79,7 @@ def _default_point(space: Space) -> Params:
 
 def _default(name: str, parameter: Parameter) -> Scalar:
     """Return the network's own default where the parameter admits it, else the middle of what it admits."""
-    usual = _DEFAULTS.get("units" if name.startswith("units_") else name)
+    usual = _DEFAULTS.get(SHARED if is_width(name) else name)
     if usual is not None and parameter.contains(usual):
         return usual
     if not isinstance(parameter, FloatParameter | IntParameter) or parameter.steps is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from hpsearch.domain.layer_widths import SHARED, layer_of
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.wording.figures import figure
@@ -18,7 +18,6 @@ _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400
 _KILO: Final = 1000
-_LAYER: Final = re.compile(r"units_[0-9]+")
 
 
 def number(value: float | None, digits: int = 5) -> str:
@@ -93,7 +92,7 @@ def varying(rows: Iterable[Params]) -> set[str]:
     if len(listed) <= 1:
         return names
     found = {name for name in names if any(row.get(name) != listed[0].get(name) for row in listed[1:])}
-    return found | set(filter(_LAYER.fullmatch, names)) if any(map(_LAYER.fullmatch, found)) else found
+    return found | set(filter(layer_of, names)) if any(map(layer_of, found)) else found
 
 
 def parameter_cells(params: Mapping[str, Scalar], names: set[str] | None = None) -> dict[str, str]:
@@ -104,9 +103,9 @@ def parameter_cells(params: Mapping[str, Scalar], names: set[str] | None = None)
         names: Show only these; None shows all.
     """
     shown = {name: scalar(value) for name, value in params.items() if names is None or name in names}
-    widths = [shown.pop(name) for name in sorted(filter(_LAYER.fullmatch, shown), key=lambda n: int(n[6:]))]
+    widths = [shown.pop(name) for name in sorted(filter(layer_of, shown), key=lambda name: layer_of(name) or 0)]
     if widths:
-        shown["units"] = "-".join(widths)
+        shown[SHARED] = "-".join(widths)
     order = {"layers": 0, "units": 1, "activation": 2, "learning_rate": 3, "optimizer": 4}
     return {name: shown[name] for name in sorted(shown, key=lambda n: (order.get(n, 9), n))}
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from hpsearch.domain.layer_widths import is_width, layer_of
 from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.strict import Scalar
@@ -13,7 +14,7 @@ from hpsearch.domain.trial import Params
 from hpsearch.sampling.explore import first_point, n_startup
 from hpsearch.sampling.limit import Limit
 from hpsearch.sampling.novelty import Novelty
-from hpsearch.sampling.plan import Plan, is_width, plan
+from hpsearch.sampling.plan import Plan, plan
 from hpsearch.sampling.request import Observation, SuggestRequest
 from hpsearch.sampling.samplers.base import BaseSampler
 from hpsearch.sampling.uniform import Stream, raw_words
@@ -131,7 +132,7 @@ def _value_in(network: MlpConfig, name: str) -> Scalar | None:
     if name == "layers":
         return len(network.units)
     if is_width(name):
-        layer = int(name[6:]) if name != "units" else 1
+        layer = layer_of(name) or 1
         return network.units[layer - 1] if layer <= len(network.units) else None
     value: Scalar | None = getattr(network, name)
     return value

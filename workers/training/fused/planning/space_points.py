@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from hpsearch.domain.layer_widths import is_width, layer_of
 from hpsearch.domain.mlp import Activation, MlpConfig, count_weights
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
 from hpsearch.domain.space import Space
@@ -84,7 +85,7 @@ def depths(space: Space) -> tuple[int, ...]:
     """Return the numbers of hidden layers that networks of the space have, rising."""
     if "layers" in space.root:
         return tuple(sorted({int(value) for value in _possible(space, "layers")}))
-    if any(parameter.when for name, parameter in space.flat().items() if name.startswith("units_")):
+    if any(parameter.when for name, parameter in space.flat().items() if layer_of(name) is not None):
         # The last layer that has a width is the last one; where none has, the default counts.
         return tuple(sorted({*range(1, space.max_layers + 1), len(MlpConfig().units)}))
     return (space.max_layers,)
@@ -94,7 +95,7 @@ def widest(space: Space) -> int:
     """Return the most units that a hidden layer of the space may have, or the default 64; 0 if there is no layer."""
     if depths(space)[-1] == 0:
         return 0
-    names = [name for name in space.flat() if name == "units" or name.startswith("units_")]
+    names = [name for name in space.flat() if is_width(name)]
     # A layer without a width of its own takes the default.
     return max([*MlpConfig().units, *(int(value) for name in names for value in _possible(space, name))])
 
