@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from hpsearch.domain.algorithms import ALGORITHMS as KINDS
-from hpsearch.domain.mlp import Activation, Init, Optimizer
+from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import MAX_CHOICES
 from hpsearch.domain.task import TASKS, TaskName
 
@@ -40,18 +42,26 @@ class Parameter:
         return self.kind in ("int", "float")
 
 
+def _parameter_row(name: str, field: FieldInfo) -> Parameter:
+    kind = _plain_type(field.annotation)
+    help_text = field.title or ""
+    if get_origin(kind) is Literal:
+        return Parameter(name, "word", help_text, get_args(kind))
+    if kind is bool:
+        return Parameter(name, "switch", help_text, ("true", "false"))
+    return Parameter(name, "float" if kind is float else "int", help_text)
+
+
+def _plain_type(annotation: Any) -> Any:
+    """Return the type of one value: without bounds and None; of a tuple, that of its members."""
+    if get_origin(annotation) in (Literal, None):
+        return annotation
+    return _plain_type(get_args(annotation)[0])
+
+
 PARAMETERS: Final = (
     Parameter("layers", "int", "hidden layers"),
-    Parameter("units", "int", "width of the layers"),
-    Parameter("activation", "word", "nonlinearity", get_args(Activation)),
-    Parameter("learning_rate", "float", "step size"),
-    Parameter("optimizer", "word", "update rule", get_args(Optimizer)),
-    Parameter("weight_decay", "float", "L2 factor"),
-    Parameter("dropout", "float", "share of units dropped"),
-    Parameter("input_dropout", "float", "share of inputs dropped"),
-    Parameter("batch_size", "int", "rows per step"),
-    Parameter("batch_norm", "switch", "batch normalisation", ("true", "false")),
-    Parameter("init", "word", "first weights", get_args(Init)),
+    *(_parameter_row(name, field) for name, field in MlpConfig.model_fields.items()),
 )
 METRICS_OF: Final[dict[TaskName, tuple[str, ...]]] = {task: tuple(TASKS[task].metrics) for task in TASKS}
 # The default first.

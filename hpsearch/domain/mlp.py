@@ -1,4 +1,7 @@
-"""MlpConfig: every hyperparameter of one multilayer perceptron, with unit, bounds and default."""
+"""MlpConfig: every hyperparameter of one multilayer perceptron, with unit, bounds and default.
+
+A field's title says in a few words what it is: beside its row in the page's form.
+"""
 
 from __future__ import annotations
 
@@ -52,20 +55,26 @@ class MlpConfig(Frozen):
             study's own.
     """
 
-    units: Annotated[tuple[Width, ...], Field(max_length=MAX_LAYERS)] = (64, 64)
-    activation: Activation = "relu"
-    learning_rate: Annotated[Float, Field(ge=1e-12, le=1e3)] = 1e-3
-    weight_decay: Annotated[Float, Field(ge=0, le=1e3)] = 0.0
-    dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.0
-    input_dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.0
-    optimizer: Optimizer = "adam"
-    momentum: Annotated[Float, Field(ge=0, lt=1)] = 0.9
-    batch_size: Annotated[Int, Field(ge=1, le=2**20)] = 64
-    batch_norm: Bool = False
-    init: Init = "auto"
-    lr_decay_factor: Annotated[Float, Field(gt=0, le=1)] | None = None
-    lr_decay_patience: Annotated[Int, Field(ge=1, le=10_000)] | None = None
-    early_stopping_patience: Annotated[Int, Field(ge=1, le=10_000)] | None = None
+    units: Annotated[tuple[Width, ...], Field(max_length=MAX_LAYERS, title="width of the layers")] = (64, 64)
+    activation: Annotated[Activation, Field(title="nonlinearity")] = "relu"
+    learning_rate: Annotated[Float, Field(ge=1e-12, le=1e3, title="step size")] = 1e-3
+    weight_decay: Annotated[Float, Field(ge=0, le=1e3, title="L2 factor")] = 0.0
+    dropout: Annotated[Float, Field(ge=0, lt=1, title="share of units dropped")] = 0.0
+    input_dropout: Annotated[Float, Field(ge=0, lt=1, title="share of inputs dropped")] = 0.0
+    optimizer: Annotated[Optimizer, Field(title="update rule")] = "adam"
+    momentum: Annotated[Float, Field(ge=0, lt=1, title="of SGD with (Nesterov) momentum")] = 0.9
+    batch_size: Annotated[Int, Field(ge=1, le=2**20, title="rows per step")] = 64
+    batch_norm: Annotated[Bool, Field(title="batch normalisation")] = False
+    init: Annotated[Init, Field(title="first weights")] = "auto"
+    lr_decay_factor: Annotated[Float, Field(gt=0, le=1)] | None = Field(
+        default=None, title="multiplies the learning rate when the loss stalls"
+    )
+    lr_decay_patience: Annotated[Int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, title="epochs before it does"
+    )
+    early_stopping_patience: Annotated[Int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, title="epochs without improvement before the end"
+    )
 
     @property
     def resolved_init(self) -> str:

@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.web.study_fields import from_fields, to_fields
+from api.web.study_fields import PARAMETERS, Parameter, from_fields, to_fields
 from api.web.study_yaml import as_yaml, read_draft, shortest
+from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.service.studies import crud
 from tests.api.conftest import STUDY
@@ -54,6 +55,24 @@ def _yaml_of(text: str) -> str:
 def test_all_fields_say_what_the_definition_says() -> None:
     again = from_fields(to_fields(_FULL), _FULL["dataset"], "multiclass")
     assert StudyDefinition.model_validate(again) == StudyDefinition.model_validate(_FULL)
+
+
+@pytest.mark.parametrize("one", PARAMETERS, ids=lambda one: one.name)
+def test_every_hyperparameter_can_be_searched_in_the_form(one: Parameter) -> None:
+    low, high = (2, 5) if one.kind == "int" else (0.01, 0.02)
+    parameter = (
+        {"type": one.kind, "low": low, "high": high}
+        if one.has_range
+        else {"type": "categorical", "choices": [True, False] if one.kind == "switch" else list(one.known[:2])}
+    )
+    raw = {"name": "one", "dataset": {"builtin": "iris"}, "task": "multiclass", "space": {one.name: parameter}}
+    again = StudyDefinition.model_validate(from_fields(to_fields(raw), {"builtin": "iris"}, "multiclass"))
+    assert again.space == StudyDefinition.model_validate(raw).space
+    assert one.help
+
+
+def test_the_form_has_a_row_for_every_hyperparameter() -> None:
+    assert {one.name for one in PARAMETERS} == {"layers", *MlpConfig.model_fields}
 
 
 def test_a_definition_is_the_same_after_writing_and_reading() -> None:
