@@ -1,4 +1,4 @@
-"""How one column is prepared: its statistics, its fill value, its categories."""
+"""Imputation, standardisation and one-hot coding of one column: its statistics, fill value and categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Link functions: from a network's raw outputs to probabilities, or to standardized values."""
+"""Link functions: from a network's raw outputs to probabilities, or to standardised values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the objective can be computed on the validation rows."""
+"""Whether the objective, a metric of the task, is defined on the validation rows of every fold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From columns to network inputs: statistics of the training rows, applied to any rows."""
+"""Preprocessing: columns to network inputs and back, by statistics of the training rows alone."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Preparation:
         """Return the targets of the rows, (len(rows),).
 
         With an output for each class: int32 class codes. With two classes: 1 for the second, 0 for the first. Numbers:
-        standardized.
+        standardised.
 
         Args:
             table: As for `inputs`.
@@ -89,7 +89,7 @@ class Preparation:
         With two classes the one column is the probability of the second.
 
         Args:
-            raw: (n, n_outputs) float64 logits, or standardized values.
+            raw: (n, n_outputs) float64 logits, or standardised values.
         """
         return np.asarray(LINKS[TASKS[self.task].link](raw) * self.target_scale + self.target_mean)
 

@@ -1,4 +1,4 @@
-"""Whether a target can serve a task, and the target read for that task."""
+"""A target read for a task: class labels as numbers or numbers as class labels, where that is possible."""
 
 from __future__ import annotations
 

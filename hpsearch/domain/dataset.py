@@ -1,4 +1,4 @@
-"""What the service knows of a data set: its columns, its target and what looks odd in it."""
+"""The schema and the profile of a data set: columns and their kinds, target, statistics and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States and events of trials and studies, and THE transition table of each.
+"""States and events of trials and studies, and the transition table of each.
 
 Storage derives the guard of every UPDATE from these tables, so that the check and the change are one statement.
 """

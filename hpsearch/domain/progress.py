@@ -1,4 +1,4 @@
-"""When a study's search is over and why: a pure function of its counters."""
+"""Stopping criteria: when a study's search is over and why, a pure function of its counters."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ class Task:
 
     Attributes:
         name: As in definitions, profiles and model files.
-        link: From raw outputs to predictions: probabilities, or standardized values.
+        link: From raw outputs to predictions: probabilities, or standardised values.
         loss: Compares raw outputs with targets.
         metrics: By name, in the order in which they are shown.
         default_metric: The objective of a study that names none.
         has_classes: Whether the target is one of a few labels: rows are stratified by it and predictions are
-            probabilities. Otherwise it is a number, and is standardized.
+            probabilities. Otherwise it is a number, and is standardised.
         n_classes: How many classes it takes; None for any number of them.
     """
 

@@ -1,4 +1,4 @@
-"""How long and how a trial is trained, apart from its own hyperparameters."""
+"""The training settings all trials of a study share: epochs, early stopping, learning-rate decay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What looks odd in a data set: one sentence for each finding, for people."""
+"""Data-quality warnings, such as rare classes, outliers and leakage: one sentence for each, for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from hpsearch.domain.dataset import Column, ColumnKind
-from hpsearch.ingest.target_leakage import leaks
+from hpsearch.ingest.target_leakage import leakage_warnings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ _MIN_ROWS_OF_IDS: Final = 20
 _COPIES: Final = 0.01
 
 
-def oddities(frame: pl.DataFrame, columns: list[Column], target: Target) -> list[str]:
+def data_warnings(frame: pl.DataFrame, columns: list[Column], target: Target) -> list[str]:
     """Return the warnings of a data set, most harmful first.
 
     Args:
@@ -31,7 +31,7 @@ def oddities(frame: pl.DataFrame, columns: list[Column], target: Target) -> list
         target: Described target.
     """
     return [
-        *leaks(frame, columns, target),
+        *leakage_warnings(frame, columns, target),
         *_imbalance(target),
         *_constant(columns),
         *_duplicates(frame, columns),

@@ -1,4 +1,4 @@
-"""From columns as read to the columns that are stored, and their profile."""
+"""Type inference and the profile of a data set: from columns as read to the columns that are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpsearch.data.reading.cells import read_cells
 from hpsearch.data.reading.limits import MAX_CATEGORIES, MAX_PREPARED_CELLS, MAX_TEXT_LENGTH, MIN_ROWS
 from hpsearch.domain.dataset import Column, ColumnKind, DatasetProfile
 from hpsearch.errors import InvalidDatasetError
-from hpsearch.ingest.data_warnings import oddities
+from hpsearch.ingest.data_warnings import data_warnings
 from hpsearch.ingest.target import Target, read_target, target_name
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def describe(
         series.append(cells.values.alias(source.name))
     _check_width(columns, raw.frame.height)
     frame = pl.DataFrame([*series, goal.values.alias(name)]).rechunk()
-    found = [*raw.warnings, *warnings, *goal.warnings, *notes, *oddities(frame, columns, goal)]
+    found = [*raw.warnings, *warnings, *goal.warnings, *notes, *data_warnings(frame, columns, goal)]
     return Described(frame, _profile(columns, name, goal, raw.frame.height, found))
 
 

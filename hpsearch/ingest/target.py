@@ -1,4 +1,4 @@
-"""What the target says: its task, its classes, and whether anything can be learned."""
+"""Label encoding and the inferred task of a target column, and whether anything can be learned from it."""
 
 from __future__ import annotations
 

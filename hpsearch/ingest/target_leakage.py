@@ -20,7 +20,7 @@ _MIN_ROWS: Final = 20
 _CORRELATION: Final = 0.9999
 
 
-def leaks(frame: pl.DataFrame, columns: list[Column], target: Target) -> list[str]:
+def leakage_warnings(frame: pl.DataFrame, columns: list[Column], target: Target) -> list[str]:
     """Return a sentence for each column that determines the target alone.
 
     For classes: each value of the column occurs with one class only though values repeat, or thresholds on it separate

@@ -188,7 +188,7 @@ def test_a_value_far_from_the_others() -> None:
     assert any("column far holds a value 141 standard deviations from its mean" in sentence for sentence in said)
 
 
-def test_a_copy_of_a_numeric_target_leaks() -> None:
+def test_a_copy_of_a_numeric_target_is_leakage() -> None:
     goal = np.random.default_rng(5).normal(size=100)
     said = profiled(goal, twice=goal * 2 + 1, half=goal + np.random.default_rng(6).normal(size=100)).profile.warnings
     assert said == ("column twice alone determines the target; leave it out if it is not known when predicting",)

@@ -31,7 +31,7 @@ def score(
         predictions: (n, n_outputs) float64, finite. multiclass: probabilities. binary: the probability of the second
             class. regression: values in the target's unit. One column may be (n,).
         truth: multiclass, binary: (n,) int64 class codes. regression: (n,) float64 in the target's unit.
-        target_scale: Standard deviation that standardized a regression target; the unit of its `loss`.
+        target_scale: Standard deviation that standardised a regression target; the unit of its `loss`.
         objective: Metric that is computed whatever it costs; ranking many rows of many classes is skipped otherwise.
     """
     columns = class_probabilities(task, predictions.reshape(len(truth), -1))
