@@ -105,4 +105,4 @@ async def caller_of(request: Request) -> Caller:
     return cast("Caller", request.scope[CALLER])
 
 
-Asker = Annotated[Caller, Depends(caller_of)]
+Authenticated = Annotated[Caller, Depends(caller_of)]

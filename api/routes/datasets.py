@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service, Shared
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.dataset_form import receive_dataset
 from api.request_bodies.multipart import OVERHEAD_BYTES
 from api.request_parameters import DatasetId, Page
@@ -63,7 +63,7 @@ def mount_upload(app: FastAPI, settings: Settings) -> None:
     mount(app, upload)
 
 
-async def create_dataset(request: Request, state: Shared, caller: Asker) -> Response:
+async def create_dataset(request: Request, state: Shared, caller: Authenticated) -> Response:
     """Add a data set: a CSV, Parquet or NPZ file. The same content, name and target twice are one data set."""
     made = await receive_dataset(request, state, caller)
     return json_response(made, 201, {"Location": f"/v1/datasets/{made.dataset_id}"})

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.app_state import AppState, Shared
 from api.documentation import examples
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
 from api.request_bodies.uploads import expected_digest, receive_file
 from api.request_parameters import TrialId, WorkerId
@@ -74,7 +74,7 @@ class StoredModel(BaseModel):
 async def send_reports(
     worker_id: WorkerId,
     state: Shared,
-    caller: Asker,
+    caller: Authenticated,
     body: Annotated[ReportRequest, Depends(json_body(ReportRequest, inline=True))],
 ) -> Response:
     """Renew leases, deliver epochs and end trials, for a whole pack at once.
@@ -112,7 +112,7 @@ def _refused(result: ReportResult, reply: ReportReply) -> HpsearchError:
 async def claim_trials(
     worker_id: WorkerId,
     state: Shared,
-    caller: Asker,
+    caller: Authenticated,
     request: Request,
     body: Annotated[ClaimRequest, Depends(json_body(ClaimRequest, inline=True))],
 ) -> Response:
@@ -179,7 +179,7 @@ async def upload_model(
     worker_id: WorkerId,
     trial_id: TrialId,
     state: Shared,
-    caller: Asker,
+    caller: Authenticated,
     request: Request,
     attempt: Annotated[int, Query(ge=1, le=MAX_INT, description="The attempt that made it.")],
 ) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.app_state import AppState, Service, Shared
 from api.event_streams import Ends, EventStream, Frames, event_frames, leaderboard_frames, query
 from api.exports import Format, export_response
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_parameters import Page, StudyId, TrialId
 from api.responses import file_response, is_current, json_response, not_modified, tagged
 from api.routing import Routes
@@ -41,7 +41,9 @@ _Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at most.")]
     response_model=pages.LeaderboardPage,
     errors=(304, 404, 429),
 )
-async def get_leaderboard(study_id: StudyId, request: Request, state: Shared, caller: Asker, page: Page) -> Response:
+async def get_leaderboard(
+    study_id: StudyId, request: Request, state: Shared, caller: Authenticated, page: Page
+) -> Response:
     """Return the ranked search and baseline trials, tagged: ask again with `If-None-Match`.
 
     With `Accept: text/event-stream` this is the stream of `/leaderboard/stream`.
@@ -70,7 +72,7 @@ def get_running(
 
 @routes.get("/v1/studies/{study_id}/leaderboard/stream", scope="read", errors=(404, 429), responses=_STREAM)
 async def stream_leaderboard(
-    study_id: StudyId, state: Shared, caller: Asker, limit: _Limit = 50, last_event_id: _LastEventId = None
+    study_id: StudyId, state: Shared, caller: Authenticated, limit: _Limit = 50, last_event_id: _LastEventId = None
 ) -> Response:
     """Send the top of the leaderboard now and whenever it changes: event `leaderboard`, data the page."""
     return await _leaderboard_stream(state, caller, study_id, limit, last_event_id)
@@ -89,7 +91,7 @@ async def _leaderboard_stream(state: AppState, caller: Caller, study_id: str, li
 async def stream_events(
     study_id: StudyId,
     state: Shared,
-    caller: Asker,
+    caller: Authenticated,
     last_event_id: _LastEventId = None,
     after: Annotated[
         str | None,

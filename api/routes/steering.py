@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.app_state import Service, Shared
 from api.documentation import examples
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
 from api.request_parameters import IdempotencyKey, StudyId, TrialId
 from api.responses import json_response
@@ -82,7 +82,7 @@ def retry_failed_trials(study_id: StudyId, ctx: Service) -> Response:
 async def clone_study(
     study_id: StudyId,
     state: Shared,
-    caller: Asker,
+    caller: Authenticated,
     body: Annotated[CloneRequest, Depends(json_body(CloneRequest, optional=True))],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -106,7 +106,7 @@ async def clone_study(
 def enqueue_trial(
     study_id: StudyId,
     ctx: Service,
-    caller: Asker,
+    caller: Authenticated,
     body: Annotated[EnqueueRequest, Depends(json_body(EnqueueRequest))],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.app_state import Service, Shared
 from api.documentation import examples
 from api.errors.validation_messages import complaints_of
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body, json_object, read_json
 from api.request_parameters import IdempotencyKey, Page, StudyId
 from api.responses import json_response, no_content
@@ -40,7 +40,7 @@ _Raw = Annotated[bytes, Depends(read_json)]
     examples=examples.STUDIES,
 )
 async def create_study(
-    state: Shared, caller: Asker, body: _Definition, idempotency_key: IdempotencyKey = None
+    state: Shared, caller: Authenticated, body: _Definition, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Create a study; its baselines and first trials are queued when this answers."""
     view = await state.compute_limit.run(crud.create, state.context, caller, body, idempotency_key=idempotency_key)

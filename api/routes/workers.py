@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.app_state import Service
 from api.documentation import examples
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body
 from api.request_parameters import Page, WorkerId
 from api.responses import json_response
@@ -31,7 +31,7 @@ routes = Routes("workers")
     examples=examples.REGISTER,
 )
 def register_worker(
-    ctx: Service, caller: Asker, body: Annotated[RegisterRequest, Depends(json_body(RegisterRequest))]
+    ctx: Service, caller: Authenticated, body: Annotated[RegisterRequest, Depends(json_body(RegisterRequest))]
 ) -> Response:
     """Register a worker process; each start is a new worker. The answer gives the rhythm to keep."""
     made = workers.register(ctx, caller, body)

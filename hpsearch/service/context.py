@@ -11,7 +11,7 @@ from hpsearch.sampling.background import BackgroundSampler
 from hpsearch.service.content.contents import Content
 from hpsearch.service.content.store_choice import open_content
 from hpsearch.service.signals import Signals
-from hpsearch.service.slots import Slots
+from hpsearch.service.slots import SlotsCache
 from hpsearch.settings import Settings
 from hpsearch.storage.engine import claim
 from hpsearch.storage.migrate import upgrade
@@ -55,7 +55,7 @@ class Context:
     content: Content
     sampler: BackgroundSampler
     clock: Clock
-    slots: Slots
+    slots: SlotsCache
     signals: Signals = field(default_factory=Signals)
     _lock: IO[str] | None = None
 
@@ -94,7 +94,7 @@ class Context:
             content=content,
             sampler=BackgroundSampler(),
             clock=clock,
-            slots=Slots(present_s=settings.lease_s),
+            slots=SlotsCache(present_s=settings.lease_s),
             _lock=lock,
         )
 

@@ -14,7 +14,7 @@ from hpsearch.storage.store import Transaction
 _TTL_S: Final = 2.0
 
 
-class Slots:
+class SlotsCache:
     """The fleet's slots as one server process knows them.
 
     Args:

@@ -14,7 +14,7 @@ from hpsearch.service.fleet import workers
 from hpsearch.service.ids import new_uid
 from hpsearch.service.queue import claims, reports
 from hpsearch.service.queue.filling import fill
-from hpsearch.service.slots import Slots
+from hpsearch.service.slots import SlotsCache
 from hpsearch.service.studies import crud
 from hpsearch.wire.claims import ClaimedTrial, ClaimRequest
 from hpsearch.wire.pages import StudyView
@@ -95,7 +95,7 @@ def test_a_worker_that_does_not_say_leaves_it_to_the_search(manual_context: Cont
 
 
 def test_workers_that_are_gone_or_get_nothing_do_not_count(manual_context: Context, manual_clock: ManualClock) -> None:
-    slots = Slots(present_s=60)
+    slots = SlotsCache(present_s=60)
     gone, drained, here = (StubWorker(manual_context) for _ in range(3))
     ask(gone, 1, 8)
     manual_clock.advance(61)

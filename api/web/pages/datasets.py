@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service, Shared
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.dataset_form import receive_dataset
 from api.request_bodies.multipart import OVERHEAD_BYTES
 from api.request_parameters import DatasetId
@@ -33,7 +33,7 @@ def upload_routes(settings: Settings) -> PageRoutes:
     return upload
 
 
-async def upload_dataset_page(request: Request, state: Shared, caller: Asker) -> Response:
+async def upload_dataset_page(request: Request, state: Shared, caller: Authenticated) -> Response:
     """Take a data file and lead to the form for a study of it."""
     made = await receive_dataset(request, state, caller)
     return lead_to(request, f"/ui/studies/new?dataset={made.dataset_id}")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api.app_state import Shared
 from api.errors.problem_documents import ProblemError
-from api.guard import Asker
+from api.guard import Authenticated
 from api.web.forms import MAX_FORM_BYTES, form_fields
 from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page
@@ -134,7 +134,7 @@ async def check_study_part(request: Request, state: Shared) -> Response:
 
 
 @routes.post("/ui/studies", scope="submit", max_body_bytes=MAX_FORM_BYTES)
-async def create_study_page(request: Request, state: Shared, caller: Asker) -> Response:
+async def create_study_page(request: Request, state: Shared, caller: Authenticated) -> Response:
     """Create the study of a definition and lead to its page; the same form twice makes one study."""
     fields = await form_fields(request)
     text, key = fields.get("yaml", ""), fields.get("key", "")

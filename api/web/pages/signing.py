@@ -47,7 +47,7 @@ async def sign_in_page(
     ended: Annotated[bool, Query(description="A session is over.")] = False,  # noqa: FBT002 - a name in the address
 ) -> Response:
     """Ask for a token."""
-    return page(request, "sign_in.html", wanted=session.local_page(next), ended=ended, complaint=None)
+    return page(request, "sign_in.html", wanted=session.local_page(next), ended=ended, message=None)
 
 
 @routes.post("/ui/sign-in", scope=PUBLIC, max_body_bytes=_MAX_FORM_BYTES)
@@ -55,20 +55,20 @@ async def sign_in(request: Request) -> Response:
     """Open a session for a valid token."""
     form = await form_fields(request)
     raw, wanted = form.get("token", "").strip(), session.local_page(form.get("next"))
-    complaint, status = _MISSING, 422
+    message, status = _MISSING, 422
     if raw:
         try:
             await authenticate(request, raw)
         except UnauthenticatedError:
-            complaint, status = _WRONG, 401
+            message, status = _WRONG, 401
         except ProblemError as error:
-            complaint, status = error.detail[:1].upper() + error.detail[1:] + ".", error.status
+            message, status = error.detail[:1].upper() + error.detail[1:] + ".", error.status
         else:
             response = lead_to(request, wanted)
             session.open_session(request, response, raw)
             return response
     template = "parts/sign_in_form.html" if wants_part(request) else "sign_in.html"
-    return page(request, template, status=status, wanted=wanted, ended=False, complaint=complaint)
+    return page(request, template, status=status, wanted=wanted, ended=False, message=message)
 
 
 @routes.post("/ui/sign-out", scope=PUBLIC, max_body_bytes=_MAX_FORM_BYTES)

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.app_state import Service, Shared
 from api.errors.validation_messages import complaints_of, summary
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_bodies.json_bodies import read_body
 from api.request_parameters import StudyId
 from api.web.page_routes import PageRoutes
@@ -124,7 +124,7 @@ async def extend_from_page(study_id: StudyId, request: Request, ctx: Service) ->
 
 
 @routes.post("/ui/studies/{study_id}/clone", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
-async def clone_from_page(study_id: StudyId, request: Request, state: Shared, caller: Asker) -> Response:
+async def clone_from_page(study_id: StudyId, request: Request, state: Shared, caller: Authenticated) -> Response:
     """Create a study with the same definition and go to its page."""
     name = (await form_of(request)).get("name", "").strip()
     try:
@@ -182,7 +182,7 @@ def delete_from_page(study_id: StudyId, request: Request, ctx: Service) -> Respo
 
 
 @routes.post("/ui/studies/{study_id}/enqueue", scope="submit", max_body_bytes=_MAX_FORM_BYTES)
-async def enqueue_from_page(study_id: StudyId, request: Request, ctx: Service, caller: Asker) -> Response:
+async def enqueue_from_page(study_id: StudyId, request: Request, ctx: Service, caller: Authenticated) -> Response:
     """Queue a point to be tried next."""
     form = await form_of(request)
 

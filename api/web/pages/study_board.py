@@ -91,14 +91,14 @@ class Board:
     """One page of the board.
 
     Attributes:
-        complaint: Why the filter can not be used; None when it can.
+        error: Why the filter can not be used; None when it can.
         n_shown: Trials that the filter leaves; None without one.
         n_all: Trials there are without it; None without one.
     """
 
     rows: tuple[Row, ...] = ()
     next_page_token: str | None = None
-    complaint: str | None = None
+    error: str | None = None
     n_shown: int | None = None
     n_all: int | None = None
 
@@ -131,7 +131,7 @@ def board(ctx: Context, study: StudyView, choice: Choice) -> Board:
     except InvalidInputError as error:
         if error.code != "filter.invalid":
             raise
-        return Board(complaint=error.message)
+        return Board(error=error.message)
     return Board(
         rows=tuple(map(_row, found.items)),
         next_page_token=found.next_page_token,

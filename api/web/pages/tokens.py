@@ -41,7 +41,7 @@ def tokens_page(request: Request, ctx: Service) -> Response:
 
 
 def _empty() -> dict[str, Any]:
-    return {"made": None, "complaint": None}
+    return {"made": None, "error": None}
 
 
 @routes.post("/ui/tokens", scope="admin", max_body_bytes=MAX_FORM_BYTES)
@@ -63,11 +63,11 @@ async def create_token_part(request: Request, state: Shared) -> Response:
         found = complaints_of(error, asked)
         return _refused(request, summary(found))
     made = await run_in_threadpool(tokens.create, state.context, wanted)
-    return page(request, "parts/token_made.html", made=made, complaint=None)
+    return page(request, "parts/token_made.html", made=made, error=None)
 
 
-def _refused(request: Request, complaint: str) -> Response:
-    return page(request, "parts/token_made.html", status=_WRONG, made=None, complaint=complaint)
+def _refused(request: Request, error: str) -> Response:
+    return page(request, "parts/token_made.html", status=_WRONG, made=None, error=error)
 
 
 @routes.post("/ui/tokens/{token_id}/revoke", scope="admin", max_body_bytes=MAX_FORM_BYTES)

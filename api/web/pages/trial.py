@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.app_state import Service, Shared
 from api.event_streams import query
-from api.guard import Asker
+from api.guard import Authenticated
 from api.request_parameters import TrialId
 from api.responses import file_response
 from api.web.json_data import data_response
@@ -128,7 +128,7 @@ def stop_trial_from_page(trial_id: TrialId, request: Request, ctx: Service) -> R
 
 
 @routes.post("/ui/trials/{trial_id}/again", scope="submit", max_body_bytes=1024)
-def train_again_from_page(trial_id: TrialId, request: Request, ctx: Service, caller: Asker) -> Response:
+def train_again_from_page(trial_id: TrialId, request: Request, ctx: Service, caller: Authenticated) -> Response:
     """Put a failed trial back into the queue, or try the point of another one as a new trial."""
     trial = trials.trial(ctx, trial_id)
     if trial.state is TrialState.FAILED:
