@@ -30,7 +30,7 @@ _SOON_S: Final = 0.2
 _INTERVAL_S: Final = 0.05
 _LEADERBOARD_INTERVAL_S: Final = 0.5
 _KEEPALIVE_S: Final = 15.0
-# A client that reads nothing for so long is dropped.
+# Backpressure: a send waits until the client reads; one that reads nothing for so long is dropped.
 _WRITE_TIMEOUT_S: Final = 20.0
 _BATCH: Final = 200
 BEGINNING: Final = (-1, 0)

@@ -69,7 +69,7 @@ def _class_of(status: int, code: str) -> type[HpsearchError]:  # noqa: PLR0911 -
             )
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return LimitError
-        case _ if code.startswith("study."):
+        case _ if code.startswith(("study.", "point.")):
             return InvalidStudyError
         case _ if code.startswith("dataset."):
             return InvalidDatasetError

@@ -128,7 +128,11 @@ class Studies(Results):
         return self._connection.call(StudyView, "POST", self._path(study, "clone"), body=body)
 
     def enqueue(self, study: StudyRef, params: Params, *, idempotency_key: str | None = None) -> Trial:
-        """Return the trial made from a point to try next; it counts as a search trial."""
+        """Return the trial made from a point to try next; it counts as a search trial.
+
+        Raises:
+            InvalidStudyError: The point is not of the study's space, or has more weights than it allows.
+        """
         return self._connection.call(
             Trial,
             "POST",

@@ -24,6 +24,7 @@ def error_of(answer: Any, **options: Any) -> errors.HpsearchError:
     [
         (400, "request.invalid", errors.InvalidInputError),
         (422, "study.invalid", errors.InvalidStudyError),
+        (422, "point.too_many_weights", errors.InvalidStudyError),
         (422, "dataset.invalid", errors.InvalidDatasetError),
         (422, "something.new", errors.InvalidInputError),
         (401, "auth.required", errors.UnauthenticatedError),
