@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,17 +19,16 @@ from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import NotFoundError
 from hpsearch.wire.pages import StudyView
+from tests.e2e.scorer import Scorer, scorer
 from tests.e2e.stack import Stack, stack, wait_for_end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-# Only Keras and numpy: the model's own graph turns raw rows into predictions.
-SCORE = """
-import json, sys
-import keras, numpy as np
-matrix = np.array(json.load(open(sys.argv[1])), dtype="float32")
-print(json.dumps([np.asarray(keras.models.load_model(path)(matrix)).tolist() for path in sys.argv[2:]]))
-"""
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    with scorer(tmp_path_factory.mktemp("scorer")) as one:
+        yield one
 
 
 @pytest.fixture(scope="module", params=["native", "fused"])
@@ -86,7 +82,7 @@ def said(one: Stack) -> str:
 
 
 def test_a_study_is_trained_and_its_models_score_what_was_reported(
-    running: tuple[Stack, Client], engine: str, tmp_path: Path
+    running: tuple[Stack, Client], clean: Scorer, engine: str, tmp_path: Path
 ) -> None:
     one, client = running
     training = {"max_epochs": 10, "early_stopping": {"patience": 4}}
@@ -106,7 +102,7 @@ def test_a_study_is_trained_and_its_models_score_what_was_reported(
     models = {trial.trial_id: path for trial in trials if (path := _model(client, trial, tmp_path)) is not None}
     assert len(models) >= 3
     values = {trial.trial_id: trial.value for trial in trials}
-    for trial_id, score in zip(models, _scores(client, ended, list(models.values()), tmp_path), strict=True):
+    for trial_id, score in zip(models, _scores(client, ended, clean, list(models.values()), tmp_path), strict=True):
         assert score == pytest.approx(values[trial_id], abs=1e-5)
 
 
@@ -119,7 +115,7 @@ def _model(client: Client, trial: Trial, folder: Path) -> Path | None:
     return path
 
 
-def _scores(client: Client, study: StudyView, models: list[Path], folder: Path) -> list[float]:
+def _scores(client: Client, study: StudyView, clean: Scorer, models: list[Path], folder: Path) -> list[float]:
     """Return each model's accuracy on the validation rows, computed in a process that knows nothing of hpsearch."""
     content = folder / "content.parquet"
     client.datasets.download(study.resolved.dataset_id, content)
@@ -127,11 +123,8 @@ def _scores(client: Client, study: StudyView, models: list[Path], folder: Path) 
     table = read_table(content, profile, study.resolved.dataset_digest)
     rows = split_rows(table, study.resolved.task, study.definition.split).folds[0].validation
     matrix = np.column_stack([table.columns[column.name][rows] for column in profile.columns])
-    (folder / "rows.json").write_text(json.dumps(matrix.tolist()))
-    command = [sys.executable, "-c", SCORE, str(folder / "rows.json"), *map(str, models)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    predicted = [np.array(one).argmax(axis=1) for one in json.loads(ran.stdout.strip().splitlines()[-1])]
+    raw = {"matrix": matrix.tolist()}
+    predicted = [clean.predictions(model, raw, folder).argmax(axis=1) for model in models]
     return [float(np.mean(one == table.target[rows])) for one in predicted]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from hpsearch.data.table import read_table
 from hpsearch.domain.dataset import ColumnKind
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.wire.pages import StudyView
+from tests.e2e.scorer import Scorer, scorer
 from tests.e2e.stack import Stack, stack, wait_for_end
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,20 +30,11 @@ RANGES = {
 # What a straight line reaches on these data with room to spare; far from chance.
 FLOORS = {"breast_cancer": 0.93, "diabetes": 4500.0, "mixed": 0.7}
 
-# ruff: noqa: E501 - the lines of the script below
-# Runs where only Keras and numpy are imported: the model's own graph turns raw rows into predictions.
-SCORE = """
-import json, sys
-import keras, numpy as np
-model = keras.models.load_model(sys.argv[1])
-rows = json.load(open(sys.argv[2]))
-if "matrix" in rows:
-    inputs = np.array(rows["matrix"], dtype="float32")
-else:
-    inputs = {n: np.array(v, dtype="object" if isinstance(v[0][0], str) else "float32") for n, v in rows["columns"].items()}
-    inputs = {n: keras.ops.convert_to_tensor(v.astype(str).tolist() if v.dtype == object else v) for n, v in inputs.items()}
-print(json.dumps(np.asarray(model(inputs)).tolist()))
-"""
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    with scorer(tmp_path_factory.mktemp("scorer")) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +89,7 @@ def _judged(client: Client, study: StudyView, folder: Path, *, by_test: bool) ->
 @pytest.mark.parametrize("kind", ["grid", "random", "bayesian"])
 @pytest.mark.parametrize("name", ["breast_cancer", "diabetes", "mixed"])
 def test_a_study_ends_with_a_model_that_scores_what_it_says(
-    running: tuple[Stack, Client], tmp_path: Path, name: str, kind: str
+    running: tuple[Stack, Client], clean: Scorer, tmp_path: Path, name: str, kind: str
 ) -> None:
     _, client = running
     study = _run(client, name, kind)
@@ -112,11 +101,7 @@ def test_a_study_ends_with_a_model_that_scores_what_it_says(
     model = tmp_path / "best.keras"
     client.studies.download_model(study.study_id, model)
     rows, target, _ = _judged(client, study, tmp_path, by_test=by_test)
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
-    command = [sys.executable, "-c", SCORE, str(model), str(tmp_path / "rows.json")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    predicted = np.array(json.loads(ran.stdout.strip().splitlines()[-1]))
+    predicted = clean.predictions(model, rows, tmp_path)
     if study.resolved.task == "regression":
         score = float(np.mean((predicted[:, 0] - target) ** 2))
         assert study.best.value < FLOORS[name]

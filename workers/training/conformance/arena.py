@@ -143,7 +143,7 @@ class Arena:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hpsearch-conformance-")
         self._sets: dict[str, tuple[Path, DatasetProfile, str]] = {}
-        self._truth: dict[tuple[str, str], Told] = {}
+        self._truth: dict[tuple[Engine, str, str], Told] = {}
         self._n_tasks = 0
 
     def __enter__(self) -> Self:
@@ -216,14 +216,14 @@ class Arena:
         """Return what the reference says of cases, trained once however often it is asked for.
 
         Args:
-            engine: The reference, always the same.
+            engine: The reference, of either number type.
             data: Name of the data set.
             cases: Any.
         """
-        missing = [case for case in cases if (data, repr(case)) not in self._truth]
+        missing = [case for case in cases if (engine, data, repr(case)) not in self._truth]
         for case, told in zip(missing, self.told(engine, data, missing) if missing else (), strict=True):
-            self._truth[data, repr(case)] = told
-        return [self._truth[data, repr(case)] for case in cases]
+            self._truth[engine, data, repr(case)] = told
+        return [self._truth[engine, data, repr(case)] for case in cases]
 
     def _set(self, name: str) -> tuple[Path, DatasetProfile, str]:
         if name not in self._sets:

@@ -35,7 +35,7 @@ def dropout(arena: Arena, engine: Engine, truth: Engine, n_seeds: int = 40) -> l
     """
     right, wrong = [[_case(seed, rate) for seed in range(n_seeds)] for rate in (RATE, RATE * WRONG)]
     told, mistaken = arena.told(engine, "digits", right), arena.told(engine, "digits", wrong)
-    expected = arena.told(truth, "digits", right)
+    expected = arena.truth(truth, "digits", right)
     findings = []
     for name in ("train_loss", "loss"):
         ours, theirs, off = (np.array([_last(one, name) for one in side]) for side in (told, expected, mistaken))

@@ -52,7 +52,8 @@ class Reply:
 
 def main() -> None:
     """Serve the process whose pid and connection the arguments name, until it closes the connection."""
-    die_with_parent(int(sys.argv[1]))
+    # The thread that starts this process ends with its study's trials; the next study's find the process as it is.
+    die_with_parent(int(sys.argv[1]), poll_only=True)
     os.nice(_NICE)
     connection = Connection(int(sys.argv[2]))
     from workers.training.keras_networks.quick_start import quick_start

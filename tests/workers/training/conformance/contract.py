@@ -1,4 +1,4 @@
-"""The contract as tests of one engine: a module for each engine, so that they run side by side."""
+"""The contract as tests of one engine."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_a_trial_dropped_while_it_waits_is_never_told_of(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-def test_a_writer_that_is_killed_is_started_again_and_the_file_is_written(
+def test_a_writer_that_is_killed_is_started_again_and_serves_the_trials_to_come(
     builtin: Builtin, make_task: MakeTask, tmp_path: Path
 ) -> None:
     engine = NativeEngine(n_slots=1, explain=lambda _: None)
@@ -161,6 +161,9 @@ def test_a_writer_that_is_killed_is_started_again_and_the_file_is_written(
     assert model is not None
     assert model.exists()
     assert ledger.ends[task.trial.trial_id].state == "COMPLETE"
+    pid = engine.writer.pid
+    engine.train([make_task(builtin("iris"), params, epochs=2, model=True)], ledger)
+    assert engine.writer.pid == pid
     engine.writer.close()
     assert engine.writer.pid is None
 

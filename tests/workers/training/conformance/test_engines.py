@@ -1,4 +1,4 @@
-"""The contract, of the native engine."""
+"""The contract, of the engines that are not plain Keras; one module, so that Keras trains what they share once."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ class TestNative(Contract):
     def test_device_time_is_paid_once(self, arena: Arena) -> None:
         # Of the fused engine: `tests/workers/training/fused/test_device_time.py`.
         assert_holds(points.device_time(arena, make_engine(self.name)))
+
+
+class TestFused(Contract):
+    name = "fused"
+    every = 9
