@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.errors.field_errors import field_errors, summary
 from api.errors.problem_documents import ProblemError, problem
-from api.errors.validation_messages import complaints, summary
 from api.request_scope import request_id_of
 from hpsearch.errors import (
     ConflictError,
@@ -113,7 +113,7 @@ def _on_parameters(request: Request, error: Exception) -> Response:
     for item in errors:
         name = ".".join(map(str, item["loc"][1:]))
         flat = {**item, "loc": (name,)}
-        made += complaints([flat], {name: item.get("input")})
+        made += field_errors([flat], {name: item.get("input")})
     return problem(ProblemError(422, "parameter.invalid", summary(made), errors=made), request_id_of(request.scope))
 
 

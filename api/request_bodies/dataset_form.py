@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.app_state import AppState
+from api.errors.field_errors import field_errors, summary
 from api.errors.problem_documents import ProblemError
-from api.errors.validation_messages import complaints, summary
 from api.request_bodies.multipart import UploadForm, receive_form
 from hpsearch.domain.dataset import Dataset
 from hpsearch.domain.strict import NewName
@@ -47,7 +47,7 @@ def _texts(form: UploadForm) -> tuple[str, str | None]:
             _NAME.validate_python(text)
         except ValidationError as error:
             flat = [{**item, "loc": (key,)} for item in error.errors(include_url=False, include_context=False)]
-            found = complaints(flat, given)
+            found = field_errors(flat, given)
             raise ProblemError(422, "form.invalid", summary(found), errors=found) from None
     return given.get("name") or _stem(form.filename or ""), given.get("target")
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from api.errors.field_errors import field_errors_of, summary
 from api.errors.problem_documents import ProblemError
-from api.errors.validation_messages import complaints_of, summary
 from api.middleware.host_and_body_limits import meter_of
 from api.request_bodies.strict_json import parse
 
@@ -80,7 +80,7 @@ def validate(model: type[Model], raw: bytes, code: str = "body.invalid") -> Mode
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = complaints_of(error, value)
+        found = field_errors_of(error, value, model)
     except RecursionError:
         raise ProblemError(400, "body.too_deep", "the body is nested too deep") from None
     raise ProblemError(422, code, summary(found), errors=found)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.app_state import Service, Shared
 from api.documentation import examples
-from api.errors.validation_messages import complaints_of
+from api.errors.field_errors import field_errors_of
 from api.guard import Authenticated
 from api.request_bodies.json_bodies import SMALL_BODY_BYTES, json_body, json_object, read_json
 from api.request_parameters import IdempotencyKey, Page, StudyId
@@ -87,7 +87,7 @@ def _read(raw: bytes) -> StudyDefinition | tuple[Problem, ...]:
     try:
         return StudyDefinition.model_validate(value)
     except ValidationError as error:
-        found = complaints_of(error, value)
+        found = field_errors_of(error, value, StudyDefinition)
         return tuple(Problem(field=item["field"], message=item["message"]) for item in found)
 
 

@@ -20,6 +20,7 @@ from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import HpsearchError, InvalidStudyError
 from hpsearch.interactive import starting
 from hpsearch.settings import Settings
+from hpsearch.studyfile.validation_messages import sentence, validation_messages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,11 +147,14 @@ def _definition(
         given["space"] = dict(space)
     if metric is not None:
         given["objective"] = {"metric": metric}
+    wanted = proposed | given | dict(fields)
     try:
-        return StudyDefinition.model_validate(proposed | given | dict(fields))
+        return StudyDefinition.model_validate(wanted)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, one['loc'])) or 'the study'}: {one['msg']}" for one in error.errors()]
-        raise InvalidStudyError("; ".join(lines)) from None
+        found = validation_messages(error.errors(include_url=False), wanted, StudyDefinition)
+        raise InvalidStudyError(
+            "; ".join(sentence(one.field, one.message, whole="the study") for one in found)
+        ) from None
 
 
 def _continued(client: Client, definition: StudyDefinition, *, new: bool) -> Study:

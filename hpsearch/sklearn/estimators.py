@@ -22,6 +22,7 @@ from hpsearch.domain.task import TaskName, task_for
 from hpsearch.embedded.rows import training_table
 from hpsearch.embedded.search import Found, search
 from hpsearch.errors import HpsearchError
+from hpsearch.studyfile.validation_messages import first_sentence
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,13 +119,11 @@ class _Search(BaseEstimator):
             wanted["objective"] = {"metric": self.metric}
         elif "objective" in proposed:
             wanted["objective"] = proposed["objective"]
+        plain = _plain(wanted)
         try:
-            return StudyDefinition.model_validate(_plain(wanted))
+            return StudyDefinition.model_validate(plain)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(step) for step in first["loc"]) or type(self).__name__
-            msg = f"{where}: {first['msg']}, received {first['input']!r}"
-            raise ValueError(msg) from None
+            raise ValueError(first_sentence(error, plain, StudyDefinition)) from None
 
     def _frame(self, X: Any, *, reset: bool = False) -> pl.DataFrame:  # noqa: N803
         """Return checked rows as a frame with columns x0, x1, …, whatever the caller calls them."""

@@ -1,4 +1,4 @@
-"""From a study file to a StudyDefinition, with errors that name the file, the line, the field and the value."""
+"""Reads study files into a StudyDefinition, with errors that name the file, the line, the field and the value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import InvalidStudyError
-from hpsearch.studyfile.validation_messages import complaints
+from hpsearch.studyfile.validation_messages import sentence, validation_messages
 from hpsearch.studyfile.yaml_reader import Document, read_yaml
 
 _MAX_SHOWN: Final = 20
@@ -61,8 +61,12 @@ class StudyFile:
             raise InvalidStudyError(self._sentences(error)) from None
 
     def _sentences(self, error: ValidationError) -> str:
-        found = [(self.document.line_of(location), text) for location, text in complaints(error, self.document.data)]
-        found.sort(key=lambda complaint: complaint[0] or 0)
+        messages = validation_messages(error.errors(include_url=False), self.document.data, StudyDefinition)
+        found = [
+            (self.document.line_of(one.line_location), sentence(one.field, one.message, whole="the definition"))
+            for one in messages
+        ]
+        found.sort(key=lambda one: one[0] or 0)
         lines = [f"{self.path}{f', line {line}' if line else ''}: {text}" for line, text in found]
         if len(lines) > _MAX_SHOWN:
             lines[_MAX_SHOWN:] = [f"… and {len(lines) - _MAX_SHOWN} more"]
@@ -99,6 +103,6 @@ def _upload_of(path: Path, document: Document) -> Upload | None:
     file = (path.parent / Path(dataset["path"]).expanduser()).absolute()
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"
-        complaint = fail("path", f"must be a CSV, Parquet or NPZ file, found {found} at {file}")
-        raise complaint
+        refusal = fail("path", f"must be a CSV, Parquet or NPZ file, found {found} at {file}")
+        raise refusal
     return Upload(file, dataset.get("target"), dataset.get("name") or file.stem)

@@ -1,4 +1,4 @@
-"""Reading YAML for people: numbers as they are meant, no key twice, and the line of every field."""
+"""YAML parser for study files: numbers as in YAML 1.2, duplicate keys refused, and the line of every field."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def parse_yaml(text: str, path: Path) -> Document:
 
     Args:
         text: What was written.
-        path: What to call it in complaints.
+        path: What to call it in messages.
 
     Raises:
         InvalidStudyError: It is not YAML, has a key twice, is not a mapping, or is longer than a definition can be.

@@ -81,8 +81,8 @@ def test_it_stands_in_pipelines_and_is_searched_over():
     [
         ({"space": {"lerning_rate": 0.1}}, "unknown parameter 'lerning_rate'"),
         ({"metric": "mse"}, "mse is not a metric of multiclass"),
-        ({"max_trials": 0}, "budget.max_trials: Input should be greater than or equal to 1, received 0"),
-        ({"folds": 1}, "split.folds: Input should be greater than or equal to 2, received 1"),
+        ({"max_trials": 0}, "budget.max_trials must be greater than or equal to 1, received 0"),
+        ({"folds": 1}, "split.folds must be greater than or equal to 2, received 1"),
         ({"algorithm": "annealing"}, "algorithm.kind"),
     ],
 )

@@ -19,7 +19,6 @@ from api.web.forms import MAX_FORM_BYTES, form_fields
 from api.web.page_routes import PageRoutes
 from api.web.rendering import lead_to, page
 from api.web.study_fields import ALGORITHMS, METRICS_OF, PARAMETERS, from_fields, to_fields
-from api.web.study_yaml import Complaint, as_yaml, read_draft, shortest
 from hpsearch.domain.proposing import propose
 from hpsearch.domain.study import BUILTIN_DATASETS, GENERATED_DATASETS, DatasetReference
 from hpsearch.errors import InvalidInputError
@@ -27,6 +26,8 @@ from hpsearch.service import datasets
 from hpsearch.service.context import Context
 from hpsearch.service.studies import crud
 from hpsearch.service.studies.preview import preview
+from hpsearch.studyfile.draft import Mistake, read_draft
+from hpsearch.studyfile.writer import as_yaml, shortest
 from hpsearch.wire.studies import PreviewReply
 
 _DATASETS_SHOWN: Final = 50
@@ -140,35 +141,35 @@ async def create_study_page(request: Request, state: Shared, caller: Authenticat
     text, key = fields.get("yaml", ""), fields.get("key", "")
     draft = await state.compute_limit.run(read_draft, text)
     if draft.definition is None:
-        return _refused(request, text, draft.complaints)
+        return _refused(request, text, draft.mistakes)
     # A form that is sent again after a change means another study.
     once = hashlib.sha256(f"{key}\n{text}".encode()).hexdigest() if key else None
     try:
         made = await state.compute_limit.run(crud.create, state.context, caller, draft.definition, idempotency_key=once)
     except InvalidInputError as error:
         field = str(error.details.get("field", ""))
-        return _refused(request, text, (draft.complaint(field, error.message),))
+        return _refused(request, text, (draft.mistake(field, error.message),))
     return lead_to(request, f"/ui/studies/{made.study_id}")
 
 
-def _refused(request: Request, text: str, complaints: tuple[Complaint, ...]) -> Response:
+def _refused(request: Request, text: str, mistakes: tuple[Mistake, ...]) -> Response:
     headers = {"HX-Retarget": "#preview", "HX-Reswap": "innerHTML"}
-    return page(request, "parts/draft.html", status=_WRONG, headers=headers, **_values(text, complaints, None))
+    return page(request, "parts/draft.html", status=_WRONG, headers=headers, **_values(text, mistakes, None))
 
 
 def _checked(ctx: Context, text: str) -> dict[str, Any]:
     """Return a definition's text with what is wrong with it, or with what it would do."""
     draft = read_draft(text)
     if draft.definition is None:
-        return _values(text, draft.complaints, None)
+        return _values(text, draft.mistakes, None)
     found = preview(ctx, draft.definition)
-    complaints = tuple(draft.complaint(one.field, one.message) for one in found.errors)
-    return _values(text, complaints, found if found.valid else None)
+    mistakes = tuple(draft.mistake(one.field, one.message) for one in found.errors)
+    return _values(text, mistakes, found if found.valid else None)
 
 
-def _values(text: str, complaints: tuple[Complaint, ...], found: PreviewReply | None) -> dict[str, Any]:
+def _values(text: str, mistakes: tuple[Mistake, ...], found: PreviewReply | None) -> dict[str, Any]:
     sample = () if found is None else found.sample
     names = dict.fromkeys(name for one in sample for name in one.params)
     # What is the same in all of them is in the definition anyway.
     columns = [name for name in names if len({repr(one.params.get(name)) for one in sample}) > 1]
-    return {"yaml": text, "complaints": complaints, "preview": found, "columns": columns}
+    return {"yaml": text, "mistakes": mistakes, "preview": found, "columns": columns}

@@ -20,7 +20,6 @@ from api.web.pages import study_words
 from api.web.pages.study_curves import curves_of
 from api.web.pages.study_final import evaluation_of, final_sentences
 from api.web.rendering import page
-from api.web.study_yaml import as_yaml, shortest
 from hpsearch import __version__
 from hpsearch.errors import HpsearchError
 from hpsearch.service import datasets
@@ -30,6 +29,7 @@ from hpsearch.service.results import board as boards
 from hpsearch.service.results import charts
 from hpsearch.service.results.board import BoardView
 from hpsearch.service.studies import study_snapshot
+from hpsearch.studyfile.writer import as_yaml, shortest
 from hpsearch.wire.charts import ChartColumn, Importances, Parallel
 from hpsearch.wire.pages import HistoryPoint, StudyView
 from hpsearch.wire.workers import WorkerView

@@ -25,7 +25,6 @@ from api.web.pages.study_curves import Curves, curves_of
 from api.web.pages.study_final import final_sentences
 from api.web.pages.study_points import fields_of
 from api.web.rendering import Rights, page, rendered, text_of
-from api.web.study_yaml import as_yaml, shortest
 from hpsearch.domain.parameters import FloatParameter, IntParameter
 from hpsearch.service.context import Context
 from hpsearch.service.lru_cache import LruCache
@@ -33,6 +32,7 @@ from hpsearch.service.results import charts, models
 from hpsearch.service.results import trials as results
 from hpsearch.service.studies import crud, study_snapshot
 from hpsearch.service.studies.study_snapshot import Glimpse
+from hpsearch.studyfile.writer import as_yaml, shortest
 from hpsearch.wire.pages import StudyView
 from hpsearch.wording.trials import kind_of_trial
 

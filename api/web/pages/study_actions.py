@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.app_state import Service, Shared
-from api.errors.validation_messages import complaints_of, summary
+from api.errors.field_errors import field_errors_of, summary
 from api.guard import Authenticated
 from api.request_bodies.json_bodies import read_body
 from api.request_parameters import StudyId
@@ -147,7 +147,7 @@ async def edit_from_page(study_id: StudyId, request: Request, ctx: Service) -> R
             labels=labels_of(form.get("labels", "")),
         )
     except ValidationError as error:
-        msg = summary(complaints_of(error, dict(form)))
+        msg = summary(field_errors_of(error, dict(form), StudyPatch))
         raise InvalidInputError(msg, code="edit.invalid") from None
     await run_in_threadpool(crud.patch, ctx, study_id, change)
     return done(request, "Saved.", _address(study_id), leave=True)

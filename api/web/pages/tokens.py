@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.app_state import Service, Shared
-from api.errors.validation_messages import complaints_of, summary
+from api.errors.field_errors import field_errors_of, summary
 from api.request_parameters import TokenId
 from api.web.forms import MAX_FORM_BYTES, form_fields
 from api.web.page_routes import PageRoutes
@@ -60,8 +60,7 @@ async def create_token_part(request: Request, state: Shared) -> Response:
     try:
         wanted = TokenRequest.model_validate(asked)
     except ValidationError as error:
-        found = complaints_of(error, asked)
-        return _refused(request, summary(found))
+        return _refused(request, summary(field_errors_of(error, asked, TokenRequest)))
     made = await run_in_threadpool(tokens.create, state.context, wanted)
     return page(request, "parts/token_made.html", made=made, error=None)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api.errors.error_responses import as_problem, status_of
+from api.errors.field_errors import field_errors, summary
 from api.errors.problem_documents import ProblemError, problem
-from api.errors.validation_messages import complaints, summary
 from hpsearch import errors
 from hpsearch.domain.study import StudyDefinition
 
@@ -79,10 +79,10 @@ def test_every_error_of_the_core_has_its_status(error: errors.HpsearchError, sta
         assert made.headers["Retry-After"] == "3"
 
 
-def _complain(definition: dict[str, object]) -> list[dict[str, str]]:
+def _errors_of(definition: dict[str, object]) -> list[dict[str, str]]:
     with pytest.raises(ValidationError) as caught:
         StudyDefinition.model_validate(definition)
-    return complaints(caught.value.errors(), definition)
+    return field_errors(caught.value.errors(), definition)
 
 
 _GOOD: dict[str, object] = {"name": "x", "dataset": {"builtin": "iris"}, "space": {"units": 8}}
@@ -93,7 +93,11 @@ _GOOD: dict[str, object] = {"name": "x", "dataset": {"builtin": "iris"}, "space"
     [
         ({"name": 7}, "name", "must be text, received 7"),
         ({"name": ""}, "name", "at least 1 character"),
-        ({"budget": {"max_trials": "7"}}, "budget.max_trials", 'must be a whole number, received "7"'),
+        (
+            {"budget": {"max_trials": "7"}},
+            "budget.max_trials",
+            "a whole number, received '7'; remove the quotes",
+        ),
         ({"budget": {"max_trials": True}}, "budget.max_trials", "received true"),
         ({"budget": {"max_trials": 0}}, "budget.max_trials", "received 0"),
         ({"space": {"units": {"type": "int", "low": "x", "high": 2}}}, "space.units.low", "whole number"),
@@ -105,18 +109,18 @@ _GOOD: dict[str, object] = {"name": "x", "dataset": {"builtin": "iris"}, "space"
     ],
 )
 def test_complaints_name_field_and_value(change: dict[str, object], field: str, words: str) -> None:
-    found = _complain(_GOOD | change)
+    found = _errors_of(_GOOD | change)
     assert [item["field"] for item in found] == [field]
     assert words in found[0]["message"]
     assert summary(found).startswith(field)
 
 
 def test_missing_fields_are_all_named_and_counted() -> None:
-    found = _complain({})
+    found = _errors_of({})
     assert {item["field"] for item in found} == {"name", "dataset", "space"}
     assert "2 more" in summary(found)
 
 
 def test_many_complaints_are_cut() -> None:
-    found = _complain(_GOOD | {f"x{i}": 1 for i in range(500)})
+    found = _errors_of(_GOOD | {f"x{i}": 1 for i in range(500)})
     assert len(found) == 51

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.web.study_fields import PARAMETERS, Parameter, from_fields, to_fields
-from api.web.study_yaml import as_yaml, read_draft, shortest
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.service.studies import crud
+from hpsearch.studyfile.draft import read_draft
+from hpsearch.studyfile.writer import as_yaml, shortest
 from tests.api.conftest import STUDY
 from tests.api.web.conftest import OWN, Site
 
@@ -79,7 +80,7 @@ def test_a_definition_is_the_same_after_writing_and_reading() -> None:
     definition = StudyDefinition.model_validate(_FULL)
     for text in (as_yaml(_FULL), as_yaml(shortest(definition))):
         draft = read_draft(text)
-        assert draft.definition == definition, draft.complaints
+        assert draft.definition == definition, draft.mistakes
         assert "  learning_rate: {type: float, low: 1.0e-05, high: 0.1, log: true, steps: 4}\n" in text
 
 
@@ -186,7 +187,7 @@ def test_the_choice_of_data(site: Site) -> None:
 def test_the_proposal_is_ready_to_be_sent(site: Site, query: str) -> None:
     answer = site.author.get(f"/ui/studies/new?{query}")
     draft = read_draft(_yaml_of(answer.text))
-    assert draft.definition is not None, draft.complaints
+    assert draft.definition is not None, draft.mistakes
     assert 'class="primary">Start study' in answer.text
     assert "<dt>Rows</dt>" in answer.text
     assert "Sample configurations" in answer.text

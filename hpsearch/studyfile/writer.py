@@ -1,23 +1,14 @@
-"""Study definitions as YAML for people: written short, read with the line of every complaint."""
+"""Writes study files: a definition as short YAML in the layout of the documentation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from pydantic import ValidationError
 
-from api.errors.validation_messages import complaints_of
 from hpsearch.domain.study import StudyDefinition
-from hpsearch.errors import InvalidStudyError
-from hpsearch.studyfile.yaml_reader import Document, Location, parse_yaml
 
-# What complaints of the reader call the text.
-_SOURCE: Final = Path("the definition")
-_MAX_SHOWN: Final = 20
 _WIDTH: Final = 110
 
 
@@ -87,68 +78,3 @@ def shortest(definition: StudyDefinition) -> dict[str, Any]:
 
 def _short(parameter: dict[str, Any]) -> Any:
     return parameter["value"] if parameter["type"] == "fixed" and "when" not in parameter else parameter
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """One thing wrong with a draft.
-
-    Attributes:
-        line: From 1; None when it has no place.
-        field: Dotted path; empty for the whole.
-        message: One sentence.
-    """
-
-    line: int | None
-    field: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A definition somebody is writing.
-
-    Attributes:
-        definition: None while something is wrong.
-        complaints: What is wrong, in order of lines.
-        lines: Line of each field by its location.
-    """
-
-    definition: StudyDefinition | None
-    complaints: tuple[Complaint, ...] = ()
-    document: Document | None = None
-
-    def complaint(self, field: str, message: str) -> Complaint:
-        """Return a complaint about a field, found after the text was read."""
-        line = None if self.document is None else self.document.line_of(_location(field))
-        return Complaint(line, field, message)
-
-
-def read_draft(text: str) -> Draft:
-    """Return what a text of YAML says; whatever is wrong with it is a complaint, never an error."""
-    try:
-        document = parse_yaml(text, _SOURCE)
-    except InvalidStudyError as error:
-        return Draft(None, (_of_reader(error.message),))
-    try:
-        return Draft(StudyDefinition.model_validate(document.data), (), document)
-    except ValidationError as error:
-        found = complaints_of(error, document.data)
-        draft = Draft(None, (), document)
-        made = [draft.complaint(one["field"], one["message"]) for one in found[:_MAX_SHOWN]]
-        made.sort(key=lambda one: one.line or 0)
-        return Draft(None, tuple(made), document)
-
-
-def _of_reader(message: str) -> Complaint:
-    """Return the complaint of the reader, its line taken out of its sentence."""
-    prefix = f"{_SOURCE}, line "
-    if message.startswith(prefix):
-        number, _, rest = message.removeprefix(prefix).partition(": ")
-        if number.isdigit():
-            return Complaint(int(number), "", rest)
-    return Complaint(None, "", message.removeprefix(f"{_SOURCE}: "))
-
-
-def _location(field: str) -> Location:
-    return tuple(int(step) if step.isdigit() else step for step in field.split(".") if step)
