@@ -1,4 +1,4 @@
-"""The one source of the current time, so that tests can hold it still."""
+"""Clock: the one source of the current time, so that tests can set it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.responses import is_current, not_modified, tagged
-from hpsearch.service.lru_cache import LruCache
+from hpsearch.lru_cache import LruCache
 
 _LEVEL: Final = 5
 _WORTH_PACKING_BYTES: Final = 1024

@@ -1,4 +1,4 @@
-"""The kind of commands there are here: as Typer's, but help names no types that say nothing."""
+"""Typer subclasses of the application: help without metavars that say nothing."""
 
 from __future__ import annotations
 

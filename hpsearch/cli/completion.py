@@ -1,4 +1,4 @@
-"""What a shell proposes after TAB: engines, and the studies of the server; never an error, never a started server."""
+"""Shell completion: engines, and the studies of the server; never an error, never a started server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From --server, --token and --data-dir to a client: of a remote server, the running local one, or one just started."""
+"""Client factory: --server, --token and --data-dir as a client of a remote, a running or a new local server."""
 
 from __future__ import annotations
 

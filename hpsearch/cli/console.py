@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr; colour and motion only for a person at a terminal."""
+"""Output streams: results to stdout, all else to stderr; colour and motion only at a terminal."""
 
 from __future__ import annotations
 

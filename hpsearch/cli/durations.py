@@ -1,4 +1,4 @@
-"""Durations as people type them."""
+"""Parser of durations as people type them, such as `12h`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an exception to one sentence on stderr and an exit code; users never see a traceback they did not ask for."""
+"""Exit codes and error messages: an exception as one sentence on stderr, a traceback only when asked for."""
 
 from __future__ import annotations
 

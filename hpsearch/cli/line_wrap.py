@@ -1,4 +1,4 @@
-"""Sentences in a terminal: broken between words, a number never from its unit."""
+"""Line wrapping for the terminal: between words, a number never apart from its unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `hpsearch` command: what it can do, and what becomes of its errors."""
+"""Entry point of the `hpsearch` command: the application, its commands and its error handling."""
 
 from __future__ import annotations
 

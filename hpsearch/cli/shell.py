@@ -1,4 +1,4 @@
-"""Text as a shell takes it, for commands that a person may copy."""
+"""Shell quoting, for commands that a person may copy."""
 
 from __future__ import annotations
 

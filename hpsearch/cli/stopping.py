@@ -1,4 +1,4 @@
-"""Signals that ask the command line to stop, all with the same orderly end."""
+"""Signal handlers: SIGINT, SIGTERM and SIGHUP all stop the command line in one orderly way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to wait before the identical request is sent again, and the loop that does so."""
+"""Retries with exponential backoff and jitter: the delays, and the loop that sends the identical request again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of public methods are looked at before they are used: what does not fit is an error a person can act on."""
+"""Argument validation of public methods: what does not fit is an error a person can act on."""
 
 from __future__ import annotations
 

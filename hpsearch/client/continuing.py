@@ -1,4 +1,4 @@
-"""The study that is there already for a definition, or a new one: whoever asks again goes on where it was."""
+"""Get or create: the study that is there already for a definition, or a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets over HTTP: uploading, looking at and fetching them."""
+"""Data sets over HTTP: upload, profile and download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a Python program says of a study to its definition, with the data on the server."""
+"""Builds a study definition from the arguments of a Python program, with the data on the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a stream of Server-Sent Events across broken connections."""
+"""Client of server-sent events: follows a stream across broken connections with `Last-Event-ID`."""
 
 from __future__ import annotations
 

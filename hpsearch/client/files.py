@@ -1,4 +1,4 @@
-"""Files that come from and go to the server: streamed, written whole or not at all, checked by their SHA-256."""
+"""File upload and download: streamed, written whole or not at all, checked by their SHA-256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which server a client without an address means, and which token it shows there."""
+"""Server discovery: which server a client without an address means, and which token it sends there."""
 
 from __future__ import annotations
 

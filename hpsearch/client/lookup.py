@@ -1,4 +1,4 @@
-"""Finding the study or trial a person means by an id, the start of one, or a name."""
+"""Lookup of a study or a trial by id, by the start of an id, or by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walking through pages."""
+"""Pagination: iterates over the items of all pages."""
 
 from __future__ import annotations
 

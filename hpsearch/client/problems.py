@@ -1,4 +1,4 @@
-"""From what a server answered, or did not answer, to the errors of hpsearch."""
+"""Maps problem documents and transport errors to the errors of hpsearch."""
 
 from __future__ import annotations
 

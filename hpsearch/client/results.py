@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Literal
 
 from hpsearch.client.checked import checked
@@ -16,11 +14,12 @@ from hpsearch.client.files import download
 from hpsearch.client.lookup import StudyRef, study_id_of
 from hpsearch.client.paging import walk
 from hpsearch.domain.trial import Trial
+from hpsearch.lru_cache import LruCache
 from hpsearch.wire.charts import Importances, Parallel, Timeline
 from hpsearch.wire.pages import Event, HistoryPoint, LeaderboardPage, LeaderboardRow, Page, RunningTrial, RunningTrials
 
-# Leaderboard pages remembered with their ETag, so that polling an unchanged one costs next to nothing.
-_MAX_REMEMBERED: Final = 32
+# Leaderboard pages cached with their ETag, so that polling an unchanged one costs next to nothing.
+_MAX_PAGES: Final = 32
 
 
 @checked
@@ -29,8 +28,7 @@ class Results:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._remembered: OrderedDict[tuple[str, int | None, str | None], tuple[str, LeaderboardPage]] = OrderedDict()
-        self._lock = Lock()
+        self._pages: LruCache[tuple[str, int | None, str | None], tuple[str, LeaderboardPage]] = LruCache(_MAX_PAGES)
 
     def _path(self, study: StudyRef, *rest: str) -> str:
         return "/".join(("/v1/studies", segment(study_id_of(self._connection, study)), *rest))
@@ -77,8 +75,7 @@ class Results:
         The ETag of the last answer goes along, so that an unchanged page is not sent again.
         """
         key = (study_id_of(self._connection, study), limit, page_token)
-        with self._lock:
-            known = self._remembered.get(key)
+        known = self._pages.find(key)
         response = self._connection.send(
             "GET",
             self._path(study, "leaderboard"),
@@ -90,11 +87,7 @@ class Results:
         page = self._connection.read(LeaderboardPage, response)
         etag = response.headers.get("etag")
         if etag is not None:
-            with self._lock:
-                self._remembered[key] = (etag, page)
-                self._remembered.move_to_end(key)
-                while len(self._remembered) > _MAX_REMEMBERED:
-                    self._remembered.popitem(last=False)
+            self._pages.put(key, (etag, page))
         return page
 
     def leaderboard_rows(self, study: StudyRef, *, limit: int | None = None) -> Iterator[LeaderboardRow]:

@@ -1,4 +1,4 @@
-"""Studies over HTTP: making, reading and steering them."""
+"""Studies over HTTP: create, read and steer them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Being woken by what happens in a study, whatever becomes of the connection."""
+"""Wake-ups by a study's event stream, so that polling need not wait; reconnects by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fleet over HTTP: what workers say to the server, and what people ask about workers."""
+"""Workers over HTTP: their own requests (register, claim, report), and the fleet for people."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The shortest way in from Python: start a local server, fit a data set, get a model."""
+"""The shortest Python API: start a local server, fit a data set, get a model."""

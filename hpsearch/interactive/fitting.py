@@ -1,4 +1,4 @@
-"""fit: from a data frame to a fitted model in one line."""
+"""fit: a data frame in, a fitted model out, in one line."""
 
 from __future__ import annotations
 

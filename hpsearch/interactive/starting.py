@@ -1,4 +1,4 @@
-"""A server and workers that live as long as this program: for notebooks and scripts without a terminal beside them."""
+"""start and stop: a local server and workers that live as long as this program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An Optuna study as one of ours: its space, and its best points tried first."""
+"""An Optuna study as a study of this server: its space, and its best points enqueued first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what becomes Optuna's trials from a server."""
+"""Reads from a server what becomes Optuna's trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The half of Optuna's storages that writes, refused."""
+"""The writing half of Optuna's storage interface, refused."""
 
 from __future__ import annotations
 

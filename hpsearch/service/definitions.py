@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
+from hpsearch.lru_cache import LruCache
 from hpsearch.sampling.grid_walk import GridWalk, grid_walk
 from hpsearch.sampling.request import Shape
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 

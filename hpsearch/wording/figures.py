@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Number formatting: significant digits, counts and plurals."""
 
 from __future__ import annotations
 

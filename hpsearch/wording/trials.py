@@ -1,4 +1,4 @@
-"""What trials are called."""
+"""Names of trial kinds and of baselines."""
 
 from __future__ import annotations
 

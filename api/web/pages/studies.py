@@ -14,12 +14,12 @@ from starlette.responses import Response
 from api.app_state import Service, Shared
 from api.web.live_fragments import live_stream
 from api.web.page_routes import PageRoutes
-from api.web.pages.study_words import ended_for
 from api.web.rendering import page, rights_of, text_of, wants_part
 from api.web.sparkline import sparkline
 from hpsearch.domain.lifecycle import StudyState
 from hpsearch.service.context import Context
 from hpsearch.service.studies.overview import overview
+from hpsearch.wording.end_reasons import end_reason
 
 _LIMIT: Final = 50
 
@@ -76,7 +76,7 @@ def _values(ctx: Context, wanted: Wanted) -> dict[str, Any]:
     )
     return {
         "overview": found,
-        "ended_for": ended_for,
+        "end_reason": end_reason,
         "wanted": wanted,
         "sparklines": {one.study_id: sparkline(one.improvements, one.n_results) for one in found.studies},
     }

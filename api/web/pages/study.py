@@ -26,8 +26,8 @@ from api.web.pages.study_final import final_sentences
 from api.web.pages.study_points import fields_of
 from api.web.rendering import Rights, page, rendered, text_of
 from hpsearch.domain.parameters import FloatParameter, IntParameter
+from hpsearch.lru_cache import LruCache
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results import charts, models
 from hpsearch.service.results import trials as results
 from hpsearch.service.studies import crud, study_snapshot

@@ -1,4 +1,4 @@
-"""What a study is doing, in sentences for people."""
+"""Status sentences of a study for the page: what it does now, how it ended, and the warning about baselines."""
 
 from __future__ import annotations
 
@@ -7,27 +7,12 @@ from typing import Final
 from hpsearch.domain.algorithms import ALGORITHMS
 from hpsearch.service.studies.study_snapshot import Glimpse
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.end_reasons import end_reason
+from hpsearch.wording.figures import count
 from hpsearch.wording.trials import baseline_name
-
-_END_REASONS: Final = {
-    "max_trials": "all trials done",
-    "wall_time": "time limit reached",
-    "device_seconds": "device time used up",
-    "target_reached": "target reached",
-    "space_exhausted": "every point of the space tried",
-    "max_failed": "too many trials failed",
-    "user": "stopped by a user",
-    "no_result": "no search trial came to a result",
-    "no_gain": "no more gain expected",
-}
 
 # Results a model of them needs before it is worth much.
 _FEW: Final = 10
-
-
-def ended_for(reason: str | None) -> str:
-    """Return why a search is over, as a clause; empty while it is not."""
-    return _END_REASONS.get(reason or "", (reason or "").replace("_", " "))
 
 
 def doing(glimpse: Glimpse) -> str:
@@ -37,14 +22,13 @@ def doing(glimpse: Glimpse) -> str:
         return _ended(study)
     waits, runs = study.counts["WAITING"], study.counts["RUNNING"]
     if study.state == "PAUSED":
-        rest = f"; {_trials(runs)} still running" if runs else ""
+        rest = f"; {count(runs, 'trial')} still running" if runs else ""
         return f"Paused: no new trials start{rest}."
     if study.state == "STOPPING":
-        return f"Stopping: {_trials(runs)} still running, then it ends."
+        return f"Stopping: {count(runs, 'trial')} still running, then it ends."
     if study.phase == "confirmation":
-        return (
-            f"Training the best {study.definition.confirm.top_k} again with other seeds: {_trials(waits + runs)} to go."
-        )
+        left = count(waits + runs, "trial")
+        return f"Training the best {study.definition.confirm.top_k} again with other seeds: {left} to go."
     if study.phase == "refit":
         return "Training the winner again on training and validation rows, for the final model."
     return _searching(study, waits, runs)
@@ -54,21 +38,17 @@ def _searching(study: StudyView, waits: int, runs: int) -> str:
     if runs == 0 and waits == 0:
         return "Choosing the next points."
     if runs == 0:
-        return f"Waiting for a worker: {_trials(waits)} ready."
+        return f"Waiting for a worker: {count(waits, 'trial')} ready."
     traits = ALGORITHMS[study.definition.algorithm.kind]
     how = traits.tries_first if traits.tries_first and study.n_trials < _FEW else traits.tries
-    queued = f", {_trials(waits)} waiting" if waits else ""
-    return f"Searching: {_trials(runs)} running{queued}. Tries {how}."
+    queued = f", {count(waits, 'trial')} waiting" if waits else ""
+    return f"Searching: {count(runs, 'trial')} running{queued}. Tries {how}."
 
 
 def _ended(study: StudyView) -> str:
-    reason = ended_for(study.end_reason)
+    reason = end_reason(study.end_reason)
     word = {"COMPLETED": "Finished", "CANCELLED": "Cancelled", "FAILED": "Failed"}[study.state]
     return f"{word}: {reason}." if reason else f"{word}."
-
-
-def _trials(n: int) -> str:
-    return f"{n:,} trial{'' if n == 1 else 's'}"
 
 
 def verdict(study: StudyView) -> str | None:

@@ -1,1 +1,1 @@
-"""What each command does once its arguments are parsed."""
+"""Actions: what each command does once its arguments are parsed."""

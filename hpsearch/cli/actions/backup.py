@@ -1,4 +1,4 @@
-"""What `db backup` and `db restore` do; reading and writing the archive is the server's part."""
+"""Actions of `db backup` and `db restore`; reading and writing the archive is the server's part."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from hpsearch import _layout
 from hpsearch.cli import failure
 from hpsearch.cli.console import emit, note, say, warn
-from hpsearch.cli.display.formatting import plural, size
+from hpsearch.cli.display.formatting import size
 from hpsearch.settings import Settings
+from hpsearch.wording.figures import count
 
 
 def save(target: Path, database_url: str | None, data_dir: Path | None, *, as_json: bool) -> int:
@@ -40,7 +41,7 @@ def _contents(manifest: Any) -> str:
     database = manifest.database
     return (
         f"the database ({size(database.size_bytes)}, schema {database.revision}) and "
-        f"{plural(len(manifest.content), 'stored file')} ({size(n_bytes)})"
+        f"{count(len(manifest.content), 'stored file')} ({size(n_bytes)})"
     )
 
 
@@ -48,7 +49,7 @@ def _complained(manifest: Any) -> int:
     if not manifest.missing:
         return failure.OK
     warn(
-        f"{plural(len(manifest.missing), 'stored file')} named in the database could not be backed up, because "
+        f"{count(len(manifest.missing), 'stored file')} named in the database could not be backed up, because "
         f"missing or altered on disk: {', '.join(digest[:12] for digest in manifest.missing[:5])}"
     )
     return failure.FAILED

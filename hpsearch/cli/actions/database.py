@@ -1,4 +1,4 @@
-"""What the `db` commands do; the database itself is the server's part."""
+"""Actions of the `db` commands; the database itself is the server's part."""
 
 from __future__ import annotations
 

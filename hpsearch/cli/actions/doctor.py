@@ -1,4 +1,4 @@
-"""What `doctor` does: looks at everything hpsearch needs on this machine and says what to do where it is missing."""
+"""Action of `doctor`: health checks of this machine, each with what to do where something is missing."""
 
 from __future__ import annotations
 

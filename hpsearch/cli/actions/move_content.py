@@ -1,4 +1,4 @@
-"""What `db content move` does; the copying is the server's part."""
+"""Action of `db content move`; the copying is the server's part."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hpsearch import _layout
 from hpsearch.cli.console import emit, note
-from hpsearch.cli.display.formatting import plural
 from hpsearch.settings import Settings
+from hpsearch.wording.figures import count
 
 
 def move(
@@ -28,11 +28,11 @@ def move(
     if as_json:
         emit(asdict(moved))
         return
-    note(f"Copied {plural(moved.n_copied, 'file')} from {moved.before} to {moved.after}.")
+    note(f"Copied {count(moved.n_copied, 'file')} from {moved.before} to {moved.after}.")
     if moved.n_there:
-        note(f"{plural(moved.n_there, 'file')} had been there before.")
+        note(f"{count(moved.n_there, 'file')} had been there before.")
     if moved.missing:
-        note(f"{plural(len(moved.missing), 'file')} were not in {moved.before} and are lost unless found elsewhere.")
+        note(f"{count(len(moved.missing), 'file')} were not in {moved.before} and are lost unless found elsewhere.")
     note(f"Start every server of this database with HPSEARCH_CONTENT={moved.after}.")
     if moved.after != "database:" and moved.before != "database:":
         note(f"What is in {moved.before} was left there; delete it when you have seen that all is well.")

@@ -1,4 +1,4 @@
-"""The first items of a paged list, over as many pages as it takes."""
+"""Pagination: the first items of a paged list, over as many pages as it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `predict` does: a model file and a data file, both on this machine."""
+"""Action of `predict`: a model file and a data file, both on this machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 from hpsearch import _layout
 from hpsearch.cli.actions.run_summary import check_out, check_readable
 from hpsearch.cli.console import emit, note, safe
-from hpsearch.cli.display.formatting import plural
 from hpsearch.client.objects.quiet import quiet
 from hpsearch.errors import InvalidInputError
+from hpsearch.wording.figures import count
 
 HEADING = "prediction"
 
@@ -49,7 +49,7 @@ def predict(model: Path, data: Path, *, out: Path | None, probabilities: bool, a
     text = _csv(found, probabilities=probabilities)
     if target is not None:
         target.write_text(text, encoding="utf-8")
-        note(f"{plural(len(found), 'prediction')} written to {out}.")
+        note(f"{count(len(found), 'prediction')} written to {out}.")
     else:
         sys.stdout.write(safe(text) if sys.stdout.isatty() else text)
 

@@ -1,4 +1,4 @@
-"""`hpsearch run`: everything from a study file to a model file, on this machine or on a server."""
+"""Action of `hpsearch run`: a study file in, a model file out, on this machine or on a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hpsearch.cli.actions.submission import continue_or_create, uploaded_definit
 from hpsearch.cli.actions.watch import ServerConnection, View, Watcher, fitting_view
 from hpsearch.cli.connecting import require_token
 from hpsearch.cli.console import emit, note, say
-from hpsearch.cli.display.formatting import plural
 from hpsearch.cli.stopping import stop_signals
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
@@ -23,6 +22,7 @@ from hpsearch.local.local_processes import LocalProcesses
 from hpsearch.settings import Settings
 from hpsearch.studyfile.reader import load_study
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.figures import count
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _start_workers(processes: LocalProcesses, options: RunOptions, view: View) -
     n_workers = 0 if options.workers is None and options.server is not None else options.workers
     n_trainers = processes.start_workers(n_workers)
     if n_trainers:
-        view.wait(f"Starting {plural(n_trainers, 'local trainer')} …")
+        view.wait(f"Starting {count(n_trainers, 'local trainer')} …")
 
 
 def _is_idle(client: Client) -> bool:

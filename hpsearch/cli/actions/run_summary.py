@@ -1,4 +1,4 @@
-"""How a study ended: its model on disk, one JSON object for scripts, a short honest summary for people."""
+"""Summary of an ended study: its model on disk, one JSON object for scripts, some lines for people."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.cli.display import wording
 from hpsearch.cli.display.final_model import final_lines
-from hpsearch.cli.display.formatting import duration, parameters, plural, size
+from hpsearch.cli.display.formatting import duration, parameters, size
 from hpsearch.client import Client
 from hpsearch.domain.lifecycle import EndReason, StudyState
 from hpsearch.domain.trial import Trial
 from hpsearch.errors import InvalidInputError, NotFoundError
 from hpsearch.wire.pages import LeaderboardRow, StudyView
-from hpsearch.wording.figures import figure
+from hpsearch.wording.end_reasons import end_reason
+from hpsearch.wording.figures import count, figure
 from hpsearch.wording.trials import kind_of_trial
 
 
@@ -131,8 +131,8 @@ def summary(outcome: StudyOutcome) -> Iterator[str]:
     """Yield the lines that tell a person how the study ended."""
     study = outcome.study
     cost = f"{duration(study.budget.wall_time_s)}, {duration(study.budget.device_seconds)} of device time"
-    ended = f"{study.state.lower()}, {wording.end_reason(study)}"
-    yield f"{study.name}: {ended} ({plural(study.n_trials, 'trial')}, {cost})"
+    ended = f"{study.state.lower()}, {end_reason(study.end_reason) or 'no reason given'}"
+    yield f"{study.name}: {ended} ({count(study.n_trials, 'trial')}, {cost})"
     if study.final is not None:
         yield from final_lines(study.final)
     elif study.best is not None:
@@ -142,7 +142,7 @@ def summary(outcome: StudyOutcome) -> Iterator[str]:
     if study.end_reason == EndReason.NO_RESULT and study.note_to_user is not None:
         yield f"{study.note_to_user[:1].upper()}{study.note_to_user[1:]}."
     elif outcome.failure is not None:
-        yield f"{plural(study.counts.get('FAILED', 0), 'trial')} failed; {outcome.failure}"
+        yield f"{count(study.counts.get('FAILED', 0), 'trial')} failed; {outcome.failure}"
     if outcome.model is not None:
         yield from _model_lines(outcome.model)
     elif study.best is not None:

@@ -1,4 +1,4 @@
-"""What the steering commands do: find the study, change its course, say how it stands."""
+"""Actions that change the state or the budget of a study and print the result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note
-from hpsearch.cli.display.formatting import plural
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.figures import count
 
 
 def steer(
@@ -46,7 +46,7 @@ def retry_failed(study: str, server: str | None, token: str | None, data_dir: Pa
     if as_json:
         emit(reply)
     else:
-        note(f"Study {found.name!r}: {plural(reply.n_retried, 'failed trial')} back in the queue.")
+        note(f"Study {found.name!r}: {count(reply.n_retried, 'failed trial')} back in the queue.")
 
 
 def _show(study: StudyView, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the commands do that submit a study, follow it and look at its results."""
+"""Actions that submit a study, follow it and show its results."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""From a checked study file to a study on a server: uploaded data, and the same study continued if it is there."""
+"""Submits a checked study file: uploads its data, and continues the same study if it is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hpsearch.cli.display.formatting import ago, plural
+from hpsearch.cli.display.formatting import ago
 from hpsearch.client import Client
 from hpsearch.client.continuing import create, same_study
 from hpsearch.client.lookup import SHOWN
@@ -13,6 +13,7 @@ from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.studyfile.reader import StudyFile
 from hpsearch.wire.pages import StudyView
+from hpsearch.wording.figures import count
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def continue_or_create(
     if found.state in STUDY_FINAL:
         when = f", {ago(found.ended_at)}" if found.ended_at is not None else ""
         notify(
-            f"{label} with the same definition is complete ({plural(found.n_trials, 'trial')}{when}); "
+            f"{label} with the same definition is complete ({count(found.n_trials, 'trial')}{when}); "
             "this is its result. --new searches again."
         )
         return Submission(found, is_new=False)

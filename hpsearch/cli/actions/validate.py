@@ -1,4 +1,4 @@
-"""What `validate` and `preview` do: the file is checked here, then the server looks at definition and data together."""
+"""Actions of `validate` and `preview`: the file is checked here, then definition and data on the server."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from hpsearch.cli import failure
 from hpsearch.cli.actions.submission import uploaded_definition
 from hpsearch.cli.connecting import connected
 from hpsearch.cli.console import emit, note, say, warn
-from hpsearch.cli.display.formatting import duration, parameters, plural
+from hpsearch.cli.display.formatting import duration, parameters
 from hpsearch.errors import InvalidStudyError
 from hpsearch.studyfile.reader import load_study
 from hpsearch.wire.studies import PreviewReply, Problem
+from hpsearch.wording.figures import count
 
 
 def validate(path: Path, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool) -> int:
@@ -55,7 +56,7 @@ def preview(path: Path, server: str | None, token: str | None, data_dir: Path | 
 
 def _show(reply: PreviewReply) -> None:
     if reply.max_trials is not None:
-        grid = f" of a grid of {plural(reply.grid_size, 'point')}" if reply.grid_size is not None else ""
+        grid = f" of a grid of {count(reply.grid_size, 'point')}" if reply.grid_size is not None else ""
         say(f"trials   {reply.max_trials:,}{grid}, task {reply.task}")
     if reply.min_weights is not None and reply.max_weights is not None:
         say(f"weights  {reply.min_weights:,} to {reply.max_weights:,} in the sample below")

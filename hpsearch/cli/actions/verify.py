@@ -1,4 +1,4 @@
-"""What `verify` does: fetch a trial and its data, train it again with plain Keras, compare."""
+"""Action of `verify`: fetch a trial and its data, train it again with plain Keras, compare."""
 
 from __future__ import annotations
 

@@ -108,11 +108,11 @@ def delete(
     """Delete a study with its trials and models, for good."""
     from hpsearch.cli.connecting import connected
     from hpsearch.cli.console import note, safe
-    from hpsearch.cli.display.formatting import plural
+    from hpsearch.wording.figures import count
 
     with connected(server, token, data_dir) as client:
         found = client.studies.get(study)
-        what = f"study {found.name!r} ({found.study_id}) with {plural(sum(found.counts.values()), 'trial')}"
+        what = f"study {found.name!r} ({found.study_id}) with {count(sum(found.counts.values()), 'trial')}"
         if not yes:
             typer.confirm(safe(f"Delete {what} for good?"), abort=True, err=True)
         client.studies.delete(found.study_id)

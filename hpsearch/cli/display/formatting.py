@@ -1,4 +1,4 @@
-"""Numbers, durations, sizes and parameters as people read them."""
+"""Formatting for the terminal: numbers, durations, sizes and parameters."""
 
 from __future__ import annotations
 
@@ -58,11 +58,6 @@ def ago(at: datetime, now: datetime | None = None) -> str:
     """Return how long ago an instant was."""
     elapsed_s = ((now or datetime.now(UTC)) - at).total_seconds()
     return f"{duration(elapsed_s)} ago"
-
-
-def plural(n: int, noun: str) -> str:
-    """Return `1 trial`, `2 trials`."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def score(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The moving picture of a study in a terminal."""
+"""Live view of a study in a terminal, redrawn in place."""
 
 from __future__ import annotations
 

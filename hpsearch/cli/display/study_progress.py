@@ -1,4 +1,4 @@
-"""What a study looks like at one moment, and what several moments notify: the pace, the time left, the best so far."""
+"""Snapshots of a study, and what is estimated from several: throughput, time left, the best so far."""
 
 from __future__ import annotations
 

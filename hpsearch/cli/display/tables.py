@@ -18,6 +18,7 @@ from hpsearch.domain.trial import Trial
 from hpsearch.wire.pages import LeaderboardPage, StudyView
 from hpsearch.wire.tokens import TokenView
 from hpsearch.wire.workers import WorkerView
+from hpsearch.wording.end_reasons import end_reason
 from hpsearch.wording.figures import figure
 from hpsearch.wording.final_model import headline
 
@@ -52,7 +53,7 @@ def print_studies(studies: Sequence[StudyView]) -> None:
 
 def _state(study: StudyView) -> str:
     usual = study.end_reason in (None, "max_trials", "space_exhausted")
-    return study.state.lower() + ("" if usual else f" ({wording.end_reason(study)})")
+    return study.state.lower() + ("" if usual else f" ({end_reason(study.end_reason)})")
 
 
 def _best(study: StudyView) -> str:

@@ -1,13 +1,14 @@
-"""Sentences about studies and trials that several views share."""
+"""Status lines of a study for the terminal: progress, time left, running trials, workers."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from hpsearch.cli.display.formatting import duration, plural, score
+from hpsearch.cli.display.formatting import duration, score
 from hpsearch.cli.display.study_progress import Snapshot, Story
 from hpsearch.wire.pages import RunningTrial, StudyView
 from hpsearch.wire.workers import WorkerView
+from hpsearch.wording.figures import count
 
 _MAX_WORKERS: Final = 6
 _MINUTE_S: Final = 59.5
@@ -16,27 +17,12 @@ _STAGES: Final = {
     "fetching": "the workers are fetching the data",
     "compiling": "compiling",
 }
-_END_REASONS: Final = {
-    "max_trials": "all trials done",
-    "wall_time": "the time was up",
-    "device_seconds": "the device time was used up",
-    "target_reached": "the target was reached",
-    "space_exhausted": "every point was tried",
-    "max_failed": "too many trials failed",
-    "no_result": "no search trial came to a result",
-    "user": "at a user's request",
-}
-
-
-def end_reason(study: StudyView) -> str:
-    """Return why the study ended, for a person."""
-    return _END_REASONS.get(study.end_reason or "", study.end_reason or "no reason given")
 
 
 def tally(snapshot: Snapshot) -> str:
     """Return how far a study is: `17 of 40 trials, 4 running, 1 diverged`."""
     done, total = snapshot.study.n_trials, snapshot.n_total
-    parts = [f"{done:,} of {total:,} trials" if total is not None else plural(done, "trial")]
+    parts = [f"{done:,} of {total:,} trials" if total is not None else count(done, "trial")]
     for state, word in (
         ("RUNNING", "running"),
         ("WAITING", "waiting"),

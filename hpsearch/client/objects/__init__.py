@@ -1,1 +1,1 @@
-"""What people hold in Python and notebooks: studies, leaderboards, models, plots."""
+"""Python objects for programs and notebooks: studies, leaderboards, models, plots."""

@@ -1,4 +1,4 @@
-"""Model: a model file in a program's hands, which takes the rows it was trained on as they are and gives labels."""
+"""Model: a model file as an object that takes raw rows and gives labels."""
 
 from __future__ import annotations
 

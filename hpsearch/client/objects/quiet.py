@@ -1,4 +1,4 @@
-"""Keeping TensorFlow's greetings away from people who asked for predictions."""
+"""Silences TensorFlow's log output for people who asked for predictions."""
 
 from __future__ import annotations
 

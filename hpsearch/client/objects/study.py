@@ -1,4 +1,4 @@
-"""Study: one search in a program's hands, to wait for, look at, take the model of, and steer."""
+"""Study: one search as an object, to wait for, look at, take the model of, and steer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting until a study has ended, with a bar that shows how far it is: in a terminal, in a notebook, or nowhere."""
+"""Progress bar while waiting for the end of a study: in a terminal, in a notebook, or none."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hpsearch.errors import ForbiddenError, LimitError
+from hpsearch.lru_cache import LruCache
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.ids import new_uid
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import WorkerRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page

@@ -10,11 +10,11 @@ from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.parameters import FloatParameter, IntParameter, Parameter
 from hpsearch.errors import InvalidInputError
+from hpsearch.lru_cache import LruCache
 from hpsearch.sampling.importance import MAX_RESULTS, MIN_RESULTS, ImportanceRequest, Share
 from hpsearch.sampling.request import Observation
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.charts import PointRow
 from hpsearch.storage.records import StudyRecord
 from hpsearch.wire.charts import ChartColumn, ChartRow, Importance, Importances, Parallel, Timeline, TimelineItem

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from hpsearch.errors import ConflictError, InvalidInputError, NotFoundError
+from hpsearch.lru_cache import LruCache
 from hpsearch.model_card import ModelCard, read_card
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results import models
 
 # The card of a model with thousands of columns is larger; it is not shown.

@@ -11,8 +11,8 @@ from hpsearch.domain.objective import Objective
 from hpsearch.domain.selection import Selection
 from hpsearch.domain.study import ResolvedStudy
 from hpsearch.domain.trial import Trial
+from hpsearch.lru_cache import LruCache
 from hpsearch.service.definitions import resolved_of
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.final_model import BaselineResult, Believe, FinalModel

@@ -9,9 +9,9 @@ from typing import Final
 
 from hpsearch.domain.lifecycle import StudyState, TrialState
 from hpsearch.errors import InvalidInputError
+from hpsearch.lru_cache import LruCache
 from hpsearch.service.context import Context
 from hpsearch.service.definitions import definition_of, resolved_of
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.results.final_model import final_model
 from hpsearch.service.studies.eta import left_s
 from hpsearch.service.studies.labels import label_filter

@@ -14,12 +14,12 @@ from hpsearch.domain.study import ResolvedStudy, Split, StudyDefinition
 from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.training import MAX_EPOCHS
 from hpsearch.errors import InvalidStudyError
+from hpsearch.lru_cache import LruCache
 from hpsearch.sampling.grid_walk import GridWalk, grid_walk
 from hpsearch.sampling.request import Shape, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.service import datasets
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.storage.records import DatasetRecord
 
 

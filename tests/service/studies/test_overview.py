@@ -8,8 +8,8 @@ import pytest
 
 from hpsearch.clock import ManualClock
 from hpsearch.errors import InvalidInputError
+from hpsearch.lru_cache import LruCache
 from hpsearch.service.context import Context
-from hpsearch.service.lru_cache import LruCache
 from hpsearch.service.studies import crud, steering
 from hpsearch.service.studies import overview as module
 from hpsearch.service.studies.overview import StudySummary, overview

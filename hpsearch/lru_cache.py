@@ -1,4 +1,4 @@
-"""LRU cache of a function's values, in memory and safe for threads."""
+"""LRU cache: the most recently used values of a function, bounded in number and safe for threads."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ Value = TypeVar("Value")
 
 
 class LruCache(Generic[Key, Value]):
-    """Holds the most recently used values.
-
-    Args:
-        size: Values at most; the least recently used one is dropped.
-    """
+    """The most recently used values of a function, safe for threads."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._guard = threading.Lock()
         self._values: OrderedDict[Key, Value] = OrderedDict()
+
+    def find(self, key: Key) -> Value | None:
+        """Return the cached value, or None."""
+        with self._guard:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         """Return the cached value, or make and cache it; two threads may make it at once, and agree."""
