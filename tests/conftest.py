@@ -55,16 +55,20 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests, so that the run does not end with all but one process idle."""
+    """Begin with the files that take long, so that the run does not end with all but one process idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: item.path not in slow and not _is_of_whole_processes(item.path))
+
+
+def _is_of_whole_processes(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _UNMEASURED)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Where coverage is measured, measure the tests of the rooms alone."""
     config = os.environ.get(_MEASURE_VARIABLE)
-    if config is None or not any(item.path.is_relative_to(folder) for folder in _UNMEASURED):
+    if config is None or not _is_of_whole_processes(item.path):
         return (yield)
     tracers = sys.gettrace(), threading.gettrace()
     del os.environ[_MEASURE_VARIABLE]
