@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from hpsearch.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpsearch.wire.pages import StudyView
 
 _PANEL = "Steering"
 
@@ -26,7 +31,7 @@ def pause(
     data_dir: options.DataDir = None,
 ) -> None:
     """Start no new trials; running ones go on."""
-    _steer("pause", study, server, token, data_dir, as_json=as_json)
+    _change("pause", study, server, token, data_dir, as_json=as_json)
 
 
 def resume(
@@ -37,7 +42,7 @@ def resume(
     data_dir: options.DataDir = None,
 ) -> None:
     """Go on after a pause."""
-    _steer("resume", study, server, token, data_dir, as_json=as_json)
+    _change("resume", study, server, token, data_dir, as_json=as_json)
 
 
 def stop(
@@ -48,7 +53,7 @@ def stop(
     data_dir: options.DataDir = None,
 ) -> None:
     """Start no new trials, let running ones end, then finish the study."""
-    _steer("stop", study, server, token, data_dir, as_json=as_json)
+    _change("stop", study, server, token, data_dir, as_json=as_json)
 
 
 def cancel(
@@ -59,7 +64,7 @@ def cancel(
     data_dir: options.DataDir = None,
 ) -> None:
     """End the study and its running trials now; results so far are kept."""
-    _steer("cancel", study, server, token, data_dir, as_json=as_json)
+    _change("cancel", study, server, token, data_dir, as_json=as_json)
 
 
 def extend(
@@ -76,13 +81,14 @@ def extend(
     data_dir: options.DataDir = None,
 ) -> None:
     """Let a study finish more trials, whether it still runs or has ended."""
-    from hpsearch.cli.actions.steer import extend as go
+    from hpsearch.cli.connecting import connected
 
     wanted = max_trials if total is None else total
     if wanted is None or max_trials not in (None, wanted):
         msg = f"say once how many trials the study shall finish in all, such as  hpsearch extend {study} 200"
         raise typer.BadParameter(msg)
-    go(study, server, token, data_dir, max_trials=wanted, as_json=as_json)
+    with connected(server, token, data_dir) as client:
+        _print(client.studies.extend(client.studies.get(study).study_id, wanted), as_json=as_json)
 
 
 def retry_failed(
@@ -93,9 +99,17 @@ def retry_failed(
     data_dir: options.DataDir = None,
 ) -> None:
     """Put all failed trials of a study back into the queue."""
-    from hpsearch.cli.actions.steer import retry_failed as go
+    from hpsearch.cli.connecting import connected
+    from hpsearch.cli.console import emit, note
+    from hpsearch.wording.figures import count
 
-    go(study, server, token, data_dir, as_json=as_json)
+    with connected(server, token, data_dir) as client:
+        found = client.studies.get(study)
+        reply = client.studies.retry_failed(found.study_id)
+    if as_json:
+        emit(reply)
+    else:
+        note(f"Study {found.name!r}: {count(reply.n_retried, 'failed trial')} back in the queue.")
 
 
 def delete(
@@ -119,9 +133,29 @@ def delete(
     note(f"Deleted {what}.")
 
 
-def _steer(
-    verb: str, study: str, server: str | None, token: str | None, data_dir: Path | None, *, as_json: bool
+def _change(
+    verb: Literal["pause", "resume", "stop", "cancel"],
+    study: str,
+    server: str | None,
+    token: str | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
-    from hpsearch.cli.actions.steer import steer as go
+    """Call the client's method of that name and print the study."""
+    from hpsearch.cli.connecting import connected
 
-    go(verb, study, server, token, data_dir, as_json=as_json)
+    with connected(server, token, data_dir) as client:
+        change: Callable[[str], StudyView] = getattr(client.studies, verb)
+        _print(change(client.studies.get(study).study_id), as_json=as_json)
+
+
+def _print(study: StudyView, *, as_json: bool) -> None:
+    from hpsearch.cli.console import emit, note
+
+    if as_json:
+        emit(study)
+        return
+    reason = f" ({study.end_reason})" if study.end_reason else ""
+    done = f"{study.n_trials} of {study.budget.max_trials} trials done"
+    note(f"Study {study.name!r} ({study.study_id}) is {study.state.lower()}{reason}; {done}.")
