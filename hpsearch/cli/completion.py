@@ -13,7 +13,7 @@ _STUDIES: Final = 50
 
 def studies(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the latest studies that begin so, of the server the command line names so far."""
-    # Whatever goes wrong here would be printed into somebody's half-typed command.
+    # An error message would be printed into a half-typed command.
     with contextlib.suppress(Exception):
         return [name for name in _names(ctx.params) if name.startswith(incomplete)]
     return []

@@ -65,6 +65,6 @@ def sentence(error: BaseException) -> str:
 
 
 def silence_pipes() -> None:
-    """Let output nobody reads any more (`hpsearch trials digits | head`) go nowhere, at exit too."""
+    """Discard output after a broken pipe (`hpsearch trials digits | head`), at exit too."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

@@ -122,4 +122,4 @@ def _words(hint: Any) -> list[str]:
     kind = origin or hint
     if kind is Mapping:
         return ["a dictionary"]
-    return [_WORDS.get(kind) or getattr(kind, "SPOKEN", None) or f"a {getattr(kind, '__name__', kind)}"]
+    return [_WORDS.get(kind) or getattr(kind, "DISPLAY_NAME", None) or f"a {getattr(kind, '__name__', kind)}"]

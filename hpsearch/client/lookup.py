@@ -24,7 +24,7 @@ _MAX_NAMED: Final = 5
 class HasStudyId(Protocol):
     """A study as the server shows it, or a handle of one."""
 
-    SPOKEN: ClassVar[str] = "a study"
+    DISPLAY_NAME: ClassVar[str] = "a study"
 
     @property
     def study_id(self) -> str:

@@ -36,7 +36,7 @@ class Study:
         view: As the server showed it last: definition, counts, best trial, budget used. `refresh()` asks again.
     """
 
-    SPOKEN = "a study"
+    DISPLAY_NAME = "a study"
 
     def __init__(self, client: Client, view: StudyView) -> None:
         self.view = view
