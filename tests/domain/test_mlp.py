@@ -94,3 +94,22 @@ def test_weights_are_counted_layer_by_layer(units: list[int], n_inputs: int, n_o
 
 def test_a_linear_model_has_one_kernel_and_its_biases():
     assert count_weights((), n_inputs=4, n_outputs=3, batch_norm=True) == 15
+
+
+def test_weights_are_counted_as_keras_counts_them() -> None:
+    # 64-32-16-10: (64+1)*32 + (32+1)*16 + (16+1)*10, and scale and shift of 48 units.
+    assert count_weights((32, 16), n_inputs=64, n_outputs=10, batch_norm=False) == 2080 + 528 + 170
+    assert count_weights((32, 16), n_inputs=64, n_outputs=10, batch_norm=True) == 2080 + 528 + 170 + 96
+    assert count_weights((), n_inputs=64, n_outputs=1, batch_norm=True) == 65
+
+
+def test_flat_parameters_become_a_network() -> None:
+    assert MlpConfig.from_params({"layers": 3, "units": 8}).units == (8, 8, 8)
+    assert MlpConfig.from_params({"layers": 2, "units_1": 4, "units_2": 6}).units == (4, 6)
+    assert MlpConfig.from_params({"layers": 0}).units == ()
+    assert MlpConfig.from_params({}).units == (64, 64)
+    assert MlpConfig.from_params({"units_1": 5}).units == (5,)
+    assert MlpConfig(activation="selu").resolved_init == "lecun_normal"
+    assert MlpConfig(activation="relu").resolved_init == "he_uniform"
+    assert MlpConfig(activation="tanh").resolved_init == "glorot_uniform"
+    assert MlpConfig(activation="tanh", init="he_normal").resolved_init == "he_normal"

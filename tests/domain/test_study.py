@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.domain.lifecycle import FINAL, MOVES, OPEN, STUDY_MOVES, EndReason, TrialEvent, TrialState, sources
-from hpsearch.domain.mlp import MlpConfig, count_weights
+from hpsearch.domain.lifecycle import EndReason
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.progress import Progress, end_reason, open_limit
 from hpsearch.domain.study import StudyDefinition
-from hpsearch.domain.trial import Outcome
 
 PLAIN: dict[str, Any] = {
     "name": "digits",
@@ -97,46 +95,3 @@ def test_a_search_ends_when_its_first_limit_is_met(changes: dict[str, Any], expe
     }  # fmt: skip
     budget = {"max_trials": 10, "wall_time_s": 100.0, "device_seconds": 50.0, "target": 0.9}
     assert end_reason(Progress(**{**plain, **changes}), study(budget=budget), Objective(metric="accuracy")) == expected
-
-
-def test_final_states_have_no_way_out_but_the_retry_of_a_failure() -> None:
-    ways_out = {(state, event) for state, event in MOVES if state in FINAL}
-    assert ways_out == {(TrialState.FAILED, TrialEvent.RETRY)}
-    assert {state for state, _ in MOVES} - FINAL == OPEN
-    assert sources(TrialEvent.CANCEL) == (TrialState.WAITING, TrialState.RUNNING)
-    assert set(STUDY_MOVES.values()) == {"RUNNING", "PAUSED", "STOPPING", "COMPLETED", "CANCELLED", "FAILED"}
-
-
-def test_weights_are_counted_as_keras_counts_them() -> None:
-    # 64-32-16-10: (64+1)*32 + (32+1)*16 + (16+1)*10, and scale and shift of 48 units.
-    assert count_weights((32, 16), n_inputs=64, n_outputs=10, batch_norm=False) == 2080 + 528 + 170
-    assert count_weights((32, 16), n_inputs=64, n_outputs=10, batch_norm=True) == 2080 + 528 + 170 + 96
-    assert count_weights((), n_inputs=64, n_outputs=1, batch_norm=True) == 65
-
-
-def test_flat_parameters_become_a_network() -> None:
-    assert MlpConfig.from_params({"layers": 3, "units": 8}).units == (8, 8, 8)
-    assert MlpConfig.from_params({"layers": 2, "units_1": 4, "units_2": 6}).units == (4, 6)
-    assert MlpConfig.from_params({"layers": 0}).units == ()
-    assert MlpConfig.from_params({}).units == (64, 64)
-    assert MlpConfig.from_params({"units_1": 5}).units == (5,)
-    assert MlpConfig(activation="selu").resolved_init == "lecun_normal"
-    assert MlpConfig(activation="relu").resolved_init == "he_uniform"
-    assert MlpConfig(activation="tanh").resolved_init == "glorot_uniform"
-    assert MlpConfig(activation="tanh", init="he_normal").resolved_init == "he_normal"
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        {"state": "COMPLETE"},
-        {"state": "COMPLETE", "value": float("nan")},
-        {"state": "FAILED", "cause": "lost"},
-        {"state": "DONE", "value": 1.0},
-        {"state": "COMPLETE", "value": 1.0, "metrics": {"a" * 65: 1.0}},
-        {"state": "COMPLETE", "value": 1.0, "device_seconds": -1.0},
-    ],
-)
-def test_an_outcome_that_can_not_be_is_refused(outcome: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        Outcome.model_validate(outcome)
