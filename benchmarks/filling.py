@@ -36,7 +36,9 @@ from hpsearch.service.studies import crud
 from hpsearch.settings import Settings
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 from hpsearch.storage.tables import attempt, event, measurement, result, trial, worker
+from hpsearch.storage.tables import study as study_table
 from hpsearch.wire.workers import RegisterRequest
 
 CALLER: Final = Caller("benchmark", frozenset({"admin"}))
@@ -106,7 +108,8 @@ def make_history(ctx: Context, study_id: str, n_trials: int, *, n_epochs: int = 
             tx.connection.execute(sql("ANALYZE"))  # as autovacuum does within a minute
 
 
-def _add(tx: Transaction, study: StudyRecord, n: int, n_epochs: int, workers: list[int]) -> None:
+def _add(tx: Transaction, locked: LockedStudy, n: int, n_epochs: int, workers: list[int]) -> None:
+    study = locked.record
     definition = definition_of(study)
     request = SuggestRequest(
         space=definition.space,
@@ -118,7 +121,7 @@ def _add(tx: Transaction, study: StudyRecord, n: int, n_epochs: int, workers: li
         max_trials=study.max_trials,
         observations=(),
     )
-    ids = trial_rows.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in suggest(request)])
+    ids = trial_rows.insert(tx, locked, [NewTrial(params, TrialKind.SEARCH) for params in suggest(request)])
     ended = _end_all(tx, study, (min(ids), max(ids)), n_epochs, workers)
     _tell(tx, study, (min(ids), max(ids)), n_epochs)
     objective = resolved_of(study).objective
@@ -126,8 +129,9 @@ def _add(tx: Transaction, study: StudyRecord, n: int, n_epochs: int, workers: li
     changes: dict[str, Any] = {}
     if study.best_value is None or objective.better(best, study.best_value):
         changes = {"best_trial_id": best_id, "best_value": best, "model_threshold": best}
-    counters = {"n_complete": n, "n_search_finished": n, "device_seconds": n * _TRIAL_S}
-    tx.studies.add_to_counters(study.id, counters, changes)
+    added = {"n_complete": n, "n_search_finished": n, "device_seconds": n * _TRIAL_S, "version": 1}
+    counted = {name: study_table.c[name] + amount for name, amount in added.items()}
+    tx.connection.execute(update_of(study_table).where(study_table.c.id == study.id).values({**counted, **changes}))
 
 
 def _of(study: StudyRecord, between: tuple[int, int]) -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from hpsearch.errors import ConflictError, NotFoundError
 from hpsearch.ingest.intake import Ingested, ingest_named, ingest_upload
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.ids import new_uid
-from hpsearch.storage.records import ContentRecord, DatasetRecord
+from hpsearch.storage.records import ContentRecord, DatasetRecord, NewDatasetRow
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page
 
@@ -100,8 +100,8 @@ def _let_go_on(ctx: Context, digest: str) -> None:
     for study_id in waiting:
         with suppress(NotFoundError), ctx.store.write() as tx:  # deleted meanwhile
             study = tx.studies.lock(study_id)
-            tx.studies.change(study_id, {"trouble": None})
-            tx.requeue.resume_waiting(study_id)
+            study.set_trouble(None)
+            study.open.forgive_pause()
             ctx.signals.changed(study.uid)
     if waiting:
         ctx.signals.work()
@@ -126,19 +126,19 @@ def _add(
 ) -> DatasetRecord:
     uid = new_uid()
     tx.datasets.add(
-        {
-            "uid": uid,
-            "name": name,
-            "source": source,
-            "digest": content.digest,
-            "size_bytes": content.size_bytes,
-            "n_rows": profile.n_rows,
-            "n_columns": len(profile.columns),
-            "target": profile.target,
-            "task": profile.task,
-            "profile": profile.model_dump(mode="json"),
-            "created_at": tx.at,
-        }
+        NewDatasetRow(
+            uid=uid,
+            name=name,
+            source=source,
+            digest=content.digest,
+            size_bytes=content.size_bytes,
+            n_rows=profile.n_rows,
+            n_columns=len(profile.columns),
+            target=profile.target,
+            task=profile.task,
+            profile=profile.model_dump(mode="json"),
+            created_at=tx.at,
+        )
     )
     return tx.datasets.get(uid)
 

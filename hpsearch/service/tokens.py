@@ -61,7 +61,7 @@ def create(ctx: Context, request: TokenRequest) -> TokenReply:
             expires_at=None if request.expires_in_s is None else tx.at + timedelta(seconds=request.expires_in_s),
             revoked_at=None,
         )
-        tx.tokens.add(vars(record))
+        tx.tokens.add(record)
     return TokenReply(token=f"{_PREFIX}_{public_id}_{secret}", **_view(record))
 
 

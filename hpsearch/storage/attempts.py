@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -16,7 +16,7 @@ from hpsearch.storage.paging import check_limit, checked, decode_token, encode_t
 from hpsearch.storage.pg_pipeline import unread
 from hpsearch.storage.tables import attempt, measurement, worker
 
-_END: Final = unread(
+END_ATTEMPT: Final = unread(
     update(attempt).where(attempt.c.trial_id == bindparam("ended_id"), attempt.c.attempt == bindparam("ended_attempt"))
 )
 
@@ -31,10 +31,6 @@ class AttemptRepository:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def end(self, trial_id: int, number: int, values: Mapping[str, Any]) -> None:
-        """Set how an attempt ended."""
-        self._connection.execute(_END, {"ended_id": trial_id, "ended_attempt": number, **values})
 
     def ending(self, trial_id: int, number: int) -> tuple[int, str | None, str | None] | None:
         """Return (worker id, state, outcome digest) of an attempt; state is None while it runs; None if unknown."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
-from hpsearch.storage.records import DatasetRecord, columns_of, to_record
+from hpsearch.storage.records import DatasetRecord, NewDatasetRow, columns_of, to_record
 from hpsearch.storage.tables import dataset, study, trial
 
 _COLUMNS = columns_of(DatasetRecord, dataset)
@@ -21,9 +20,9 @@ class DatasetRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, values: Mapping[str, Any]) -> int:
+    def add(self, new: NewDatasetRow) -> int:
         """Insert a data set and return its internal id."""
-        return int(self._connection.execute(insert(dataset).values(**values).returning(dataset.c.id)).scalar_one())
+        return int(self._connection.execute(insert(dataset).values(**vars(new)).returning(dataset.c.id)).scalar_one())
 
     def get(self, uid: str) -> DatasetRecord:
         """Return one data set.

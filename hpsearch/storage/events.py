@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from hpsearch.storage.dialects import dialect_of
 from hpsearch.storage.dialects.base import Dialect
 from hpsearch.storage.executemany import one_or_many
 from hpsearch.storage.pg_pipeline import unread
+from hpsearch.storage.records import JsonObject
 from hpsearch.storage.tables import event
 
 
@@ -35,12 +36,12 @@ class EventRepository:
         return true() if oldest is None else event.c.xact < oldest
 
     def add(
-        self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: Mapping[str, Any] | None = None
+        self, kind: str, *, study_id: int | None, trial_uid: str | None = None, data: JsonObject | None = None
     ) -> None:
         """Log one event."""
         self.add_all([(kind, study_id, trial_uid, data or {})])
 
-    def add_all(self, rows: Sequence[tuple[str, int | None, str | None, Mapping[str, Any]]]) -> None:
+    def add_all(self, rows: Sequence[tuple[str, int | None, str | None, JsonObject]]) -> None:
         """Log events given as (kind, study id, trial's public id, data)."""
         if not rows:
             return

@@ -1,4 +1,4 @@
-"""The queue: claims, leases and guarded moves of trials. Every guard is inside the statement that changes the row."""
+"""The queue: claims and leases, without a study's lock. Every guard is inside the statement that changes the row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Double,
     Select,
-    Update,
     and_,
     bindparam,
     case,
@@ -26,9 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from hpsearch.domain.lifecycle import MOVES, TrialEvent, TrialKind, TrialState, sources
-from hpsearch.storage.dialects import dialect_of
+from hpsearch.domain.lifecycle import TrialEvent, TrialState
+from hpsearch.storage.attempts import END_ATTEMPT
 from hpsearch.storage.executemany import one_or_many
+from hpsearch.storage.guarded_moves import lock_in_order, move, state_in
 from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.lease_shift import Limits, shift
 from hpsearch.storage.pg_pipeline import unread
@@ -37,18 +37,12 @@ from hpsearch.storage.tables import attempt, study, trial, worker
 
 _CLAIMED = columns_of(ClaimedRow, trial)
 _OWN = (field.name for field in fields(QueuedTrial) if field.name not in ("study_uid", "model_threshold"))
-_QUEUED: Select[Any] = select(
+QUEUED: Select[Any] = select(
     *(trial.c[name] for name in _OWN), study.c.uid.label("study_uid"), study.c.model_threshold
 ).join_from(trial, study, study.c.id == trial.c.study_id)
 # After so many seconds a trial that ran out of memory may go back to the worker it should avoid: there may be no other.
 _AVOID_S = 60.0
-
-
-def state_in(event: TrialEvent) -> ColumnElement[bool]:
-    """Return the condition that the event may happen to a trial."""
-    # Spelt out, not bound: a partial index serves only a condition the planner can read.
-    states = ", ".join(f"'{state.value}'" for state in sources(event))
-    return literal_column(f"trial.state IN ({states})")
+WAITING: Final[ColumnElement[bool]] = literal_column("trial.state = 'WAITING'")
 
 
 # Statements of the hot paths are built once: building one costs more than running it.
@@ -108,14 +102,7 @@ def _renew_statement(*, is_bound: bool, epochs: bool) -> ReturningUpdate[Any]:
     )
 
 
-@cache
-def _move_statement(event: TrialEvent) -> Update:
-    (to,) = {to for (_, cause), to in MOVES.items() if cause == event}
-    guard = (trial.c.id == bindparam("moved_id"), trial.c.attempt == bindparam("moved_attempt"), state_in(event))
-    return update(trial).where(*guard).values(state=to.value)
-
-
-_LOOK_UP: Final = _QUEUED.where(trial.c.uid.in_(bindparam("uids", expanding=True))).order_by(trial.c.id)
+_LOOK_UP: Final = QUEUED.where(trial.c.uid.in_(bindparam("uids", expanding=True))).order_by(trial.c.id)
 _LOCK: Final = _LOOK_UP.with_for_update(key_share=True, of=trial)
 _BEGIN_ATTEMPT: Final = unread(insert(attempt).inline())
 _CLAIMED_BEFORE: Final = (
@@ -215,48 +202,24 @@ class Queue:
             latest = case(epochs, value=trial.c.id)
             self._connection.execute(update(trial).where(trial.c.id.in_(list(epochs))).values(last_epoch=latest))
 
-    def move(
-        self, trial_id: int, attempt_number: int, event: TrialEvent, values: Mapping[str, Any] | None = None
-    ) -> bool:
-        """Make one transition if the trial is in a state that allows it, under this attempt; return whether it was."""
-        plain = {"moved_id": trial_id, "moved_attempt": attempt_number}
-        statement = _move_statement(event)
-        if values and any(isinstance(value, ColumnElement) for value in values.values()):
-            statement = statement.values(dict(values))
-        else:
-            plain |= values or {}
-        return self._connection.execute(statement, plain).rowcount == 1
+    def revive(self, given_up: QueuedTrial) -> bool:
+        """Take a lapsed lease back if nobody took the trial meanwhile; return whether that was so.
 
-    def back_to_waiting(
-        self,
-        trial_id: int,
-        attempt_number: int,
-        event: TrialEvent,
-        *,
-        held: bool,
-        delay_s: float,
-        values: Mapping[str, Any],
-    ) -> bool:
-        """Return an attempt's trial to the queue, claimable after ``delay_s``; return whether it was running."""
-        return self.move(
-            trial_id,
-            attempt_number,
-            event,
-            {**values, "held": held, "available_at": self._now + delay_s, "lease_expires_at": None},
-        )
-
-    def last_untouched(self, study_id: int) -> QueuedTrial | None:
-        """Return the newest waiting search trial that nobody has begun, held; None when there is none."""
-        untouched = and_(trial.c.kind == TrialKind.SEARCH.value, trial.c.attempt == 0)
-        mine = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"), untouched)
-        statement = mine.order_by(trial.c.id.desc()).limit(1).with_for_update(key_share=True, of=trial)
-        row = self._connection.execute(statement).first()
-        return None if row is None else to_record(QueuedTrial, row)
+        The loss is not counted any more, and the attempt has not ended. The lease has no end until it is renewed, in
+        the same transaction.
+        """
+        n_lost = max(0, given_up.infra_attempts - 1)
+        if not move(self._connection, given_up, TrialEvent.REVIVE, infra_attempts=n_lost, held=False):
+            return False
+        open_again = {"state": None, "cause": None, "ended_at": None, "detail": None}
+        key = {"ended_id": given_up.id, "ended_attempt": given_up.attempt}
+        self._connection.execute(END_ATTEMPT, {**key, **open_again})
+        return True
 
     def lapsed(self, *, limit: int) -> list[QueuedTrial]:
         """Return running trials whose lease has passed, the longest overdue first; they may be renewed meanwhile."""
         statement = (
-            _QUEUED.where(literal_column("trial.state = 'RUNNING'"), trial.c.lease_expires_at < self._now)
+            QUEUED.where(literal_column("trial.state = 'RUNNING'"), trial.c.lease_expires_at < self._now)
             .order_by(trial.c.lease_expires_at)
             .limit(limit)
         )
@@ -265,7 +228,7 @@ class Queue:
     def of_quarantined(self, *, limit: int) -> list[QueuedTrial]:
         """Return running trials of workers that are in quarantine now."""
         suspended = select(worker.c.id).where(worker.c.quarantined_until > self._now)
-        statement = _QUEUED.where(literal_column("trial.state = 'RUNNING'"), trial.c.worker_id.in_(suspended))
+        statement = QUEUED.where(literal_column("trial.state = 'RUNNING'"), trial.c.worker_id.in_(suspended))
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement.limit(limit))]
 
     def still_lapsed(self, trial_id: int, attempt_number: int) -> bool:
@@ -284,58 +247,17 @@ class Queue:
 
     def shift_leases(self, seconds: float, limits: Limits) -> int:
         """Give every running lease, waiting time and quarantine some seconds more; return how many leases."""
-        self._take(literal_column("trial.state IN ('WAITING', 'RUNNING')"))
+        lock_in_order(self._connection, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
         return shift(self._connection, self._now, seconds, limits)
 
-    def _take(self, condition: ColumnElement[bool]) -> None:
-        """Lock trials in order of their ids, before a statement that would take them in any order."""
-        if not dialect_of(self._connection).has_one_writer:
-            statement = select(trial.c.id).where(condition).order_by(trial.c.id)
-            self._connection.execute(statement.with_for_update(key_share=True)).all()
-
-    def hold(self, study_id: int, *, held: bool) -> None:
-        """Keep a study's waiting trials from being claimed, or let them go."""
-        mine = and_(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"))
-        self._take(mine)
-        self._connection.execute(update(trial).where(mine).values(held=held))
-
-    def hurry(self, trial_id: int) -> bool:
-        """Put a waiting trial before all others of its priority; return whether it was waiting."""
-        statement = update(trial).where(trial.c.id == trial_id, literal_column("trial.state = 'WAITING'"))
-        return self._connection.execute(statement.values(turn=0)).rowcount == 1
-
-    def prioritise(self, study_id: int, priority: int) -> None:
-        """Give a study's open trials another priority."""
-        mine = and_(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
-        self._take(mine)
-        self._connection.execute(update(trial).where(mine).values(precedence=-priority))
-
-    def open_of(self, study_id: int, *, lock: bool = True) -> list[QueuedTrial]:
-        """Return a study's waiting and running trials.
-
-        Args:
-            study_id: Internal id.
-            lock: Hold them until the transaction ends, so that nobody claims or takes one back meanwhile.
-        """
-        statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
-        statement = statement.order_by(trial.c.id)
-        if lock:
-            statement = statement.with_for_update(key_share=True, of=trial)
-        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
-
-    def free_of(self, study_id: int) -> list[QueuedTrial]:
-        """Return a study's waiting trials, held until the transaction ends.
-
-        Rows that another transaction holds are passed over: they are being claimed or taken back. So this may be asked
-        while other trials are held already, and waits for nobody.
-        """
-        statement = _QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state = 'WAITING'"))
-        statement = statement.order_by(trial.c.id).with_for_update(skip_locked=True, key_share=True, of=trial)
-        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
+    def open_of(self, study_id: int) -> list[QueuedTrial]:
+        """Return a study's waiting and running trials as they are at this moment; nothing is locked."""
+        statement = QUEUED.where(trial.c.study_id == study_id, literal_column("trial.state IN ('WAITING', 'RUNNING')"))
+        return [to_record(QueuedTrial, row) for row in self._connection.execute(statement.order_by(trial.c.id))]
 
     def running_of_worker(self, worker_id: int) -> list[QueuedTrial]:
         """Return the trials a worker holds."""
-        statement = _QUEUED.where(trial.c.worker_id == worker_id, literal_column("trial.state = 'RUNNING'"))
+        statement = QUEUED.where(trial.c.worker_id == worker_id, literal_column("trial.state = 'RUNNING'"))
         return [to_record(QueuedTrial, row) for row in self._connection.execute(statement)]
 
     def n_waiting(self, *, at_most: int) -> int:

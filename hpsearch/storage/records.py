@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Column, Row, Table
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
-from hpsearch.domain.trial import Trial
+from hpsearch.domain.metrics import Direction
+from hpsearch.domain.trial import Params, Trial
 
 Record = TypeVar("Record")
+# A document that is stored as it is, in one JSON column. Never the columns of a row.
+JsonObject: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,25 @@ class StudyRecord:
     created_at: datetime
     ended_at: datetime | None
 
+    @property
+    def direction(self) -> Direction:
+        """Which values of the objective are better."""
+        return cast("Direction", self.resolved["direction"])
+
+
+@dataclass(frozen=True)
+class NewStudyRow:
+    """A study about to be created; `definition` and `resolved` are JSON."""
+
+    uid: str
+    name: str
+    definition: dict[str, Any]
+    resolved: dict[str, Any]
+    fingerprint: str
+    dataset_id: int
+    token_uid: str
+    max_trials: int
+
 
 @dataclass(frozen=True)
 class StudyHeading:
@@ -84,6 +107,22 @@ class QueuedTrial:
     device_seconds: float
     study_uid: str
     model_threshold: float | None
+
+
+@dataclass(frozen=True)
+class NewTrialRow:
+    """A trial about to be created; `search_index` is None but for search trials, `grid_index` but for grids."""
+
+    uid: str
+    number: int
+    kind: str
+    search_index: int | None
+    grid_index: int | None
+    params: Params
+    seed: int
+    n_weights: int | None
+    parent_id: int | None
+    refit_epochs: int | None
 
 
 @dataclass(frozen=True)
@@ -135,6 +174,23 @@ class WorkerRecord:
     registered_at: datetime
     last_seen_at: datetime
     progress: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class NewDatasetRow:
+    """A data set about to be stored, its profile as JSON."""
+
+    uid: str
+    name: str
+    source: str
+    digest: str
+    size_bytes: int
+    n_rows: int
+    n_columns: int
+    target: str
+    task: str
+    profile: dict[str, Any]
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -208,7 +264,7 @@ _SAME: Final = (
 
 
 def to_trial(row: Any) -> Trial:
-    """Return the domain's Trial of a row of `TrialRepository.select_trials`."""
+    """Return the domain's Trial of a row of `TrialRepository._select_trials`."""
     return Trial.model_construct(
         trial_id=row.uid,
         study_id=row.study_uid,

@@ -26,8 +26,6 @@ from hpsearch.storage.models import ModelRepository
 from hpsearch.storage.overview import OverviewRepository
 from hpsearch.storage.queue import Queue
 from hpsearch.storage.replicas import ReplicaRepository
-from hpsearch.storage.requeue import Requeue
-from hpsearch.storage.results import ResultRepository
 from hpsearch.storage.studies import StudyRepository
 from hpsearch.storage.tokens import TokenRepository
 from hpsearch.storage.trials import TrialRepository
@@ -52,13 +50,11 @@ class Transaction:
         self.at = at
         self.lease_clock = lease_clock
         self.is_alone = dialect_of(connection).has_one_writer
-        self.studies = StudyRepository(connection)
+        self.studies = StudyRepository(connection, at=at, lease_clock=lease_clock)
         self.trials = TrialRepository(connection)
         self.queue = Queue(connection, at=at, lease_clock=lease_clock)
-        self.requeue = Requeue(connection, lease_clock=lease_clock)
         self.attempts = AttemptRepository(connection)
         self.losses = LossRepository(connection)
-        self.results = ResultRepository(connection)
         self.charts = ChartRepository(connection)
         self.board = BoardRepository(connection)
         self.overview = OverviewRepository(connection)

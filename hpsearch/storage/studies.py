@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select
 
-from hpsearch.domain.lifecycle import StudyEvent, StudyState, study_sources
+from hpsearch.domain.lifecycle import StudyState
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.dialects import dialect_of
+from hpsearch.storage.lease_clock import LeaseClock
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
-from hpsearch.storage.pg_pipeline import unread
-from hpsearch.storage.records import StudyHeading, StudyRecord, columns_of, to_record
-from hpsearch.storage.tables import dataset, event, idempotency, study, trial
+from hpsearch.storage.records import NewStudyRow, StudyHeading, StudyRecord, columns_of, to_record
+from hpsearch.storage.study_lock import LockedStudy
+from hpsearch.storage.tables import dataset, idempotency, study, trial
 
 _COLUMNS = columns_of(StudyRecord, study)
 
@@ -37,30 +36,25 @@ _LOCK_OF_TRIALS: Final = (
 _LOCK_UID: Final = select(*_COLUMNS).where(study.c.uid == bindparam("wanted")).with_for_update(key_share=True)
 
 
-@cache
-def _add_statement(counters: tuple[str, ...], columns: tuple[str, ...]) -> Update:
-    values: dict[str, Any] = {name: study.c[name] + bindparam(f"add_{name}") for name in counters}
-    values |= {name: bindparam(f"set_{name}", type_=study.c[name].type) for name in columns}
-    values["version"] = study.c.version + 1
-    return unread(update(study).where(study.c.id == bindparam("wanted")).values(values))
-
-
 class StudyRepository:
     """Studies, read and changed within one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, at: datetime, lease_clock: LeaseClock) -> None:
         self._connection = connection
-        # A row this transaction has locked changes by its own hand only.
-        self._locked: dict[int, StudyRecord] = {}
+        self._at = at
+        self._lease_clock = lease_clock
+        # Locked once: until the transaction ends nobody else can change them.
+        self._locked: dict[int, LockedStudy] = {}
 
-    def add(self, values: Mapping[str, Any]) -> int:
-        """Insert a study with counters at zero and return its internal id."""
+    def add(self, new: NewStudyRow) -> int:
+        """Insert a running study with counters at zero and return its internal id."""
         zeros = {
             column.name: 0
             for column in study.c
             if column.name.startswith("n_") or column.name in ("grid_cursor", "device_seconds", "version", "priority")
         }
-        row = {**zeros, "notes": "", "labels": {}, **values}
+        begun = {"state": StudyState.RUNNING.value, "phase": "search", "created_at": self._at}
+        row = {**zeros, "notes": "", "labels": {}, **begun, **vars(new)}
         return int(self._connection.execute(insert(study).values(row).returning(study.c.id)).scalar_one())
 
     def get(self, uid: str) -> StudyRecord:
@@ -84,30 +78,32 @@ class StudyRepository:
         rows = self._connection.execute(_HEADINGS, {"wanted": list(ids)})
         return {row.id: to_record(StudyHeading, row) for row in rows}
 
-    def lock(self, study_id: int) -> StudyRecord:
-        """Hold the study's row until the transaction ends and return it as it is now.
+    def lock(self, study_id: int) -> LockedStudy:
+        """Hold the study's row until the transaction ends.
 
         Raises:
             NotFoundError: It was deleted meanwhile.
         """
         return self._locked.get(study_id) or self._keep(_LOCK, study_id)
 
-    def lock_uid(self, uid: str) -> StudyRecord:
+    def lock_uid(self, uid: str) -> LockedStudy:
         """Like `lock`, by public id."""
         return self._keep(_LOCK_UID, uid)
 
     def lock_of_trials(self, uids: Sequence[str]) -> None:
         """Hold the studies of trials, in order of their ids; unknown trials have none."""
         for row in self._connection.execute(_LOCK_OF_TRIALS, {"uids": list(uids)}):
-            self._locked[row.id] = to_record(StudyRecord, row)
+            self._hold(to_record(StudyRecord, row))
 
-    def _keep(self, statement: Select[Any], wanted: int | str) -> StudyRecord:
+    def _hold(self, record: StudyRecord) -> LockedStudy:
+        fresh = LockedStudy(self._connection, record, at=self._at, lease_clock=self._lease_clock)
+        return self._locked.setdefault(record.id, fresh)
+
+    def _keep(self, statement: Select[Any], wanted: int | str) -> LockedStudy:
         row = self._connection.execute(statement, {"wanted": wanted}).first()
         if row is None:
             raise _missing(str(wanted))
-        record = to_record(StudyRecord, row)
-        self._locked[record.id] = record
-        return record
+        return self._hold(to_record(StudyRecord, row))
 
     def open_ids(self) -> list[int]:
         """Return the ids of the studies that have not ended, oldest first."""
@@ -142,38 +138,6 @@ class StudyRepository:
         )
         return list(self._connection.execute(statement.order_by(study.c.id)).scalars())
 
-    def change(self, study_id: int, values: Mapping[str, Any]) -> None:
-        """Set columns and raise the version, which every view of the study is tagged with."""
-        self._locked.pop(study_id, None)
-        self._connection.execute(
-            update(study).where(study.c.id == study_id).values({**values, "version": study.c.version + 1})
-        )
-
-    def move(self, study_id: int, event: StudyEvent, to: StudyState, values: Mapping[str, Any]) -> bool:
-        """Make one transition of the table if the study is in a state that allows it; return whether it was."""
-        self._locked.pop(study_id, None)
-        allowed = [state.value for state in study_sources(event)]
-        statement = (
-            update(study)
-            .where(study.c.id == study_id, study.c.state.in_(allowed))
-            .values({**values, "state": to.value, "version": study.c.version + 1})
-        )
-        return self._connection.execute(statement).rowcount == 1
-
-    def add_to_counters(
-        self, study_id: int, deltas: Mapping[str, float], values: Mapping[str, Any] | None = None
-    ) -> StudyRecord:
-        """Add to counter columns, set others, and return the study; the caller holds its lock."""
-        before = self.lock(study_id)
-        added = {name: delta for name, delta in deltas.items() if delta}
-        values = values or {}
-        parameters = {"wanted": study_id, **{f"add_{name}": delta for name, delta in added.items()}}
-        parameters |= {f"set_{name}": value for name, value in values.items()}
-        self._connection.execute(_add_statement(tuple(added), tuple(values)), parameters)
-        sums = {name: getattr(before, name) + delta for name, delta in added.items()}
-        self._locked[study_id] = dataclasses.replace(before, **sums, **values, version=before.version + 1)
-        return self._locked[study_id]
-
     def page(
         self,
         *,
@@ -198,22 +162,6 @@ class StudyRepository:
         rows = self._connection.execute(ordered(statement, order).limit(limit + 1)).all()
         records = [to_record(StudyRecord, row) for row in rows[:limit]]
         return records, encode_token("studies", [records[-1].id]) if len(rows) > limit else None
-
-    def unfinished_like(self, fingerprint: str) -> StudyRecord | None:
-        """Return the newest study that has not ended and has this definition."""
-        statement = select(*_COLUMNS).where(study.c.fingerprint == fingerprint, study.c.ended_at.is_(None))
-        row = self._connection.execute(statement.order_by(study.c.id.desc()).limit(1)).first()
-        return None if row is None else to_record(StudyRecord, row)
-
-    def delete(self, study_id: int) -> None:
-        """Delete a study with its trials, results, measurements and events."""
-        self._locked.pop(study_id, None)
-        mine = select(trial.c.id).where(trial.c.study_id == study_id)
-        # In order of ids, as a late report takes them.
-        self._connection.execute(mine.order_by(trial.c.id).with_for_update()).all()
-        self._connection.execute(delete(event).where(event.c.study_id == study_id))
-        self._connection.execute(delete(trial).where(trial.c.study_id == study_id))
-        self._connection.execute(delete(study).where(study.c.id == study_id))
 
     def troubled_by(self, digest: str) -> list[int]:
         """Return the ids of open studies in trouble whose data set has this content, in order."""

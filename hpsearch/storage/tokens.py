@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -21,9 +19,9 @@ class TokenRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, values: Mapping[str, Any]) -> None:
+    def add(self, new: TokenRecord) -> None:
         """Insert a token."""
-        self._connection.execute(insert(token).values(**values))
+        self._connection.execute(insert(token).values(**vars(new)))
 
     def by_public_id(self, public_id: str) -> TokenRecord | None:
         """Return the token that carries this public id, revoked or not."""

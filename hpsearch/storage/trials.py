@@ -1,8 +1,8 @@
-"""Rows of `trial` as users read them, and their creation."""
+"""Rows of `trial` as users read them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -14,11 +14,9 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    insert,
     literal_column,
     select,
     tuple_,
-    update,
 )
 
 from hpsearch.domain.trial import Trial
@@ -69,25 +67,10 @@ class Ranked(NamedTuple):
 
 
 class TrialRepository:
-    """Trials, read and created within one transaction."""
+    """Trials, read within one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def add(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Insert trials and return their internal ids, in the same order."""
-        if not rows:
-            return []
-        zeros = {
-            "precedence": 0, "turn": 1, "held": False, "available_at": 0.0, "attempt": 0, "infra_attempts": 0,
-            "oom_attempts": 0, "last_epoch": 0, "tier": 1, "device_seconds": 0.0, "search_index": None,
-            "grid_index": None, "n_weights": None, "parent_id": None, "refit_epochs": None, "split_seed": None,
-        }  # fmt: skip
-        inserted = self._connection.execute(
-            insert(trial).returning(trial.c.id, trial.c.uid), [{**zeros, **row} for row in rows]
-        ).all()
-        by_uid = {row.uid: row.id for row in inserted}
-        return [by_uid[row["uid"]] for row in rows]
 
     def get(self, uid: str) -> Trial:
         """Return one trial.
@@ -116,10 +99,6 @@ class TrialRepository:
             msg = f"there is no trial {uid!r}"
             raise NotFoundError(msg, code="trial.not_found")
         return int(found)
-
-    def change(self, trial_id: int, values: Mapping[str, Any]) -> None:
-        """Set columns that are no part of the state machine."""
-        self._connection.execute(update(trial).where(trial.c.id == trial_id).values(**values))
 
     def page(
         self,
@@ -311,13 +290,3 @@ class TrialRepository:
         """Return the internal id of a grid point's trial; None when it has none yet."""
         statement = select(trial.c.id).where(trial.c.study_id == study_id, trial.c.grid_index == grid_index)
         return self._connection.execute(statement).scalar()
-
-    def improvements(self, study_id: int) -> list[tuple[int, str, float, Any, float]]:
-        """Return (number, uid, value, ended_at, device_seconds) of all ranked results in order of their end."""
-        statement = (
-            select(trial.c.number, trial.c.uid, trial.c.value, trial.c.ended_at, trial.c.device_seconds)
-            .where(trial.c.study_id == study_id, _BOARD)
-            .order_by(trial.c.ended_at, trial.c.id)
-        )
-        rows = self._connection.execute(statement)
-        return [(row.number, row.uid, row.value, row.ended_at, row.device_seconds) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
 from hpsearch.errors import NotFoundError
 from hpsearch.storage.paging import after, check_limit, decode_token, encode_token, ordered
 from hpsearch.storage.pg_pipeline import unread
-from hpsearch.storage.records import WorkerRecord, columns_of, to_record
+from hpsearch.storage.records import JsonObject, WorkerRecord, columns_of, to_record
 from hpsearch.storage.tables import attempt, trial, worker
 
 _COLUMNS = columns_of(WorkerRecord, worker)
@@ -51,7 +51,7 @@ _SEEN_EVERY = timedelta(seconds=2)
 LATELY = timedelta(minutes=10)
 
 
-def is_news(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
+def is_news(record: WorkerRecord, progress: JsonObject | None) -> bool:
     """Return whether a worker says what is to be known at once: other slots, or that it begins or ends to prepare."""
     if progress is None:
         return False
@@ -59,7 +59,7 @@ def is_news(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
     return has_other_slots(record, progress) or (len(stages) > 1 and not stages <= {None, "training"})
 
 
-def has_other_slots(record: WorkerRecord, progress: Mapping[str, Any] | None) -> bool:
+def has_other_slots(record: WorkerRecord, progress: JsonObject | None) -> bool:
     """Return whether a worker says another number of slots than is known."""
     return progress is not None and progress.get("n_slots") != (record.progress or {}).get("n_slots")
 
@@ -73,14 +73,17 @@ class WorkerRepository:
         self._now = lease_now
         self._losers: set[int] = set()
 
-    def add(self, values: Mapping[str, Any]) -> None:
+    def add(
+        self, *, uid: str, token_uid: str, name: str, version: str | None, devices: Sequence[Mapping[str, object]]
+    ) -> None:
         """Insert a worker; one of the same token and name that is in quarantine leaves it the rest of that."""
-        zeros = {"state": "ACTIVE", "n_quarantines": 0, "n_failures_in_row": 0, "n_finished": 0}
+        given = {"uid": uid, "token_uid": token_uid, "name": name, "version": version, "devices": list(devices)}
+        zeros: dict[str, Any] = {"state": "ACTIVE", "n_quarantines": 0, "n_failures_in_row": 0, "n_finished": 0}
         inherited = (
             select(worker.c.quarantined_until, worker.c.quarantine_reason, worker.c.n_quarantines)
             .where(
-                worker.c.token_uid == values["token_uid"],
-                worker.c.name == values["name"],
+                worker.c.token_uid == token_uid,
+                worker.c.name == name,
                 worker.c.quarantined_until > self._now,
             )
             .order_by(worker.c.quarantined_until.desc())
@@ -89,7 +92,7 @@ class WorkerRepository:
         if (row := self._connection.execute(inherited).first()) is not None:
             zeros |= dict(zip(row._fields, row, strict=True))
         self._connection.execute(
-            insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **values})
+            insert(worker).values({**zeros, "registered_at": self._at, "last_seen_at": self._at, **given})
         )
 
     def get(self, uid: str, *, lock: bool = False) -> WorkerRecord:
@@ -120,25 +123,26 @@ class WorkerRepository:
             why: For people.
             n_before: Quarantines before this one, those of earlier registrations included; None for its own.
         """
-        self.change(
+        self._set(
             worker_id,
-            {
-                "quarantined_until": self._now + seconds,
-                "quarantine_reason": why,
-                "n_quarantines": (worker.c.n_quarantines if n_before is None else n_before) + 1,
-                "n_failures_in_row": 0,
-            },
+            quarantined_until=self._now + seconds,
+            quarantine_reason=why,
+            n_quarantines=(worker.c.n_quarantines if n_before is None else n_before) + 1,
+            n_failures_in_row=0,
         )
 
-    def change(self, worker_id: int, values: Mapping[str, Any]) -> None:
-        """Set columns."""
-        self._connection.execute(unread(update(worker).where(worker.c.id == worker_id)).values(**values))
+    def set_state(self, worker_id: int, state: str) -> None:
+        """Set whether the worker is given trials: ACTIVE, DRAINING or DISABLED."""
+        self._set(worker_id, state=state)
+
+    def _set(self, worker_id: int, **columns: Any) -> None:
+        self._connection.execute(unread(update(worker).where(worker.c.id == worker_id)).values(**columns))
 
     def is_silent(self, record: WorkerRecord) -> bool:
         """Return whether the worker's next sign of life is to be noted."""
         return not timedelta(0) <= self._at - record.last_seen_at < _SEEN_EVERY
 
-    def seen(self, record: WorkerRecord, progress: Mapping[str, Any] | None = None) -> bool:
+    def seen(self, record: WorkerRecord, progress: JsonObject | None = None) -> bool:
         """Note that the worker was heard of, and what it said it was doing if it did, at most every two seconds.
 
         Returns:
@@ -147,7 +151,7 @@ class WorkerRepository:
         is_new = is_news(record, progress)
         if is_new or self.is_silent(record):
             told = {} if progress is None else {"progress": dict(progress)}
-            self.change(record.id, {"last_seen_at": self._at, **told})
+            self._set(record.id, last_seen_at=self._at, **told)
         return is_new
 
     def slots(self, since: datetime) -> list[int | None]:
@@ -180,8 +184,8 @@ class WorkerRepository:
     def others_succeed(self, worker_id: int, *, since: datetime | None = None) -> bool:
         """Return whether another worker succeeds at present: then the trouble is this worker's own.
 
-        Its last report was a success, of the last ten minutes and since this worker is here: what somebody could do
-        who left long ago, or the same machine's worker before it was started again, says nothing of today's work.
+        It succeeds if its last report was a success that is at most ten minutes old and not older than this worker's
+        registration: older ones, perhaps of this machine's worker before a restart, say nothing of the present work.
 
         Args:
             worker_id: Internal id.

@@ -104,12 +104,12 @@ BUGS: Final[tuple[Bug, ...]] = (
             Edit(
                 _OUTCOMES,
                 "        wait_s = blame.pause_s(ctx, lost)",
-                "        from hpsearch.service import creating\n\n"
+                "        from hpsearch.service.queue import trial_rows\n\n"
                 "        done = _cancel(tx, study, trial, outcome)\n"
                 "        again = tx.trials.by_id(trial.id)\n"
-                "        twin = creating.NewTrial(again.params, again.kind, seed=again.seed)\n"
+                "        twin = trial_rows.NewTrial(again.params, again.kind, seed=again.seed)\n"
                 "        if done:\n"
-                "            creating.insert(tx, tx.studies.lock(study.id), [twin])\n"
+                "            trial_rows.insert(tx, study, [twin])\n"
                 "        return done\n"
                 "        wait_s = blame.pause_s(ctx, lost)",
             ),

@@ -17,7 +17,7 @@ from hpsearch.service.context import Context
 from hpsearch.service.fleet import workers as fleet
 from hpsearch.service.operations import health
 from hpsearch.service.queue import claims
-from hpsearch.service.queue.reaper import reap, recall
+from hpsearch.service.queue.reaper import reap, requeue_quarantined
 from hpsearch.service.results import events
 from hpsearch.service.results import trials as results
 from hpsearch.service.studies import crud
@@ -274,11 +274,11 @@ def test_what_a_quarantined_worker_holds_goes_back_untouched(
     sick, well = StubWorker(manual_context), StubWorker(manual_context)
     assert well.finish(well.one()).status == "accepted"
     failing, held = sick.claim(5).trials, sick.claim(3).trials
-    assert recall(manual_context) == 0, "nobody is in quarantine"
+    assert requeue_quarantined(manual_context) == 0, "nobody is in quarantine"
     for trial in failing:
         sick.report(trial, CRASH)
-    assert recall(manual_context) == 3
-    assert recall(manual_context) == 0
+    assert requeue_quarantined(manual_context) == 3
+    assert requeue_quarantined(manual_context) == 0
     assert sick.report(held[0], epochs=(1,)).status == "stale_attempt"
     assert sick.report(held[1], complete(0.9)).status == "stale_attempt"
     manual_clock.advance(30)

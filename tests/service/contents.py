@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from hpsearch.service import datasets
 from hpsearch.service.context import Context
 from hpsearch.service.ids import new_uid
-from hpsearch.storage.records import ContentRecord
+from hpsearch.storage.records import ContentRecord, NewDatasetRow
 
 
 def put(ctx: Context, content: bytes) -> ContentRecord:
@@ -22,16 +23,16 @@ def refer(ctx: Context, record: ContentRecord) -> str:
     uid = new_uid()
     with ctx.store.write() as tx:
         ctx.content.hold(tx, record)
-        tx.datasets.add(row(uid, record) | {"created_at": tx.at})
+        tx.datasets.add(row(uid, record, tx.at))
     return uid
 
 
-def row(uid: str, record: ContentRecord) -> dict[str, object]:
-    """Return the values of a data set, but when it was made."""
-    return {
-        "uid": uid, "name": uid, "source": "upload", "digest": record.digest, "size_bytes": record.size_bytes,
-        "n_rows": 1, "n_columns": 1, "target": "y", "task": "binary", "profile": {},
-    }  # fmt: skip
+def row(uid: str, record: ContentRecord, at: datetime) -> NewDatasetRow:
+    """Return the row of a data set made at an instant."""
+    return NewDatasetRow(
+        uid=uid, name=uid, source="upload", digest=record.digest, size_bytes=record.size_bytes, n_rows=1, n_columns=1,
+        target="y", task="binary", profile={}, created_at=at,
+    )  # fmt: skip
 
 
 def add(ctx: Context, content: bytes) -> str:

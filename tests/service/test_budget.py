@@ -114,7 +114,7 @@ def test_wall_time_ends_the_search(manual_context: Context, worker: StubWorker, 
     trial = worker.one()
     manual_clock.advance(101)
     with manual_context.store.write() as tx:
-        advance(tx, open_studies(manual_context)[0])
+        advance(tx, tx.studies.lock(open_studies(manual_context)[0]))
     worker.report(trial, complete(0.5))
     ended = crud.get(manual_context, study.study_id)
     assert (ended.state, ended.end_reason, ended.n_trials) == ("COMPLETED", "wall_time", 1)

@@ -78,7 +78,7 @@ def test_a_time_that_is_up_before_the_first_result_is_no_success(
     trial = worker.one() if running else None
     manual_clock.advance(101)
     with worker.ctx.store.write() as tx:
-        advance(tx, open_studies(worker.ctx)[0])
+        advance(tx, tx.studies.lock(open_studies(worker.ctx)[0]))
     if trial is not None:
         assert crud.get(worker.ctx, study_id).end_reason == "wall_time", "what runs may still come to a result"
         worker.report(trial, ERROR)

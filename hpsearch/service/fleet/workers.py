@@ -42,13 +42,11 @@ def register(ctx: Context, caller: Caller, request: RegisterRequest) -> Register
             )
             raise LimitError(msg, code="workers.too_many")
         tx.workers.add(
-            {
-                "uid": uid,
-                "token_uid": caller.token_id,
-                "name": request.name,
-                "version": request.version,
-                "devices": [device.model_dump() for device in request.devices],
-            }
+            uid=uid,
+            token_uid=caller.token_id,
+            name=request.name,
+            version=request.version,
+            devices=[device.model_dump() for device in request.devices],
         )
     return RegisterReply(
         worker_id=uid,
@@ -160,7 +158,7 @@ def _current(ctx: Context, tx: Transaction, worker_id: str) -> WorkerView:
 
 def _set_state(ctx: Context, worker_id: str, state: str) -> WorkerView:
     with ctx.store.write() as tx:
-        tx.workers.change(tx.workers.get(worker_id).id, {"state": state})
+        tx.workers.set_state(tx.workers.get(worker_id).id, state)
         view = _current(ctx, tx, worker_id)
     ctx.signals.work()
     return view

@@ -17,7 +17,7 @@ from hpsearch.service.operations.sweeping import SWEEP_S, Sweeper
 from hpsearch.service.queue import blame
 from hpsearch.service.queue.filling import fill
 from hpsearch.service.queue.progress import advance, is_due
-from hpsearch.service.queue.reaper import BATCH, reap, recall
+from hpsearch.service.queue.reaper import BATCH, reap, requeue_quarantined
 from hpsearch.storage.lease_shift import Limits
 
 _log = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ class Maintenance:
         # A worker that held thousands lets them all go at once; a round that was full is followed by another.
         while not self._stopping.is_set() and reap(self._ctx, max_silence_s=self._max_silence_s) >= BATCH:
             pass
-        recall(self._ctx)
+        requeue_quarantined(self._ctx)
 
     def _fill(self) -> None:
         ctx = self._ctx
@@ -151,5 +151,6 @@ class Maintenance:
             due = [study.id for study in tx.studies.by_ids(turn).values() if is_due(tx, study)]
         for study_id in due:
             with suppress(NotFoundError), self._ctx.store.write() as tx:  # deleted meanwhile
-                study = advance(tx, study_id)
+                study = tx.studies.lock(study_id)
+                advance(tx, study)
                 self._ctx.signals.changed(study.uid)

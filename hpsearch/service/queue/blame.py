@@ -8,10 +8,11 @@ from typing import Final
 from hpsearch.domain.lifecycle import MAX_LOST_ANYHOW
 from hpsearch.domain.trial import Outcome
 from hpsearch.service.context import Context
-from hpsearch.service.queue.progress import log
+from hpsearch.service.queue.event_log import log
 from hpsearch.storage.losses import Standing
-from hpsearch.storage.records import QueuedTrial, StudyRecord
+from hpsearch.storage.records import QueuedTrial
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 from hpsearch.storage.workers import LATELY
 
 # Failures in a row after which a worker is quarantined: 60 s, then twice as long each time, an hour at most.
@@ -45,7 +46,7 @@ def pause_s(ctx: Context, lost: int) -> float:
     return min(MAX_PAUSE_S, ctx.settings.reaper_s * ((1 << min(lost, MAX_LOST_ANYHOW) - 1) - 1))
 
 
-def count_failure(ctx: Context, tx: Transaction, study: StudyRecord, worker_id: int, outcome: Outcome) -> None:
+def count_failure(ctx: Context, tx: Transaction, study: LockedStudy, worker_id: int, outcome: Outcome) -> None:
     """Count a failure of a worker, and quarantine it after some in a row; a new registration changes nothing."""
     own = tx.workers.count_failure(worker_id)
     before = _standing(ctx, tx, worker_id)

@@ -7,7 +7,7 @@ import random
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
-from typing import Any, Final
+from typing import Final
 
 from hpsearch.domain.lifecycle import TrialKind, TrialState
 from hpsearch.domain.metrics import Metric
@@ -16,26 +16,26 @@ from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.ids import derived_seed
 from hpsearch.service.queue import trial_rows
 from hpsearch.service.queue.trial_rows import NewTrial
-from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 
 _RESAMPLES: Final = 1000
 
 
-def create_confirmations(tx: Transaction, study: StudyRecord) -> int:
+def create_confirmations(tx: Transaction, study: LockedStudy) -> int:
     """Create s trials with new seeds for each of the k best search trials and return how many.
 
     A study that was extended, or whose failed trials were tried again, comes here more than once: what was confirmed
     before, or still runs, is not trained again.
     """
-    definition = definition_of(study)
+    definition = definition_of(study.record)
     known = {
         (one.parent_id, one.seed)
         for one in tx.trials.of_kind(study.id, TrialKind.CONFIRMATION)
         if one.state not in (TrialState.CANCELLED, TrialState.FAILED)
     }
     # By their own values: what was confirmed before stands at the head of the board, even of better ones found since.
-    larger = resolved_of(study).objective.larger_is_better
+    larger = resolved_of(study.record).objective.larger_is_better
     top = tx.trials.best_of_search(study.id, definition.confirm.top_k, larger_is_better=larger)
     wanted: list[NewTrial] = []
     for parent_id, parent in zip(top, tx.trials.by_ids(top), strict=True):
@@ -46,7 +46,7 @@ def create_confirmations(tx: Transaction, study: StudyRecord) -> int:
     return len(trial_rows.insert(tx, study, wanted))
 
 
-def rank(tx: Transaction, study: StudyRecord) -> None:
+def rank(tx: Transaction, study: LockedStudy) -> None:
     """Put the confirmed trials at the head of the board, ordered by their means over the new seeds.
 
     The seed that won the search is left out of the mean: it was chosen for its luck.
@@ -54,20 +54,20 @@ def rank(tx: Transaction, study: StudyRecord) -> None:
     repeats = tx.trials.repeats_of(study.id)
     if not repeats:
         return
-    resolved = resolved_of(study)
+    resolved = resolved_of(study.record)
     sort_key = resolved.objective.sort_key
     metric = TASKS[resolved.task].metrics[resolved.metric]
     ranks = rank_intervals({trial: [sort_key(v) for v in values] for trial, values in repeats.items()}, seed=study.id)
     for trial_id, values in repeats.items():
-        confirmed: dict[str, Any] = {
-            "mean": fmean(values),
-            "n_seeds": len(values),
-            "interval": mean_interval(values, metric),
-            "rank_interval": ranks[trial_id],
-        }
-        tx.trials.change(trial_id, {"tier": 0, "score": sort_key(fmean(values)), "confirmation": confirmed})
+        study.trials.confirm(
+            trial_id,
+            mean=fmean(values),
+            n_seeds=len(values),
+            interval=mean_interval(values, metric),
+            rank_interval=ranks[trial_id],
+        )
     best_id = tx.trials.best_ids(study.id, 1)[0]
-    tx.studies.change(study.id, {"best_trial_id": best_id, "best_value": tx.trials.by_id(best_id).value})
+    study.set_best(best_id, tx.trials.by_id(best_id).value)
 
 
 def mean_interval(values: Sequence[float], metric: Metric) -> tuple[float, float] | None:
@@ -93,14 +93,14 @@ def rank_intervals(scores: Mapping[int, Sequence[float]], *, seed: int) -> dict[
     return {entry: (sorted(ranks)[cut], sorted(ranks)[-1 - cut]) for entry, ranks in found.items()}
 
 
-def create_refit(tx: Transaction, study: StudyRecord) -> int:
+def create_refit(tx: Transaction, study: LockedStudy) -> int:
     """Create the trial that trains the winner on training and validation rows; return how many were created.
 
     A winner that was refitted before is not refitted again: its test rows were opened, and stay opened once.
     """
-    if study.best_trial_id is None:
+    if study.record.best_trial_id is None:
         return 0
-    winner = tx.trials.by_id(study.best_trial_id)
+    winner = tx.trials.by_id(study.record.best_trial_id)
     if any(
         one.parent_id == winner.trial_id and one.state is TrialState.COMPLETE
         for one in tx.trials.of_kind(study.id, TrialKind.REFIT)
@@ -112,13 +112,13 @@ def create_refit(tx: Transaction, study: StudyRecord) -> int:
         if t.parent_id == winner.trial_id and t.best_epoch
     ]
     refit_epochs = round(fmean(epochs)) if epochs else winner.best_epoch
-    if definition_of(study).split.folds:
+    if definition_of(study.record).split.folds:
         # Folds follow one another in the count of epochs; the winner's own best epoch is already one fold's mean.
         refit_epochs = winner.best_epoch
     wanted = NewTrial(
         winner.params,
         TrialKind.REFIT,
-        parent_id=study.best_trial_id,
+        parent_id=study.record.best_trial_id,
         refit_epochs=max(1, refit_epochs or 1),
         seed=winner.seed,
     )

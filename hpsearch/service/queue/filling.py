@@ -22,6 +22,7 @@ from hpsearch.service.queue.progress import progress_of
 from hpsearch.service.queue.trial_rows import NewTrial
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +55,8 @@ def fill(ctx: Context, study_id: int) -> int:
         return 0
     points = None if definition.algorithm.is_finite else _suggest(ctx, study, n, history)
     with ctx.store.write() as tx:
-        created = fill_locked(tx, study.id, n, points=points, expected=study.n_search, fleet=fleet)
+        locked = tx.studies.lock(study.id)
+        created = fill_locked(tx, locked, n, points=points, expected=study.n_search, fleet=fleet)
     if created:
         if created == _chunk_of(definition) < _MAX_CHUNK:
             ctx.signals.fill_needed.set()  # more may be wanted, after the other studies have had their turn
@@ -65,31 +67,31 @@ def fill(ctx: Context, study_id: int) -> int:
 
 def fill_locked(
     tx: Transaction,
-    study_id: int,
+    study: LockedStudy,
     n: int,
     *,
     points: Sequence[Params] | None = None,
     expected: int | None = None,
     fleet: FleetSlots | None = None,
 ) -> int:
-    """Create up to ``n`` search trials under the study's lock and return how many.
+    """Create up to ``n`` search trials and return how many.
 
     Args:
-        tx: The open transaction.
-        study_id: Internal id.
+        tx: Holds the study.
+        study: What to create them for.
         n: Trials wanted at most.
         points: Configurations for them, suggested for search indices from ``expected`` on; None makes them here.
         expected: The number of search trials when the points were suggested; if it has changed they are dropped.
         fleet: What may train them; None where that is not known or does not matter.
     """
-    study = tx.studies.lock(study_id)
-    n = min(n, _wanted(tx, study, n, fleet))
-    if n <= 0 or (points is not None and study.n_search != expected):
+    record = study.record
+    n = min(n, _wanted(tx, record, n, fleet))
+    if n <= 0 or (points is not None and record.n_search != expected):
         return 0
-    if definition_of(study).algorithm.is_finite:
+    if definition_of(record).algorithm.is_finite:
         return _insert_grid_points(tx, study, n)
     if points is None:
-        points = suggest(_request(study, n, ()))
+        points = suggest(_request(record, n, ()))
     return len(trial_rows.insert(tx, study, [NewTrial(params, TrialKind.SEARCH) for params in points[:n]]))
 
 
@@ -154,25 +156,25 @@ def _suggest(ctx: Context, study: StudyRecord, n: int, history: tuple[Observatio
         _log.warning("the sampler does not answer; points are drawn at random", study=study.uid, reason=error.message)
         advice = f"the sampler did not answer ({error.message}); {n} points were drawn at random instead"
         with ctx.store.write() as tx:
-            tx.studies.change(study.id, {"advice": advice})
+            tx.studies.lock(study.id).set_advice(advice)
         return suggest(replace(request, algorithm=request.algorithm.as_random(), observations=()))
     if study.advice is not None:
         with ctx.store.write() as tx:
-            tx.studies.change(study.id, {"advice": None})
+            tx.studies.lock(study.id).set_advice(None)
     return points
 
 
-def _insert_grid_points(tx: Transaction, study: StudyRecord, n: int) -> int:
-    walk = grid_of(study)
+def _insert_grid_points(tx: Transaction, study: LockedStudy, n: int) -> int:
+    walk = grid_of(study.record)
     chosen: list[int] = []
-    cursor = study.grid_cursor
+    cursor = study.record.grid_cursor
     while len(chosen) < n and cursor < len(walk.order):
         batch = walk.order[cursor : cursor + n - len(chosen)]
         # Points somebody enqueued by hand have left the order early.
         taken = tx.trials.taken_grid_indices(study.id, batch)
         chosen += [index for index in batch if index not in taken]
         cursor += len(batch)
-    tx.studies.change(study.id, {"grid_cursor": cursor})
+    study.set_grid_cursor(cursor)
     created = trial_rows.insert(
         tx, study, [NewTrial(walk.grid.point(index), TrialKind.SEARCH, grid_index=index) for index in chosen]
     )

@@ -1,26 +1,16 @@
-"""Moving a study on: from search to confirmation to refit to its end. Always under the study's lock."""
+"""The progress of a study, and moving it on: from search to confirmation to refit to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from hpsearch.domain.lifecycle import (
-    BY_LIMIT,
-    FAILURES,
-    STUDY_FINAL,
-    EndReason,
-    StudyEvent,
-    StudyState,
-    TrialEvent,
-    TrialKind,
-    TrialState,
-)
+from hpsearch.domain.lifecycle import BY_LIMIT, FAILURES, STUDY_FINAL, EndReason, StudyState, TrialKind
 from hpsearch.domain.progress import Progress, end_reason
 from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.service.queue import confirmation
-from hpsearch.storage.records import QueuedTrial, StudyRecord
+from hpsearch.service.queue.cancellation import cancel_trial
+from hpsearch.service.queue.event_log import log
+from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 
 
 def progress_of(tx: Transaction, study: StudyRecord) -> Progress:
@@ -40,54 +30,32 @@ def progress_of(tx: Transaction, study: StudyRecord) -> Progress:
     )
 
 
-def log(tx: Transaction, event: str, study: StudyRecord, trial_uid: str | None = None, /, **data: Any) -> None:
-    """Write one event of a study."""
-    tx.events.add(event, study_id=study.id, trial_uid=trial_uid, data=data)
+def _reason_to_end(tx: Transaction, study: StudyRecord) -> EndReason | None:
+    return end_reason(progress_of(tx, study), definition_of(study), resolved_of(study).objective)
 
 
-def cancel_trial(tx: Transaction, study: StudyRecord, trial: QueuedTrial, *, why: str) -> bool:
-    """End an open trial without a result; return whether it was still open. The caller holds the study's lock."""
-    values = {"cause": "cancelled", "ended_at": tx.at, "lease_expires_at": None}
-    if not tx.queue.move(trial.id, trial.attempt, TrialEvent.CANCEL, values):
-        return False
-    if trial.state == TrialState.RUNNING:
-        tx.attempts.end(trial.id, trial.attempt, {"state": "CANCELLED", "cause": "cancelled", "ended_at": tx.at})
-    counters = {"n_cancelled": 1}
-    if trial.kind == TrialKind.SEARCH:
-        counters["n_search_cancelled"] = 1
-    tx.studies.add_to_counters(study.id, counters)
-    log(tx, "trial.cancelled", study, trial.uid, number=trial.number, why=why)
-    return True
-
-
-def advance(tx: Transaction, study_id: int) -> StudyRecord:
-    """Return the study after moving it as far as its trials allow.
-
-    Called after every change that may end a search or a phase; the caller holds the study's lock.
-    """
-    study = tx.studies.lock(study_id)
-    if study.state in STUDY_FINAL:
-        return study
-    if study.end_reason is None:
-        definition = definition_of(study)
-        reason = end_reason(progress_of(tx, study), definition, resolved_of(study).objective)
+def advance(tx: Transaction, study: LockedStudy) -> None:
+    """Move a study as far as its trials allow. Called after every change that may end a search or a phase."""
+    if study.record.state in STUDY_FINAL:
+        return
+    if study.record.end_reason is None:
+        reason = _reason_to_end(tx, study.record)
         if reason is None:
-            return study
-        tx.studies.change(study.id, {"end_reason": reason.value})
+            return
+        study.end_search(reason)
         log(tx, "study.search_ended", study, end_reason=reason.value)
-        _drop_waiting_search(tx, study)
-        study = tx.studies.lock(study_id)
+        for trial in study.open.free():
+            if trial.kind == TrialKind.SEARCH:
+                cancel_trial(tx, study, trial, why=reason.value)
     if tx.trials.open_counts(study.id):
-        return study
-    if study.phase == "search" and study.end_reason in BY_LIMIT and not _has_result(tx, study):
-        tx.studies.change(study.id, {"end_reason": EndReason.NO_RESULT.value})
-        study = tx.studies.lock(study_id)
-    if study.state == StudyState.PAUSED and _next_phase(study) != "ended":
-        return study
-    return _enter_next_phase(tx, study)
+        return
+    if study.record.phase == "search" and study.record.end_reason in BY_LIMIT and not _has_result(tx, study):
+        study.end_search(EndReason.NO_RESULT)
+    if study.record.state != StudyState.PAUSED or _next_phase(study.record) == "ended":
+        _enter_next_phase(tx, study)
 
 
-def _has_result(tx: Transaction, study: StudyRecord) -> bool:
+def _has_result(tx: Transaction, study: LockedStudy) -> bool:
     """Return whether a search trial came to a result: that of a baseline alone is none of the search."""
     return bool(tx.trials.best_ids(study.id, 1, kinds=(TrialKind.SEARCH,)))
 
@@ -98,13 +66,7 @@ def is_due(tx: Transaction, study: StudyRecord) -> bool:
         return False
     if study.end_reason is not None:
         return not tx.trials.open_counts(study.id)
-    return end_reason(progress_of(tx, study), definition_of(study), resolved_of(study).objective) is not None
-
-
-def _drop_waiting_search(tx: Transaction, study: StudyRecord) -> None:
-    for trial in tx.queue.free_of(study.id):
-        if trial.kind == TrialKind.SEARCH:
-            cancel_trial(tx, study, trial, why=study.end_reason or "the search is over")
+    return _reason_to_end(tx, study) is not None
 
 
 def _next_phase(study: StudyRecord) -> str:
@@ -129,27 +91,24 @@ def _has_test_rows(study: StudyRecord) -> bool:
     return n_test > 0 if n_test is not None else split.column is not None or split.test > 0
 
 
-def _enter_next_phase(tx: Transaction, study: StudyRecord) -> StudyRecord:
-    if study.phase == "confirmation":
+def _enter_next_phase(tx: Transaction, study: LockedStudy) -> None:
+    if study.record.phase == "confirmation":
         confirmation.rank(tx, study)
-        study = tx.studies.lock(study.id)
-    phase = _next_phase(study)
+    phase = _next_phase(study.record)
     if phase == "confirmation":
         created = confirmation.create_confirmations(tx, study)
     elif phase == "refit":
         created = confirmation.create_refit(tx, study)
     else:
         _finish(tx, study)
-        return tx.studies.lock(study.id)
-    tx.studies.change(study.id, {"phase": phase})
+        return
+    study.enter_phase(phase)
     log(tx, f"study.{phase}_started", study, n_trials=created)
-    study = tx.studies.lock(study.id)
-    return study if created else _enter_next_phase(tx, study)
+    if not created:
+        _enter_next_phase(tx, study)
 
 
-def _finish(tx: Transaction, study: StudyRecord) -> None:
-    failed = study.end_reason in FAILURES
-    event, state = (StudyEvent.FAIL, StudyState.FAILED) if failed else (StudyEvent.FINISH, StudyState.COMPLETED)
-    values: Mapping[str, Any] = {"phase": "ended", "ended_at": tx.at}
-    if tx.studies.move(study.id, event, state, values):
-        log(tx, f"study.{state.value.lower()}", study, end_reason=study.end_reason)
+def _finish(tx: Transaction, study: LockedStudy) -> None:
+    ended = study.fail() if study.record.end_reason in FAILURES else study.finish()
+    if ended:
+        log(tx, f"study.{study.record.state.lower()}", study, end_reason=study.record.end_reason)

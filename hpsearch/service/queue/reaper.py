@@ -1,4 +1,4 @@
-"""Taking trials back from workers that went silent or are in quarantine; every server process does it, none waits."""
+"""Requeues trials of workers that went silent or are in quarantine; every server process does it, none waits."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def reap(ctx: Context, *, max_silence_s: float | None = None) -> int:
     return sum(_reap_study(ctx, study_id, trials, max_silence_s) for study_id, trials in by_study.items())
 
 
-def recall(ctx: Context) -> int:
-    """Take the trials of workers in quarantine back, untouched, and return how many: others shall train them."""
+def requeue_quarantined(ctx: Context) -> int:
+    """Put the trials of workers in quarantine back into the queue, for other workers, and return how many."""
     with ctx.store.read() as tx:
         found = tx.queue.of_quarantined(limit=BATCH)
     n = 0
@@ -47,8 +47,8 @@ def recall(ctx: Context) -> int:
             study = tx.studies.lock(study_id)
             mine = sorted((trial for trial in found if trial.study_id == study_id), key=lambda one: one.id)
             # Seen without a lock: what has ended or gone on since is left alone.
-            taken = sum(attempt_end.recall(tx, study, trial) for trial in mine)
-            advance(tx, study_id)
+            taken = sum(attempt_end.requeue_quarantined(tx, study, trial) for trial in mine)
+            advance(tx, study)
             n += taken
             ctx.signals.changed(study.uid)
     if n:
@@ -68,12 +68,11 @@ def _reap_study(ctx: Context, study_id: int, trials: list[QueuedTrial], max_sile
                 if not tx.queue.still_lapsed(trial.id, trial.attempt):
                     continue
                 gone = Outcome.model_construct(state="FAILED", cause="lost", detail=None)
-                if attempt_end.lose(ctx, tx, study, trial, gone):
+                if attempt_end.requeue_lost(ctx, tx, study, trial, gone):
                     n += 1
                     _log.warning("lease lapsed", study=study.uid, trial=trial.uid, attempt=trial.attempt)
-                study = tx.studies.lock(study_id)
             if n:
-                advance(tx, study_id)
+                advance(tx, study)
     except NotFoundError:
         return 0  # the study was deleted meanwhile
     if n:

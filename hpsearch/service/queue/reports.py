@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
-from hpsearch.domain.lifecycle import TrialEvent, TrialState
+from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.task import TASKS, TaskName
 from hpsearch.domain.trial import MAX_METRICS, MAX_STORED_VALUES, Measurement
 from hpsearch.service import datasets
@@ -66,8 +66,9 @@ def report(ctx: Context, caller: Caller, worker_id: str, request: ReportRequest)
             if item.report.outcome and results[position].status == "accepted"
         }
         for study_id in sorted(ended):
-            study = advance(tx, study_id)
-            thresholds[study.uid] = study.model_threshold
+            study = tx.studies.lock(study_id)
+            advance(tx, study)
+            thresholds[study.uid] = study.record.model_threshold
         progress = None if request.progress is None else request.progress.model_dump()
         # Last: rows are locked in the order study, trial, worker everywhere.
         is_news = tx.workers.seen(worker, progress)
@@ -156,12 +157,8 @@ def _was_given_up(tx: Transaction, trial: QueuedTrial) -> bool:
 
 
 def _revive(tx: Transaction, trial: QueuedTrial) -> None:
-    """Take a lapsed lease back; it has no end until it is renewed, in the same transaction."""
-    back = {"infra_attempts": max(0, trial.infra_attempts - 1), "held": False}
-    if not tx.queue.move(trial.id, trial.attempt, TrialEvent.REVIVE, back):
-        return
-    tx.attempts.end(trial.id, trial.attempt, {"state": None, "cause": None, "ended_at": None, "detail": None})
-    tx.events.add("trial.revived", study_id=trial.study_id, trial_uid=trial.uid, data={"attempt": trial.attempt})
+    if tx.queue.revive(trial):
+        tx.events.add("trial.revived", study_id=trial.study_id, trial_uid=trial.uid, data={"attempt": trial.attempt})
 
 
 def _wrong(tx: Transaction, trial: QueuedTrial, entry: TrialReport) -> str | None:

@@ -1,18 +1,18 @@
-"""Rows for new trials of a study. Always under the study's lock, so that the budget can not be overrun."""
+"""Rows for new trials of a study, numbered and counted under its lock, so that the budget can not be overrun."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from hpsearch.domain.lifecycle import StudyState, TrialKind, TrialState
+from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.suggest import n_weights
 from hpsearch.service.definitions import definition_of, shape_of
 from hpsearch.service.ids import derived_seed, new_uid
-from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.records import NewTrialRow
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,18 @@ class NewTrial:
     seed: int | None = None
 
 
-def insert(tx: Transaction, study: StudyRecord, trials: Sequence[NewTrial]) -> list[int]:
+def insert(tx: Transaction, study: LockedStudy, trials: Sequence[NewTrial]) -> list[int]:
     """Create trials and count them; return their internal ids.
 
-    Numbers go on from the study's counters, which the caller has just read under the lock; search trials get the next
-    search indices. Seeds follow from the study's seed and the index within the kind, never from the clock.
+    Numbers go on from the study's counters; search trials get the next search indices. Seeds follow from the study's
+    seed and the index within the kind, never from the clock.
     """
-    definition, shape = definition_of(study), shape_of(study)
-    rows: list[dict[str, Any]] = []
-    n_search = study.n_search
+    record = study.record
+    definition, shape = definition_of(record), shape_of(record)
+    rows: list[NewTrialRow] = []
+    n_search = record.n_search
     for offset, trial in enumerate(trials):
-        number = study.n_numbers + offset
+        number = record.n_numbers + offset
         search_index = None
         if trial.kind is TrialKind.SEARCH:
             search_index, n_search = n_search, n_search + 1
@@ -46,34 +47,23 @@ def insert(tx: Transaction, study: StudyRecord, trials: Sequence[NewTrial]) -> l
             index = number if search_index is None else search_index
             seed = derived_seed(definition.algorithm.seed, trial.kind.value, index)
         rows.append(
-            {
-                "uid": new_uid(),
-                "study_id": study.id,
-                "number": number,
-                "kind": trial.kind.value,
-                "state": TrialState.WAITING.value,
-                "search_index": search_index,
-                "grid_index": trial.grid_index,
-                "params": trial.params,
-                "seed": seed,
-                "n_weights": n_weights(trial.params, shape),
-                "parent_id": trial.parent_id,
-                "refit_epochs": trial.refit_epochs,
-                "precedence": -study.priority,
-                "held": study.state == StudyState.PAUSED,
-                "created_at": tx.at,
-            }
+            NewTrialRow(
+                uid=new_uid(),
+                number=number,
+                kind=trial.kind.value,
+                search_index=search_index,
+                grid_index=trial.grid_index,
+                params=trial.params,
+                seed=seed,
+                n_weights=n_weights(trial.params, shape),
+                parent_id=trial.parent_id,
+                refit_epochs=trial.refit_epochs,
+            )
         )
-    ids = tx.trials.add(rows)
-    tx.studies.add_to_counters(study.id, {"n_numbers": len(rows), "n_search": n_search - study.n_search})
+    ids = study.trials.create(rows)
     tx.events.add_all(
         [
-            (
-                "trial.created",
-                study.id,
-                row["uid"],
-                {"number": row["number"], "kind": row["kind"], "params": row["params"]},
-            )
+            ("trial.created", study.id, row.uid, {"number": row.number, "kind": row.kind, "params": row.params})
             for row in rows
         ]
     )

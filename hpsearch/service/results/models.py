@@ -127,7 +127,7 @@ def drop_beaten(ctx: Context, study_id: int) -> int:
         # the best a moment later.
         delivered = tx.models.of_study(study_id)
         stale = {(record.trial_id, record.attempt) for record in tx.models.stale_of_study(study_id)}
-        safe = {one.id for one in tx.queue.open_of(study_id, lock=False)}
+        safe = {one.id for one in tx.queue.open_of(study_id)}
         study = tx.studies.by_ids([study_id]).get(study_id)
         if study is None:
             return 0

@@ -13,7 +13,7 @@ from hpsearch.service.definitions import definition_of, resolved_of
 from hpsearch.storage.conditions import Wanted
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.trials import Ranked
-from hpsearch.wire.pages import HistoryPoint, LeaderboardPage, LeaderboardRow, MeasurementView, Page, TrialView
+from hpsearch.wire.pages import LeaderboardPage, LeaderboardRow, MeasurementView, Page, TrialView
 
 
 def to_row(ranked: Ranked) -> LeaderboardRow:
@@ -182,34 +182,6 @@ def measurements(
         rows, token = tx.attempts.measurements(queued.id, number, limit=limit, page_token=page_token)
     items = tuple(MeasurementView(attempt=number, epoch=epoch, metrics=metrics) for epoch, metrics in rows)
     return Page[MeasurementView](items=items, next_page_token=token)
-
-
-def history(ctx: Context, study_id: str) -> list[HistoryPoint]:
-    """Return how the best value improved: one point for each result that beat all before it.
-
-    Raises:
-        NotFoundError: There is no such study.
-    """
-    with ctx.store.read() as tx:
-        study = tx.studies.get(study_id)
-        rows = tx.trials.improvements(study.id)
-    points: list[HistoryPoint] = []
-    spent = 0.0
-    for n_results, (number, uid, value, ended_at, device_seconds) in enumerate(rows, 1):
-        spent += device_seconds
-        if points and not resolved_of(study).objective.better(value, points[-1].value):
-            continue
-        points.append(
-            HistoryPoint(
-                n_results=n_results,
-                number=number,
-                trial_id=uid,
-                value=value,
-                at=ended_at,
-                device_seconds=round(spent, 6),
-            )
-        )
-    return points
 
 
 def export_rows(ctx: Context, study_id: str) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from hpsearch.service.queue.trial_rows import NewTrial
 from hpsearch.service.studies.labels import label_filter
 from hpsearch.service.studies.resolving import Resolution, resolve
 from hpsearch.service.studies.study_views import view
-from hpsearch.storage.records import StudyRecord
+from hpsearch.storage.records import NewStudyRow, StudyRecord
 from hpsearch.storage.store import Transaction
 from hpsearch.wire.pages import Page, StudyView
 from hpsearch.wire.studies import StudyPatch
@@ -91,28 +91,26 @@ def _insert(
     tx: Transaction, caller: Caller, definition: StudyDefinition, resolution: Resolution, *, uid: str, mark: str
 ) -> StudyRecord:
     study_id = tx.studies.add(
-        {
-            "uid": uid,
-            "name": definition.name,
-            "state": StudyState.RUNNING.value,
-            "phase": "search",
-            "definition": definition.model_dump(mode="json"),
-            "resolved": resolution.resolved.model_dump(mode="json"),
-            "fingerprint": mark,
-            "dataset_id": resolution.dataset.id,
-            "token_uid": caller.token_id,
-            "max_trials": resolution.resolved.max_trials,
-            "created_at": tx.at,
-        }
+        NewStudyRow(
+            uid=uid,
+            name=definition.name,
+            definition=definition.model_dump(mode="json"),
+            resolved=resolution.resolved.model_dump(mode="json"),
+            fingerprint=mark,
+            dataset_id=resolution.dataset.id,
+            token_uid=caller.token_id,
+            max_trials=resolution.resolved.max_trials,
+        )
     )
     tx.events.add("study.created", study_id=study_id, data={"name": definition.name})
+    study = tx.studies.lock(study_id)
     if definition.baselines:
         shape = resolution.shape(definition)
         points = (linear_baseline(definition), mlp_baseline(definition, shape))
-        trial_rows.insert(tx, tx.studies.lock(study_id), [NewTrial(point, TrialKind.BASELINE) for point in points])
+        trial_rows.insert(tx, study, [NewTrial(point, TrialKind.BASELINE) for point in points])
     if not definition.algorithm.learns:
-        fill_locked(tx, study_id, n=256)
-    return tx.studies.get(uid)
+        fill_locked(tx, study, n=256)
+    return study.record
 
 
 def get(ctx: Context, study_id: str) -> StudyView:
@@ -167,11 +165,9 @@ def patch(ctx: Context, study_id: str, change: StudyPatch) -> StudyView:
     with ctx.store.write() as tx:
         study = tx.studies.lock_uid(study_id)
         if values:
-            tx.studies.change(study.id, values)
+            study.edit(name=change.name, priority=change.priority, notes=change.notes, labels=change.labels)
             tx.events.add("study.changed", study_id=study.id, data=values)
-        if "priority" in values and values["priority"] != study.priority:
-            tx.queue.prioritise(study.id, values["priority"])
-        changed = view(tx, tx.studies.get(study_id))
+        changed = view(tx, study.record)
     ctx.signals.changed(study_id)
     return changed
 
@@ -185,10 +181,10 @@ def delete(ctx: Context, study_id: str) -> None:
     """
     with ctx.store.write() as tx:
         study = tx.studies.lock_uid(study_id)
-        if study.state not in STUDY_FINAL:
-            msg = f"study {study.name!r} is {study.state}; cancel it before deleting it"
+        if study.record.state not in STUDY_FINAL:
+            msg = f"study {study.record.name!r} is {study.record.state}; cancel it before deleting it"
             raise ConflictError(msg, code="study.not_ended")
         kept = tx.models.of_study(study.id)
-        tx.studies.delete(study.id)
+        study.delete()
     ctx.content.release(record.digest for record in kept)
     ctx.signals.changed(study_id)

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hpsearch.domain.lifecycle import (
-    STUDY_FINAL,
-    EndReason,
-    StudyEvent,
-    StudyState,
-    TrialKind,
-    TrialState,
-)
+from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialKind, TrialState
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Params, Trial
 from hpsearch.errors import ConflictError, InvalidInputError, InvalidStudyError
@@ -20,23 +13,26 @@ from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import definition_of, grid_of, resolved_of, shape_of
 from hpsearch.service.ids import fingerprint
 from hpsearch.service.queue import trial_rows
-from hpsearch.service.queue.progress import advance, cancel_trial, log, progress_of
+from hpsearch.service.queue.cancellation import cancel_trial
+from hpsearch.service.queue.event_log import log
+from hpsearch.service.queue.progress import advance, progress_of
 from hpsearch.service.queue.trial_rows import NewTrial
 from hpsearch.service.results import trials
 from hpsearch.service.studies import crud
 from hpsearch.service.studies.study_views import view
-from hpsearch.storage.records import FailedRow, StudyRecord
+from hpsearch.storage.records import FailedRow
 from hpsearch.storage.store import Transaction
+from hpsearch.storage.study_lock import LockedStudy
 from hpsearch.wire.pages import StudyView, TrialView
 from hpsearch.wire.studies import CloneRequest, EnqueueRequest, ExtendRequest, RetryFailedReply
 
 
-def _steer(ctx: Context, study_id: str, change: Callable[[Transaction, StudyRecord], None]) -> StudyView:
+def _steer(ctx: Context, study_id: str, change: Callable[[Transaction, LockedStudy], None]) -> StudyView:
     """Change a study under its lock, wake whoever waits for it and return it."""
     with ctx.store.write() as tx:
         study = tx.studies.lock_uid(study_id)
         change(tx, study)
-        changed = view(tx, tx.studies.get(study_id))
+        changed = view(tx, study.record)
     _wake(ctx, study_id)
     return changed
 
@@ -47,8 +43,9 @@ def _wake(ctx: Context, study_id: str) -> None:
     ctx.signals.changed(study_id)
 
 
-def _refuse(study: StudyRecord, verb: str) -> ConflictError:
-    return ConflictError(f"study {study.name!r} is {study.state} and can not be {verb}", code="study.wrong_state")
+def _refuse(study: LockedStudy, verb: str) -> ConflictError:
+    record = study.record
+    return ConflictError(f"study {record.name!r} is {record.state} and can not be {verb}", code="study.wrong_state")
 
 
 def pause(ctx: Context, study_id: str) -> StudyView:
@@ -59,12 +56,11 @@ def pause(ctx: Context, study_id: str) -> StudyView:
         ConflictError: It is stopping or has ended.
     """
 
-    def change(tx: Transaction, study: StudyRecord) -> None:
-        if study.state == StudyState.PAUSED:
+    def change(tx: Transaction, study: LockedStudy) -> None:
+        if study.record.state == StudyState.PAUSED:
             return
-        if not tx.studies.move(study.id, StudyEvent.PAUSE, StudyState.PAUSED, {}):
+        if not study.pause():
             raise _refuse(study, "paused")
-        tx.queue.hold(study.id, held=True)
         log(tx, "study.paused", study)
 
     return _steer(ctx, study_id, change)
@@ -78,14 +74,13 @@ def resume(ctx: Context, study_id: str) -> StudyView:
         ConflictError: It is stopping or has ended.
     """
 
-    def change(tx: Transaction, study: StudyRecord) -> None:
-        if study.state == StudyState.RUNNING:
+    def change(tx: Transaction, study: LockedStudy) -> None:
+        if study.record.state == StudyState.RUNNING:
             return
-        if not tx.studies.move(study.id, StudyEvent.RESUME, StudyState.RUNNING, {}):
+        if not study.resume():
             raise _refuse(study, "resumed")
-        tx.queue.hold(study.id, held=False)
         log(tx, "study.resumed", study)
-        advance(tx, study.id)
+        advance(tx, study)
 
     return _steer(ctx, study_id, change)
 
@@ -98,17 +93,16 @@ def stop(ctx: Context, study_id: str) -> StudyView:
         ConflictError: It has ended.
     """
 
-    def change(tx: Transaction, study: StudyRecord) -> None:
-        if study.state == StudyState.STOPPING:
+    def change(tx: Transaction, study: LockedStudy) -> None:
+        if study.record.state == StudyState.STOPPING:
             return
-        if not tx.studies.move(study.id, StudyEvent.STOP, StudyState.STOPPING, {"end_reason": EndReason.USER.value}):
+        if not study.stop():
             raise _refuse(study, "stopped")
         log(tx, "study.stopping", study)
-        stopping = tx.studies.lock(study.id)
-        for trial in tx.queue.open_of(study.id):
+        for trial in study.open.all():
             if trial.state == TrialState.WAITING:
-                cancel_trial(tx, stopping, trial, why="the study was stopped")
-        advance(tx, study.id)
+                cancel_trial(tx, study, trial, why="the study was stopped")
+        advance(tx, study)
 
     return _steer(ctx, study_id, change)
 
@@ -121,13 +115,12 @@ def cancel(ctx: Context, study_id: str) -> StudyView:
         ConflictError: It has completed or failed.
     """
 
-    def change(tx: Transaction, study: StudyRecord) -> None:
-        if study.state == StudyState.CANCELLED:
+    def change(tx: Transaction, study: LockedStudy) -> None:
+        if study.record.state == StudyState.CANCELLED:
             return
-        ended = {"end_reason": EndReason.USER.value, "phase": "ended", "ended_at": tx.at}
-        if not tx.studies.move(study.id, StudyEvent.CANCEL, StudyState.CANCELLED, ended):
+        if not study.cancel():
             raise _refuse(study, "cancelled")
-        for trial in tx.queue.open_of(study.id):
+        for trial in study.open.all():
             cancel_trial(tx, study, trial, why="the study was cancelled")
         log(tx, "study.cancelled", study)
 
@@ -143,32 +136,31 @@ def extend(ctx: Context, study_id: str, request: ExtendRequest) -> StudyView:
         InvalidStudyError: The new total is not larger, or larger than the grid.
     """
 
-    def change(tx: Transaction, study: StudyRecord) -> None:
-        if study.state in (StudyState.CANCELLED, StudyState.STOPPING):
+    def change(tx: Transaction, study: LockedStudy) -> None:
+        if study.record.state in (StudyState.CANCELLED, StudyState.STOPPING):
             raise _refuse(study, "extended")
-        grid_size = resolved_of(study).grid_size
-        if request.max_trials <= study.max_trials:
-            msg = f"max_trials must be more than the present {study.max_trials}, received {request.max_trials}"
+        grid_size = resolved_of(study.record).grid_size
+        if request.max_trials <= study.record.max_trials:
+            msg = f"max_trials must be more than the present {study.record.max_trials}, received {request.max_trials}"
             raise InvalidStudyError(msg)
         if grid_size is not None and request.max_trials > grid_size:
             msg = f"the grid has {grid_size} points, received max_trials {request.max_trials}"
             raise InvalidStudyError(msg)
-        log(tx, "study.extended", study, max_trials=request.max_trials, before=study.max_trials)
-        tx.studies.change(study.id, {"max_trials": request.max_trials})
+        log(tx, "study.extended", study, max_trials=request.max_trials, before=study.record.max_trials)
+        study.set_max_trials(request.max_trials)
         _reopen(tx, study)
 
     return _steer(ctx, study_id, change)
 
 
-def _reopen(tx: Transaction, study: StudyRecord) -> None:
+def _reopen(tx: Transaction, study: LockedStudy) -> None:
     """Let a search go on that was over."""
-    values = {"end_reason": None, "phase": "search", "ended_at": None}
-    if study.state in STUDY_FINAL:
-        if not tx.studies.move(study.id, StudyEvent.REOPEN, StudyState.RUNNING, values):
+    if study.record.state in STUDY_FINAL:
+        if not study.reopen():
             raise _refuse(study, "reopened")
         log(tx, "study.reopened", study)
-    elif study.end_reason is not None:
-        tx.studies.change(study.id, values)
+    elif study.record.end_reason is not None:
+        study.reopen_search()
 
 
 def retry_failed(ctx: Context, study_id: str) -> RetryFailedReply:
@@ -180,9 +172,9 @@ def retry_failed(ctx: Context, study_id: str) -> RetryFailedReply:
     """
     with ctx.store.write() as tx:
         study = tx.studies.lock_uid(study_id)
-        if study.state in (StudyState.CANCELLED, StudyState.STOPPING):
+        if study.record.state in (StudyState.CANCELLED, StudyState.STOPPING):
             raise _refuse(study, "retried")
-        failed = tx.requeue.failed_of(study.id)
+        failed = study.trials.failed()
         if failed:
             _reopen(tx, study)
             _retry(tx, study, failed)
@@ -190,23 +182,9 @@ def retry_failed(ctx: Context, study_id: str) -> RetryFailedReply:
     return RetryFailedReply(n_retried=len(failed))
 
 
-def _retry(tx: Transaction, study: StudyRecord, failed: Sequence[FailedRow], *, trial_id: int | None = None) -> None:
+def _retry(tx: Transaction, study: LockedStudy, failed: Sequence[FailedRow], *, trial_id: int | None = None) -> None:
     """Put failed trials back, all of the study's or one; costs as many statements for thousands as for one."""
-    fresh = {
-        "held": study.state == StudyState.PAUSED, "available_at": 0.0, "infra_attempts": 0, "oom_attempts": 0,
-        "cause": None, "ended_at": None, "avoid_worker_id": None,
-    }  # fmt: skip
-    tx.results.remove_failed(study.id, trial_id)
-    tx.requeue.retry(study.id, trial_id, fresh)
-    searched = [trial for trial in failed if trial.kind == TrialKind.SEARCH]
-    n_lost = sum(trial.cause == "lost_repeatedly" for trial in searched)
-    tx.studies.add_to_counters(
-        study.id,
-        {
-            "n_failed": -len(failed), "n_search_failed": -len(searched), "n_search_lost": -n_lost,
-            "n_search_finished": -len(searched),
-        },
-    )  # fmt: skip
+    study.trials.retry(failed, trial_id)
     tx.events.add_all([("trial.retried", study.id, trial.uid, {"attempt": trial.attempt}) for trial in failed])
 
 
@@ -220,11 +198,11 @@ def retry_trial(ctx: Context, trial_id: str) -> TrialView:
     with ctx.store.write() as tx:
         study = tx.studies.lock(tx.trials.study_of(trial_id))
         trial = tx.queue.look_up([trial_id], lock=True)[trial_id]
-        failed = tx.requeue.failed_of(study.id, trial.id)
+        failed = study.trials.failed(trial.id)
         if not failed:
             msg = f"trial {trial.number} is {trial.state}; only FAILED trials can be retried"
             raise ConflictError(msg, code="trial.wrong_state")
-        if study.state in (StudyState.CANCELLED, StudyState.STOPPING):
+        if study.record.state in (StudyState.CANCELLED, StudyState.STOPPING):
             raise _refuse(study, "retried")
         _reopen(tx, study)
         _retry(tx, study, failed, trial_id=trial.id)
@@ -245,7 +223,7 @@ def stop_trial(ctx: Context, trial_id: str) -> TrialView:
         if not cancel_trial(tx, study, trial, why="the trial was stopped"):
             msg = f"trial {trial.number} is {trial.state} and can not be stopped"
             raise ConflictError(msg, code="trial.wrong_state")
-        advance(tx, study.id)
+        advance(tx, study)
     _wake(ctx, study.uid)
     return trials.trial(ctx, trial_id)
 
@@ -301,15 +279,15 @@ def _reused(key: str) -> InvalidInputError:
     return InvalidInputError(msg, code="idempotency_key.reused")
 
 
-def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest) -> int:
-    if study.state not in (StudyState.RUNNING, StudyState.PAUSED) or study.end_reason is not None:
+def _enqueue_locked(tx: Transaction, study: LockedStudy, request: EnqueueRequest) -> int:
+    if study.record.state not in (StudyState.RUNNING, StudyState.PAUSED) or study.record.end_reason is not None:
         raise _refuse(study, "given more points")
     try:
-        params = definition_of(study).space.complete(request.params)
+        params = definition_of(study.record).space.complete(request.params)
     except ValueError as error:
         msg = f"the point does not belong to this study's space: {error}"
         raise InvalidStudyError(msg, code="point.invalid") from None
-    shape = shape_of(study)
+    shape = shape_of(study.record)
     weights = n_weights(params, shape)
     if shape.max_weights is not None and weights > shape.max_weights:
         msg = (
@@ -317,38 +295,37 @@ def _enqueue_locked(tx: Transaction, study: StudyRecord, request: EnqueueRequest
             "(constraints.max_weights): give fewer layers or units, or clone the study with a higher limit"
         )
         raise InvalidStudyError(msg, code="point.too_many_weights")
-    if definition_of(study).algorithm.is_finite:
+    if definition_of(study.record).algorithm.is_finite:
         return _enqueue_grid_point(tx, study, params)
-    if progress_of(tx, study).n_creatable == 0:
+    if progress_of(tx, study.record).n_creatable == 0:
         _make_room(tx, study)
-        study = tx.studies.lock(study.id)
     (trial_id,) = trial_rows.insert(tx, study, [NewTrial(params, TrialKind.SEARCH)])
-    tx.queue.hurry(trial_id)
+    study.open.move_to_front(trial_id)
     return trial_id
 
 
-def _enqueue_grid_point(tx: Transaction, study: StudyRecord, params: Params) -> int:
+def _enqueue_grid_point(tx: Transaction, study: LockedStudy, params: Params) -> int:
     """Return the trial of a grid point, first in the queue from now on; it is created if its turn had not come."""
-    grid_index = grid_of(study).grid.index_of(params)
+    grid_index = grid_of(study.record).grid.index_of(params)
     if grid_index is None:
         msg = "the point is not one of this study's grid"
         raise InvalidStudyError(msg, code="point.invalid")
     trial_id = tx.trials.of_grid_index(study.id, grid_index)
-    if trial_id is None and progress_of(tx, study).n_creatable == 0:
-        msg = f"all {study.max_trials} trials of this study are created; extend it first"
+    if trial_id is None and progress_of(tx, study.record).n_creatable == 0:
+        msg = f"all {study.record.max_trials} trials of this study are created; extend it first"
         raise ConflictError(msg, code="budget.used_up")
     if trial_id is None:
         (trial_id,) = trial_rows.insert(tx, study, [NewTrial(params, TrialKind.SEARCH, grid_index=grid_index)])
-    if not tx.queue.hurry(trial_id):
+    if not study.open.move_to_front(trial_id):
         msg = f"grid point {grid_index} already has a trial that has begun"
         raise ConflictError(msg, code="point.taken")
     return trial_id
 
 
-def _make_room(tx: Transaction, study: StudyRecord) -> None:
+def _make_room(tx: Transaction, study: LockedStudy) -> None:
     """Drop the last point that was drawn but not begun, in favour of one that somebody asks for."""
-    untouched = tx.queue.last_untouched(study.id)
+    untouched = study.open.last_untouched()
     if untouched is None:
-        msg = f"all {study.max_trials} trials of this study have begun; extend it first"
+        msg = f"all {study.record.max_trials} trials of this study have begun; extend it first"
         raise ConflictError(msg, code="budget.used_up")
     cancel_trial(tx, study, untouched, why="an enqueued point takes its place")

@@ -6,10 +6,13 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from hpsearch.service import tokens
 from hpsearch.service.fleet import workers
 from hpsearch.service.fleet.overview import fleet_overview
+from hpsearch.storage.store import Transaction
+from hpsearch.storage.tables import worker as worker_table
 from tests.api.conftest import Worker, create_study
 from tests.api.web.conftest import Site
 
@@ -25,6 +28,10 @@ def _register(site: Site, **fields: object) -> Worker:
     answer = site.client.post("/v1/workers", json={"name": "w", **fields}, headers=site.headers)
     assert answer.status_code == 201, answer.text
     return Worker(site.client, site.headers, answer.json()["worker_id"])
+
+
+def _set(tx: Transaction, worker_id: str, **columns: object) -> None:
+    tx.connection.execute(update(worker_table).where(worker_table.c.uid == worker_id).values(**columns))
 
 
 def test_workers_are_shown_with_what_they_hold(either: Site) -> None:
@@ -63,7 +70,7 @@ def test_a_worker_tells_how_quick_it_is(site: Site) -> None:
         "epochs_per_second": 96.25,
     }
     with site.context.store.write() as tx:  # as its second report would; the first ones come too soon to be noted
-        tx.workers.change(tx.workers.get(worker.worker_id).id, {"progress": progress})
+        _set(tx, worker.worker_id, progress=progress)
     text = site.reader.get("/ui/fleet").text
     assert "fused engine: 31 in training in 33 slots, 2 being prepared" in text
     assert "812 an hour" in text
@@ -111,9 +118,7 @@ def test_who_is_gone_is_shown_on_demand(fresh: Site) -> None:
     with fresh.context.store.write() as tx:
         record = tx.workers.get(worker.worker_id)
         before = record.last_seen_at - timedelta(seconds=2 * fresh.context.settings.lease_s)
-        tx.workers.change(
-            record.id, {"last_seen_at": before, "registered_at": before - timedelta(hours=1), "n_finished": 30}
-        )
+        _set(tx, record.uid, last_seen_at=before, registered_at=before - timedelta(hours=1), n_finished=30)
     assert "was here" not in fresh.reader.get("/ui/fleet").text
     text = fresh.reader.get("/ui/fleet?gone=true").text
     assert "was here" in text

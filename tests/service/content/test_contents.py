@@ -69,7 +69,7 @@ def test_a_row_being_written_keeps_its_content(context: Context, other: Context)
     known, record, uid = add(context, _SAME), put(other, _SAME), new_uid()
     with other.store.write() as tx:
         other.content.hold(tx, record)
-        tx.datasets.add(row(uid, record) | {"created_at": tx.at})
+        tx.datasets.add(row(uid, record, tx.at))
         deleting = threading.Thread(target=datasets.delete, args=(context, known))
         deleting.start()  # waits for this transaction, and then sees the row
         deleting.join(0.3)

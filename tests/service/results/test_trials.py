@@ -89,12 +89,6 @@ def test_the_tag_changes_with_a_result_and_not_without(
     assert trials.leaderboard_etag(manual_context, study_id) != tag
 
 
-def test_history_holds_the_improvements(manual_context: Context, study_id: str) -> None:
-    points = trials.history(manual_context, study_id)
-    assert [point.value for point in points] == [0.0, 0.1, 0.2, 0.3, 0.4]
-    assert [point.n_results for point in points] == [1, 2, 3, 4, 5]
-
-
 def test_an_export_has_every_trial(manual_context: Context, study_id: str) -> None:
     rows = list(trials.export_rows(manual_context, study_id))
     assert len(rows) == 30
@@ -113,7 +107,7 @@ def test_events_are_followed_without_gaps(manual_context: Context, worker: StubW
 
 
 def test_what_does_not_exist_is_named(manual_context: Context) -> None:
-    for ask in (trials.leaderboard, trials.trial, trials.measurements, trials.history, events.latest_id):
+    for ask in (trials.leaderboard, trials.trial, trials.measurements, events.latest_id):
         with pytest.raises(NotFoundError, match="nothing"):
             ask(manual_context, "nothing")
 

@@ -138,6 +138,6 @@ def test_labels_of_any_kind_are_looked_for(context: Context, label: str) -> None
     made = crud.create(context, ADMIN, definition())
     key, _, value = label.partition("=")
     with context.store.write() as tx:
-        tx.studies.change(tx.studies.get(made.study_id).id, {"labels": {key: value}})
+        tx.studies.lock_uid(made.study_id).edit(labels={key: value})
     assert [one.study_id for one in overview(context, limit=10, label=label).studies] == [made.study_id]
     assert not overview(context, limit=10, label=f"x{label}").studies
