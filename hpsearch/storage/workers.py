@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -73,9 +73,7 @@ class WorkerRepository:
         self._now = lease_now
         self._losers: set[int] = set()
 
-    def add(
-        self, *, uid: str, token_uid: str, name: str, version: str | None, devices: Sequence[Mapping[str, object]]
-    ) -> None:
+    def add(self, *, uid: str, token_uid: str, name: str, version: str | None, devices: Sequence[JsonObject]) -> None:
         """Insert a worker; one of the same token and name that is in quarantine leaves it the rest of that."""
         given = {"uid": uid, "token_uid": token_uid, "name": name, "version": version, "devices": list(devices)}
         zeros: dict[str, Any] = {"state": "ACTIVE", "n_quarantines": 0, "n_failures_in_row": 0, "n_finished": 0}

@@ -150,8 +150,10 @@ def requeue_quarantined(tx: Transaction, study: LockedStudy, trial: QueuedTrial)
         return cancel_trial(tx, study, trial, why=why)
     if not study.trials.requeue_quarantined(trial, why=why):
         return False
-    told = {"number": trial.number, "kind": trial.kind, "attempt": trial.attempt, "why": why}
-    log(tx, "trial.released", study, trial.uid, **told)
+    log(
+        tx, "trial.released", study, trial.uid,
+        number=trial.number, kind=trial.kind, attempt=trial.attempt, why=why,
+    )  # fmt: skip
     return True
 
 

@@ -62,6 +62,6 @@ def count_failure(ctx: Context, tx: Transaction, study: LockedStudy, worker_id: 
 
 
 def said(cause: str | None, detail: str | None) -> str:
-    """Return the cause of an attempt's end with the last line of what was told of it, for people."""
+    """Return the cause of an attempt's end with the last line of its detail, for people."""
     last = [line.strip() for line in (detail or "").splitlines() if line.strip()][-1:]
     return ": ".join([cause or "no cause given", *(line[:_MAX_REASON_CHARACTERS] for line in last)])

@@ -71,14 +71,19 @@ def is_due(tx: Transaction, study: StudyRecord) -> bool:
 
 def _next_phase(study: StudyRecord) -> str:
     definition = definition_of(study)
-    told_to_end = study.end_reason in {EndReason.USER, *FAILURES}
-    if study.phase == "search" and definition.confirm.top_k > 0 and not told_to_end and study.best_trial_id is not None:
+    ends_at_once = study.end_reason in {EndReason.USER, *FAILURES}
+    if (
+        study.phase == "search"
+        and definition.confirm.top_k > 0
+        and not ends_at_once
+        and study.best_trial_id is not None
+    ):
         return "confirmation"
     if (
         study.phase in ("search", "confirmation")
         and definition.refit == "auto"
         and _has_test_rows(study)
-        and not told_to_end
+        and not ends_at_once
         and study.best_trial_id is not None
     ):
         return "refit"
