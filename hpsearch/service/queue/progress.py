@@ -70,22 +70,12 @@ def is_due(tx: Transaction, study: StudyRecord) -> bool:
 
 
 def _next_phase(study: StudyRecord) -> str:
+    if study.end_reason in {EndReason.USER, *FAILURES} or study.best_trial_id is None:
+        return "ended"
     definition = definition_of(study)
-    ends_at_once = study.end_reason in {EndReason.USER, *FAILURES}
-    if (
-        study.phase == "search"
-        and definition.confirm.top_k > 0
-        and not ends_at_once
-        and study.best_trial_id is not None
-    ):
+    if study.phase == "search" and definition.confirm.top_k > 0:
         return "confirmation"
-    if (
-        study.phase in ("search", "confirmation")
-        and definition.refit == "auto"
-        and _has_test_rows(study)
-        and not ends_at_once
-        and study.best_trial_id is not None
-    ):
+    if study.phase in ("search", "confirmation") and definition.refit == "auto" and _has_test_rows(study):
         return "refit"
     return "ended"
 
