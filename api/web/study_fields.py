@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from hpsearch.domain.algorithms import ALGORITHMS as KINDS
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import MAX_CHOICES
+from hpsearch.domain.study import Algorithm
 from hpsearch.domain.task import TASKS, TaskName
 
 Kind = Literal["int", "float", "word", "switch"]
@@ -65,7 +66,7 @@ PARAMETERS: Final = (
 )
 METRICS_OF: Final[dict[TaskName, tuple[str, ...]]] = {task: tuple(TASKS[task].metrics) for task in TASKS}
 # The default first.
-ALGORITHMS: Final = tuple(reversed(KINDS))
+ALGORITHMS: Final = tuple(dict.fromkeys((Algorithm().kind, *reversed(KINDS))))
 
 Raw = dict[str, Any]
 

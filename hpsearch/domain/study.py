@@ -102,7 +102,7 @@ class AlgorithmOptions(Frozen):
     """Fine adjustment of Bayesian search.
 
     Attributes:
-        sampler: `auto` chooses; `tpe` is the tree-structured Parzen estimator.
+        sampler: Kept because stored definitions have it: both mean the tree-structured Parzen estimator.
         n_startup: Quasi-random points before the model is trusted; None chooses from the budget.
     """
 

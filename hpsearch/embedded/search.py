@@ -21,7 +21,7 @@ from hpsearch.embedded.network import TrainedNetwork
 from hpsearch.errors import HpsearchError
 from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
 from hpsearch.sampling.grid_walk import grid_walk
-from hpsearch.sampling.suggest import Observation, Shape, SuggestRequest, suggest
+from hpsearch.sampling.suggest import NetworkShape, Observation, SuggestRequest, suggest
 from hpsearch.service.ids import derived_seed
 from hpsearch.settings import default_data_dir
 from hpsearch.wire.claims import StudyBrief
@@ -117,7 +117,7 @@ class _Run:
         self._brief = brief
         self._n_at_once = n_at_once
         n_inputs, n_outputs = trainer.widths
-        self._shape = Shape(n_inputs, n_outputs, definition.constraints.max_weights)
+        self._shape = NetworkShape(n_inputs, n_outputs, definition.constraints.max_weights)
         self._tried: list[Tried] = []
 
     def trials(self) -> list[Tried]:

@@ -1,1 +1,1 @@
-"""Which configuration to try next: grid, random and Bayesian search behind one call."""
+"""Which configuration to try next: all search algorithms behind one call."""

@@ -8,7 +8,7 @@ from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import FixedParameter
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.weights import obeys
 
 # A linear model has no hidden layers to upset: ten times the network's step size converges well before its budget ends.
@@ -28,7 +28,7 @@ def linear_baseline(definition: StudyDefinition) -> Params:
     return {"layers": 0, "learning_rate": LINEAR_LEARNING_RATE, "optimizer": "adam", **_kept(definition)}
 
 
-def mlp_baseline(definition: StudyDefinition, shape: Shape) -> Params:
+def mlp_baseline(definition: StudyDefinition, shape: NetworkShape) -> Params:
     """Return the default network of a study: two hidden layers of 64 relu units, Adam at 0.001, no regularisation.
 
     Where that breaks the weight limit both layers shrink to the widest allowed size, then to one layer; under a limit
@@ -51,7 +51,7 @@ def mlp_baseline(definition: StudyDefinition, shape: Shape) -> Params:
     }
 
 
-def _fits(layers: int, units: int, shape: Shape) -> bool:
+def _fits(layers: int, units: int, shape: NetworkShape) -> bool:
     return obeys({"layers": layers, "units": units}, shape)
 
 

@@ -1,4 +1,4 @@
-"""From numbers between 0 and 1 to points of a space, and back.
+"""Inverse transform sampling: from numbers between 0 and 1 to points of a space, and back.
 
 Every sampler draws through `point_at`: random search gives it uniform numbers, Bayesian search its first, evenly
 spread ones, and repairs move a point by moving its numbers.
@@ -14,7 +14,7 @@ from typing import Final, cast
 from hpsearch.domain.parameters import CategoricalParameter, FloatParameter, IntParameter, Key, Parameter, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.plan import Plan, Slot
+from hpsearch.sampling.compiled_space import CompiledSpace, Slot
 
 _FEWEST_IN_ORDER: Final = 3
 
@@ -103,19 +103,19 @@ def _rung(slot: Slot, rungs: tuple[Scalar, ...], value: Scalar) -> int:
     return min(numbers, key=lambda i: abs(numbers[i] - value))
 
 
-def point_at(plan: Plan, shares: Mapping[str, float]) -> Params:
+def point_at(space: CompiledSpace, shares: Mapping[str, float]) -> Params:
     """Return the point of the space at these shares; fixed values are filled in, inactive parameters left out.
 
     Args:
-        plan: The space.
+        space: The space.
         shares: For every searched parameter, active or not, a number from 0 to 1.
     """
-    return _placed(plan.slots, shares)
+    return _placed(space.slots, shares)
 
 
-def structure_at(plan: Plan, shares: Mapping[str, float]) -> Params:
+def structure_at(space: CompiledSpace, shares: Mapping[str, float]) -> Params:
     """Return what of the point at these shares decides the number of weights, with what its conditions name."""
-    return _placed(plan.structural, shares)
+    return _placed(space.structural, shares)
 
 
 def _placed(slots: Iterable[Slot], shares: Mapping[str, float]) -> Params:
@@ -126,6 +126,6 @@ def _placed(slots: Iterable[Slot], shares: Mapping[str, float]) -> Params:
     return params
 
 
-def shares_of(plan: Plan, params: Mapping[str, Scalar]) -> dict[str, float]:
+def shares_of(space: CompiledSpace, params: Mapping[str, Scalar]) -> dict[str, float]:
     """Return shares at which `point_at` gives this point; parameters that are not active stand in the middle."""
-    return {slot.name: position_of(slot, params[slot.name]) if slot.name in params else 0.5 for slot in plan.searched}
+    return {slot.name: position_of(slot, params[slot.name]) if slot.name in params else 0.5 for slot in space.searched}

@@ -1,4 +1,4 @@
-"""The first points of a Bayesian search: the default network, then points that cover the space evenly.
+"""The space-filling start of a Bayesian search: the default network, then a Latin hypercube.
 
 Scrambled Sobol points would do as well, but importing them (scipy.stats) takes 1.3 s and 75 MB, and for 10 to 50 points
 in about ten dimensions a Latin hypercube is as even: every parameter's range is cut into as many strata as there are
@@ -17,10 +17,10 @@ from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.parameters import key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.compiled_space import Slot
 from hpsearch.sampling.draw import point_at, position_of
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
-from hpsearch.sampling.plan import Slot
 from hpsearch.sampling.request import SuggestRequest
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import obeys
@@ -59,13 +59,13 @@ def first_point(limit: Limit, seed: int, index: int, n_points: int) -> Params:
     """
     if index == 0:
         return default_point(limit)
-    params = point_at(limit.plan, _strata(limit, seed, index - 1, max(1, n_points - 1)))
+    params = point_at(limit.space, _strata(limit, seed, index - 1, max(1, n_points - 1)))
     return params if obeys(params, limit.shape) else draw(limit, seed, index)
 
 
 def _strata(limit: Limit, seed: int, index: int, n_points: int) -> dict[str, float]:
     block, at = divmod(index, n_points)
-    names = [slot.name for slot in limit.plan.searched]
+    names = [slot.name for slot in limit.space.searched]
     within = uniforms(len(names), seed, index, Stream.WITHIN)
     shares = {}
     for column, name in enumerate(names):
@@ -80,8 +80,8 @@ def default_point(limit: Limit) -> Params:
     Raises:
         InvalidStudyError: No point of the space obeys the limit.
     """
-    shares = {slot.name: _nearest_share(slot) for slot in limit.plan.searched}
-    return limit.repair(point_at(limit.plan, shares))
+    shares = {slot.name: _nearest_share(slot) for slot in limit.space.searched}
+    return limit.repair(point_at(limit.space, shares))
 
 
 def _nearest_share(slot: Slot) -> float:

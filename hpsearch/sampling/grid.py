@@ -1,4 +1,4 @@
-"""Every combination of a finite space exactly once, by number: counted before anything is listed, never held whole."""
+"""The points of a finite space by number (mixed radix): counted before anything is listed, never held whole."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hpsearch.domain.parameters import key
 from hpsearch.domain.space import Space
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.plan import Plan, plan
+from hpsearch.sampling.compiled_space import CompiledSpace, compile_space
 from hpsearch.sampling.radix import Radix, TooManyStatesError
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.uniform import Stream, raw_words
 from hpsearch.sampling.weights import count_table
 
@@ -40,15 +40,15 @@ class Grid:
             limit.
     """
 
-    def __init__(self, space: Space, shape: Shape, *, cap: int = GRID_CAP) -> None:
-        self._plan = plan(space)
-        endless = [slot.name for slot in self._plan.slots if slot.values is None]
+    def __init__(self, space: Space, shape: NetworkShape, *, cap: int = GRID_CAP) -> None:
+        self._space = compile_space(space)
+        endless = [slot.name for slot in self._space.slots if slot.values is None]
         if endless:
             received = f"received a range without steps for {', '.join(endless)}"
             msg = f"a grid needs values or steps for every parameter, {received}"
             raise InvalidStudyError(msg, code="study.grid_endless")
         try:
-            self._radix = Radix(self._plan.slots, cap=cap)
+            self._radix = Radix(self._space.slots, cap=cap)
         except TooManyStatesError:
             raise _too_large(None, cap) from None
         if self._radix.size > cap:
@@ -57,7 +57,7 @@ class Grid:
         self.size = self._radix.size
         self._blocks: _Blocks | None = None
         if shape.max_weights is not None:
-            self._blocks = _Blocks(self._plan, self._radix, shape, shape.max_weights)
+            self._blocks = _Blocks(self._space, self._radix, shape, shape.max_weights)
             self.size = self._blocks.size
 
     def point(self, grid_index: int) -> Params:
@@ -73,7 +73,7 @@ class Grid:
             msg = f"the grid has points 0 to {self.size - 1}, received {grid_index}"
             raise IndexError(msg)
         combination = grid_index if self._blocks is None else self._blocks.combination(grid_index)
-        return self._plan.readable(self._radix.point(combination))
+        return self._space.readable(self._radix.point(combination))
 
     def index_of(self, params: Params) -> int | None:
         """Return the number of a point (fixed values included); None when it is not in the grid."""
@@ -110,11 +110,11 @@ class _Blocks:
     consecutive combinations, all feasible or none. Only these settings are listed, never the points.
     """
 
-    def __init__(self, plan: Plan, radix: Radix, shape: Shape, max_weights: int) -> None:
-        columns = _settings(plan)
-        lengths = _run_lengths(plan, radix, columns)
+    def __init__(self, space: CompiledSpace, radix: Radix, shape: NetworkShape, max_weights: int) -> None:
+        columns = _settings(space)
+        lengths = _run_lengths(space, radix, columns)
         starts = np.cumsum(lengths) - lengths
-        counts = _weights(plan, columns, shape)
+        counts = _weights(space, columns, shape)
         feasible = counts <= max_weights
         if not feasible.any():
             msg = (
@@ -140,12 +140,12 @@ class _Blocks:
         return position if position < self._ends[run] else None
 
 
-def _settings(plan: Plan) -> dict[str, NDArray[np.int64]]:
+def _settings(space: CompiledSpace) -> dict[str, NDArray[np.int64]]:
     """List all settings of the structural parameters, as one column of value places each (-1: inactive)."""
     columns: dict[str, NDArray[np.int64]] = {}
     n_rows = 1
-    values = {slot.name: slot.values or () for slot in plan.slots}
-    for slot in plan.structural:
+    values = {slot.name: slot.values or () for slot in space.slots}
+    for slot in space.structural:
         active = np.ones(n_rows, dtype=bool)
         for parent, wanted in slot.when.items():
             allowed = [key(v) in wanted for v in values[parent]]
@@ -158,11 +158,11 @@ def _settings(plan: Plan) -> dict[str, NDArray[np.int64]]:
     return columns
 
 
-def _run_lengths(plan: Plan, radix: Radix, columns: dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+def _run_lengths(space: CompiledSpace, radix: Radix, columns: dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
     """Count the combinations below each setting, (n_rows,) int64."""
-    counts = radix.counts[plan.n_structural]
+    counts = radix.counts[space.n_structural]
     n_rows = len(next(iter(columns.values()))) if columns else 1
-    frontier = radix.frontiers[plan.n_structural]
+    frontier = radix.frontiers[space.n_structural]
     if not frontier:
         return np.full(n_rows, counts[()], dtype=np.int64)
     classes = {digit.name: np.array([*digit.class_of, -1]) for digit in radix.digits}
@@ -171,12 +171,12 @@ def _run_lengths(plan: Plan, radix: Radix, columns: dict[str, NDArray[np.int64]]
     return np.array([counts[tuple(state)] for state in distinct.tolist()], dtype=np.int64)[row_of.ravel()]
 
 
-def _weights(plan: Plan, columns: dict[str, NDArray[np.int64]], shape: Shape) -> NDArray[np.int64]:
+def _weights(space: CompiledSpace, columns: dict[str, NDArray[np.int64]], shape: NetworkShape) -> NDArray[np.int64]:
     """Count the weights of each setting, (n_rows,) int64."""
     n_rows = len(next(iter(columns.values()))) if columns else 1
 
     def column(slot_name: str, default: int) -> NDArray[np.int64]:
-        slot = next((s for s in plan.structural if s.name == slot_name), None)
+        slot = next((s for s in space.structural if s.name == slot_name), None)
         if slot is None:
             return np.full(n_rows, default, dtype=np.int64)
         numbers = [int(v) for v in slot.values or () if not isinstance(v, str)]

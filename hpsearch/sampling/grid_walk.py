@@ -9,7 +9,7 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.study import Algorithm
 from hpsearch.domain.trial import Params
 from hpsearch.sampling.grid import Grid
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.samplers.lookup import finite_sampler_of
 
 
@@ -30,7 +30,7 @@ class GridWalk:
         return [self.grid.point(index) for index in self.order[first : first + n]]
 
 
-def grid_walk(space: Space, algorithm: Algorithm, shape: Shape) -> GridWalk:
+def grid_walk(space: Space, algorithm: Algorithm, shape: NetworkShape) -> GridWalk:
     """Return the walk of an algorithm that is finite.
 
     Raises:

@@ -13,7 +13,7 @@ from hpsearch.domain.metrics import Direction
 from hpsearch.domain.parameters import FloatParameter, IntParameter, key
 from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
-from hpsearch.sampling.plan import Slot, plan
+from hpsearch.sampling.compiled_space import Slot, compile_space
 from hpsearch.sampling.request import Observation
 
 # Below this many results the best of them are too few to be compared with anything.
@@ -54,7 +54,7 @@ def importances(request: ImportanceRequest) -> list[Share]:
     Nothing can be told from fewer than `MIN_RESULTS` results, or when all of them are equally good. A parameter that is
     active only under conditions is weighed among the results in which it was.
     """
-    prepared = plan(request.space)
+    prepared = compile_space(request.space)
     slots = {slot.name: slot for slot in prepared.searched}
     rows = [(point, o.value) for o in request.observations if (point := _usable(prepared, o)) is not None]
     if len(rows) < MIN_RESULTS or not slots:

@@ -1,4 +1,4 @@
-"""Random search: independent draws, each a pure function of the seed and the point's index."""
+"""Independent random points by rejection sampling, each a pure function of the seed and the point's index."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def draw(limit: Limit, seed: int, index: int, *, stream: Stream = Stream.RANDOM)
     Raises:
         InvalidStudyError: No point of the space obeys the limit.
     """
-    names = [slot.name for slot in limit.plan.searched]
+    names = [slot.name for slot in limit.space.searched]
     shares: dict[str, float] = {}
     for attempt in range(_MAX_DRAWS):
         shares = dict(zip(names, uniforms(len(names), seed, index, attempt, stream), strict=True))
         if limit.obeyed_at(shares):
-            return point_at(limit.plan, shares)
+            return point_at(limit.space, shares)
     return limit.restrict(shares, uniforms(1, seed, index, Stream.PICK)[0])

@@ -1,4 +1,4 @@
-"""Points that keep to the weight limit, also where almost none of the space does."""
+"""Repair: points that keep to the weight limit, also where almost none of the space does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
+from hpsearch.sampling.compiled_space import CompiledSpace, Slot, compile_space
 from hpsearch.sampling.draw import ordinal, point_at, position_of, shares_of, structure_at
-from hpsearch.sampling.plan import Plan, Slot, plan
 from hpsearch.sampling.radix import Radix, TooManyStatesError
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import n_weights, obeys
 
@@ -27,11 +27,11 @@ _MAX_FRAMES: Final = 1_000
 _HALVINGS: Final = 20
 
 
-def smallest_network(space: Space, shape: Shape) -> int:
+def smallest_network(space: Space, shape: NetworkShape) -> int:
     """Return the smallest number of weights any point of the space has."""
-    limit = Limit(plan(space), shape)
+    limit = Limit(compile_space(space), shape)
     narrowest = (limit.narrowest(limit.middle, frame) for frame in limit.frames())
-    return min(n_weights(point_at(limit.plan, shares), shape) for shares in narrowest)
+    return min(n_weights(point_at(limit.space, shares), shape) for shares in narrowest)
 
 
 class Limit:
@@ -42,19 +42,19 @@ class Limit:
     the frame can be used at all, and the widest allowed value of one width is found by bisection.
 
     Args:
-        plan: The space.
+        space: The space.
         shape: Widths of input and output, and the limit.
     """
 
-    def __init__(self, plan: Plan, shape: Shape) -> None:
-        self.plan = plan
+    def __init__(self, space: CompiledSpace, shape: NetworkShape) -> None:
+        self.space = space
         self.shape = shape
-        self.middle: dict[str, float] = {slot.name: 0.5 for slot in plan.searched}
-        self._widths = [slot.name for slot in plan.searched if is_width(slot.name)]
+        self.middle: dict[str, float] = {slot.name: 0.5 for slot in space.searched}
+        self._widths = [slot.name for slot in space.searched if is_width(slot.name)]
 
     def obeyed_at(self, shares: Shares) -> bool:
         """Return whether the point at these shares keeps to the limit."""
-        return obeys(structure_at(self.plan, shares), self.shape)
+        return obeys(structure_at(self.space, shares), self.shape)
 
     def restrict(self, shares: Shares, pick: float) -> Params:
         """Return a point near these shares that keeps to the limit, spread over what is allowed.
@@ -76,7 +76,7 @@ class Limit:
         # The low digits of a share are as good as a further random number.
         for name in sorted(self._widths, key=lambda n: (shares[n] * 1e6) % 1):
             found = self._widest(found, {name: shares[name]})
-        return point_at(self.plan, found)
+        return point_at(self.space, found)
 
     def repair(self, params: Params) -> Params:
         """Return the point itself if it keeps to the limit, else one as near as the limit lets it be.
@@ -89,19 +89,19 @@ class Limit:
         """
         if obeys(params, self.shape):
             return params
-        shares = shares_of(self.plan, params)
+        shares = shares_of(self.space, params)
         found = self._narrow(shares)
         if not self.obeyed_at(found):
             nearest = min(self.usable_frames, key=lambda frame: self._distance(shares, frame))
             found = self.narrowest(shares, nearest)
-        return point_at(self.plan, self._widest(found, {name: shares[name] for name in self._widths}))
+        return point_at(self.space, self._widest(found, {name: shares[name] for name in self._widths}))
 
     def _narrow(self, shares: Shares) -> dict[str, float]:
         return {**shares, **dict.fromkeys(self._widths, 0.0)}
 
     def narrowest(self, shares: Shares, frame: Params) -> dict[str, float]:
         """Return the shares of the narrowest network of a frame; what is not in the frame keeps its share."""
-        fixed = {slot.name: position_of(slot, frame[slot.name]) for slot in self.plan.searched if slot.name in frame}
+        fixed = {slot.name: position_of(slot, frame[slot.name]) for slot in self.space.searched if slot.name in frame}
         return {**self._narrow(shares), **fixed}
 
     def _widest(self, narrow: dict[str, float], wanted: Mapping[str, float]) -> dict[str, float]:
@@ -121,7 +121,7 @@ class Limit:
 
     def _distance(self, shares: Shares, frame: Params) -> float:
         total = 0.0
-        for slot in self.plan.searched:
+        for slot in self.space.searched:
             if slot.name in frame and not is_width(slot.name):
                 gap = abs(position_of(slot, frame[slot.name]) - shares[slot.name])
                 total += gap if ordinal(slot) else float(gap > 1 / len(slot.ladder or (0,)) / 2)
@@ -137,7 +137,7 @@ class Limit:
         usable = []
         smallest: int | None = None
         for frame in self.frames():
-            params = point_at(self.plan, self.narrowest(self.middle, frame))
+            params = point_at(self.space, self.narrowest(self.middle, frame))
             weights = n_weights(params, self.shape)
             smallest = weights if smallest is None else min(smallest, weights)
             if obeys(params, self.shape):
@@ -155,7 +155,7 @@ class Limit:
 
         Of more than 1,000 frames that many random ones are taken; so many need hundreds of crossed conditions.
         """
-        slots = [replace(slot, values=self._representatives(slot)) for slot in self.plan.structural]
+        slots = [replace(slot, values=self._representatives(slot)) for slot in self.space.structural]
         try:
             radix = Radix(slots, cap=_MAX_FRAMES)
         except TooManyStatesError:
@@ -168,14 +168,14 @@ class Limit:
 
     def _random_frame(self, number: int) -> Params:
         shares = dict(zip(self.middle, uniforms(len(self.middle), number, Stream.FRAMES), strict=True))
-        params = point_at(self.plan, self._narrow(shares))
-        return {slot.name: params[slot.name] for slot in self.plan.structural if slot.name in params}
+        params = point_at(self.space, self._narrow(shares))
+        return {slot.name: params[slot.name] for slot in self.space.structural if slot.name in params}
 
     def _representatives(self, slot: Slot) -> tuple[Scalar, ...]:
         rungs = slot.ladder or slot.values or (slot.parameter.low,)  # type: ignore[union-attr]
         if slot.name in ("layers", "batch_norm"):
             return rungs
-        conditions = [child.when[slot.name] for child in self.plan.structural if slot.name in child.when]
+        conditions = [child.when[slot.name] for child in self.space.structural if slot.name in child.when]
         first: dict[tuple[bool, ...], Scalar] = {}
         for value in rungs:
             wanted: Key = key(value)

@@ -1,4 +1,4 @@
-"""Never the same configuration twice while the space still holds another one."""
+"""Deduplication: no configuration is tried twice while the space still holds another one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
+from hpsearch.sampling.compiled_space import Slot
 from hpsearch.sampling.draw import ordinal, point_at, position_of
 from hpsearch.sampling.grid import Grid
 from hpsearch.sampling.independent import draw
 from hpsearch.sampling.limit import Limit
-from hpsearch.sampling.plan import Slot
 from hpsearch.sampling.uniform import Stream, raw_words, uniforms
 from hpsearch.sampling.weights import obeys
 
@@ -40,7 +40,7 @@ class Novelty:
     def __init__(self, space: Space, limit: Limit, tried: Iterable[Params]) -> None:
         self._space = space
         self._limit = limit
-        self._searched = limit.plan.searched
+        self._searched = limit.space.searched
         self._tried = {self._identity(params): params for params in tried}
 
     def add(self, params: Params) -> None:
@@ -83,7 +83,7 @@ class Novelty:
         gaps = [_gap(slot, u, shares[slot.name]) for slot, u in moves]
         for at in sorted(range(len(moves)), key=lambda i: (round(gaps[i], 9), ties[i])):
             name, u = moves[at][0].name, moves[at][1]
-            moved = point_at(self._limit.plan, {**shares, name: u})
+            moved = point_at(self._limit.space, {**shares, name: u})
             if self._new(moved):
                 yield moved
 

@@ -1,9 +1,9 @@
 """Counting and numbering the points of a finite space with conditions, without listing them.
 
-A mixed-radix number whose later digits may be missing: parameters are digits, first parameter slowest, and a digit
-exists only while its condition holds. Two values of a parent that switch the same children on are one *class*; the
-classes of the parents still needed further down are the *state*, and the number of completions of a point depends on
-the state alone. So a table by place and state counts the points and turns an index into a point and back.
+A point is a mixed-radix number whose later digits may be missing: parameters are digits, first parameter slowest, and
+a digit exists only while its condition holds. Two values of a parent that switch the same children on are one
+*class*; the classes of the parents still needed further down are the *state*, and the number of completions of a point
+depends on the state alone. So a table by place and state counts the points and turns an index into a point and back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from hpsearch.domain.parameters import Key, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.plan import Slot
+from hpsearch.sampling.compiled_space import Slot
 
 State = tuple[int, ...]
 _INACTIVE = -1

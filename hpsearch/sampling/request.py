@@ -12,7 +12,7 @@ from hpsearch.domain.trial import Params
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkShape:
     """What besides the parameters decides how many weights a network has, and how many it may have.
 
     Attributes:
@@ -53,14 +53,14 @@ class SuggestRequest:
         direction: Whether larger or smaller values are better.
         n: How many points are wanted, at least 1.
         first_index: `search_index` of the first of them; the others follow one by one.
-        max_trials: Search trials of the whole study; decides how long Bayesian search explores before it trusts its
+        max_trials: Search trials of the whole study; decides how long a search explores before it trusts its
             model.
-        observations: Earlier trials, oldest first where that is known; only Bayesian search reads them.
+        observations: Earlier trials, oldest first where that is known; only algorithms that learn read them.
     """
 
     space: Space
     algorithm: Algorithm
-    shape: Shape
+    shape: NetworkShape
     direction: Direction
     n: int
     first_index: int

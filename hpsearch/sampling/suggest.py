@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.compiled_space import compile_space
 from hpsearch.sampling.limit import smallest_network
-from hpsearch.sampling.plan import plan
-from hpsearch.sampling.request import Observation, Shape, SuggestRequest
+from hpsearch.sampling.request import NetworkShape, Observation, SuggestRequest
 from hpsearch.sampling.samplers.lookup import sampler_of
 from hpsearch.sampling.weights import n_weights
 
-__all__ = ["Observation", "Shape", "SuggestRequest", "n_weights", "smallest_network", "suggest"]
+__all__ = ["NetworkShape", "Observation", "SuggestRequest", "n_weights", "smallest_network", "suggest"]
 
 
 def suggest(request: SuggestRequest) -> list[Params]:
@@ -24,5 +24,5 @@ def suggest(request: SuggestRequest) -> list[Params]:
     if request.n < 1 or request.first_index < 0:
         msg = f"ask for at least 1 point from index 0 on, received n {request.n} and first_index {request.first_index}"
         raise ValueError(msg)
-    space = plan(request.space)
+    space = compile_space(request.space)
     return [space.readable(params) for params in sampler_of(request.algorithm.kind).suggest(request)]

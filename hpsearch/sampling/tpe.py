@@ -24,8 +24,8 @@ from hpsearch.domain.objective import sort_key
 from hpsearch.domain.parameters import FloatParameter, IntParameter, key
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.compiled_space import CompiledSpace, Slot
 from hpsearch.sampling.draw import ordinal
-from hpsearch.sampling.plan import Plan, Slot
 from hpsearch.sampling.request import Observation
 
 # Above this many, the model sees the best and the newest alone. TPE itself takes at most 25 trials as good and weighs
@@ -99,16 +99,18 @@ class TpeModel:
     """What TPE has learnt from one set of observations.
 
     Args:
-        plan: The space.
+        space: The space.
         direction: Whether larger or smaller is better.
-        observations: Of points in the space's own spelling (`Plan.own`), oldest first. INFEASIBLE and FAILED count as
-            the worst value seen; open ones repel.
+        observations: Of points in the space's own spelling (`CompiledSpace.own`), oldest first. INFEASIBLE and FAILED
+            count as the worst value seen; open ones repel.
         n_picks: How often it will be asked; many picks are made from fewer results.
     """
 
-    def __init__(self, plan: Plan, direction: Direction, observations: Sequence[Observation], n_picks: int = 1) -> None:
-        self._plan = plan
-        self._axes = {slot.name: _Axis(slot) for slot in plan.searched}
+    def __init__(
+        self, space: CompiledSpace, direction: Direction, observations: Sequence[Observation], n_picks: int = 1
+    ) -> None:
+        self._space = space
+        self._axes = {slot.name: _Axis(slot) for slot in space.searched}
         self._distributions = {name: axis.distribution for name, axis in self._axes.items()}
         self._study = optuna.create_study(direction=direction)
         worst = _worst(observations, direction)
@@ -137,7 +139,7 @@ class TpeModel:
         self._study.tell(trial, state=OptunaState.FAIL)
         drawn = {name: axis.from_optuna(trial.params[name]) for name, axis in self._axes.items()}
         params: Params = {}
-        for slot in self._plan.slots:
+        for slot in self._space.slots:
             if slot.active(params):
                 params[slot.name] = drawn[slot.name] if slot.searched else (slot.values or ())[0]
         return params, drawn

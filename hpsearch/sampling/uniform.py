@@ -1,4 +1,4 @@
-"""Numbers that look random and depend on nothing but the given integers, the same on every machine and version."""
+"""Pseudo-random numbers as functions of the given integers, the same on every machine and version."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from hpsearch.domain.mlp import MlpConfig, count_weights, units_of
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 
 _DEFAULT_BATCH_NORM: Final = MlpConfig().batch_norm
 
 
-def n_weights(params: Params, shape: Shape) -> int:
+def n_weights(params: Params, shape: NetworkShape) -> int:
     """Return the trainable weights of the network a point describes.
 
     Args:
@@ -29,13 +29,13 @@ def n_weights(params: Params, shape: Shape) -> int:
     )
 
 
-def obeys(params: Params, shape: Shape) -> bool:
+def obeys(params: Params, shape: NetworkShape) -> bool:
     """Return whether the point keeps to the weight limit."""
     return shape.max_weights is None or n_weights(params, shape) <= shape.max_weights
 
 
 def count_table(
-    n_layers: NDArray[np.int64], widths: NDArray[np.int64], batch_norm: NDArray[np.bool_], shape: Shape
+    n_layers: NDArray[np.int64], widths: NDArray[np.int64], batch_norm: NDArray[np.bool_], shape: NetworkShape
 ) -> NDArray[Any]:
     """Return the weights of many networks, (n_rows,) int64; the same formula as `domain.mlp.count_weights`.
 

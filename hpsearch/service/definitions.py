@@ -5,7 +5,7 @@ from __future__ import annotations
 from hpsearch.domain.study import ResolvedStudy, StudyDefinition
 from hpsearch.lru_cache import LruCache
 from hpsearch.sampling.grid_walk import GridWalk, grid_walk
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.store import Transaction
 
@@ -35,10 +35,10 @@ def facts_of(tx: Transaction, study_id: int, uid: str) -> tuple[StudyDefinition,
     return _facts.get(uid, make)
 
 
-def shape_of(study: StudyRecord) -> Shape:
+def shape_of(study: StudyRecord) -> NetworkShape:
     """Return the widths and the weight limit networks of a stored study must obey."""
     resolved = resolved_of(study)
-    return Shape(
+    return NetworkShape(
         n_inputs=resolved.n_inputs,
         n_outputs=resolved.n_outputs,
         max_weights=definition_of(study).constraints.max_weights,

@@ -15,7 +15,7 @@ from hpsearch.domain.space import Space
 from hpsearch.domain.study import Algorithm
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
-from hpsearch.sampling.request import Observation, Shape, SuggestRequest
+from hpsearch.sampling.request import NetworkShape, Observation, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.sampling.weights import n_weights
 
@@ -58,10 +58,12 @@ SMALL: Final = Space.model_validate(
 )
 N_SMALL: Final = 2 * 3 * (1 + 2)
 
-ANY: Final = Shape(n_inputs=64, n_outputs=10, max_weights=None)
+ANY: Final = NetworkShape(n_inputs=64, n_outputs=10, max_weights=None)
 
 
-def request(kind: str = "random", *, space: Space | None = None, n: int = 8, shape: Shape = ANY) -> SuggestRequest:
+def request(
+    kind: str = "random", *, space: Space | None = None, n: int = 8, shape: NetworkShape = ANY
+) -> SuggestRequest:
     """Return a request for the first n points of a study of 40 trials, over `RICH` or, for finite ones, `LISTED`."""
     algorithm = Algorithm.model_validate({"kind": kind, "seed": 3})
     default = LISTED if algorithm.is_finite else RICH

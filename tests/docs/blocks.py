@@ -29,7 +29,7 @@ class Block:
     Attributes:
         page: It stands on.
         language: As the fence names it.
-        text: Without the fences.
+        text: Without the fences, and without the indentation of a list.
     """
 
     page: Path
@@ -40,7 +40,7 @@ class Block:
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page."""
     for match in _FENCE.finditer(page.read_text(encoding="utf-8")):
-        yield Block(page, match[3].strip(), match[4])
+        yield Block(page, match[3].strip(), re.sub(f"^{match[1]}", "", match[4], flags=re.MULTILINE))
 
 
 def commands(script: str) -> Iterator[list[str]]:

@@ -9,10 +9,10 @@ from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.space import Space
 from hpsearch.domain.study import Algorithm, AlgorithmOptions
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.request import Observation, Shape, SuggestRequest
+from hpsearch.sampling.request import NetworkShape, Observation, SuggestRequest
 from tests.sampling.spaces import space
 
-ANY = Shape(n_inputs=8, n_outputs=2, max_weights=None)
+ANY = NetworkShape(n_inputs=8, n_outputs=2, max_weights=None)
 STEP = space({"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}})
 PLANE = space({name: {"type": "float", "low": 0.0, "high": 0.9} for name in ("dropout", "input_dropout")})
 COMPLETE, PRUNED, INFEASIBLE = TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE

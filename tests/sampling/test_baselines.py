@@ -9,7 +9,7 @@ import pytest
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.suggest import n_weights
 
 
@@ -23,11 +23,11 @@ def test_linear_model_has_no_hidden_layer_and_nothing_that_holds_it_back():
     assert network.units == ()
     assert (network.dropout, network.input_dropout, network.weight_decay) == (0.0, 0.0, 0.0)
     assert (network.optimizer, network.learning_rate) == ("adam", 0.01)
-    assert n_weights(params, Shape(64, 10, None)) == 650
+    assert n_weights(params, NetworkShape(64, 10, None)) == 650
 
 
 def test_default_network_is_the_default():
-    params = mlp_baseline(definition(learning_rate={"values": [0.1, 0.2]}), Shape(64, 10, None))
+    params = mlp_baseline(definition(learning_rate={"values": [0.1, 0.2]}), NetworkShape(64, 10, None))
     assert MlpConfig.from_params(params) == MlpConfig()
     assert {"layers", "units", "activation", "learning_rate", "optimizer", "batch_size"} == set(params)
 
@@ -35,7 +35,7 @@ def test_default_network_is_the_default():
 def test_both_keep_to_how_the_study_trains():
     fixed = {"batch_size": 16, "init": "he_normal", "lr_decay_factor": 0.3, "early_stopping_patience": 7}
     study = definition(**fixed, activation="tanh", optimizer={"values": ["sgd", "momentum"]})
-    for params in (linear_baseline(study), mlp_baseline(study, Shape(64, 10, None))):
+    for params in (linear_baseline(study), mlp_baseline(study, NetworkShape(64, 10, None))):
         assert {name: params[name] for name in fixed} == fixed
         assert params["optimizer"] == "adam"
         MlpConfig.from_params(params)
@@ -50,7 +50,7 @@ def test_a_searched_or_conditional_batch_size_stays_the_default():
 
 @pytest.mark.parametrize("max_weights", [8_970, 8_969, 5_000, 800, 160, 87, 86])
 def test_default_network_is_the_largest_the_limit_allows(max_weights: int):
-    shape = Shape(64, 10, max_weights)
+    shape = NetworkShape(64, 10, max_weights)
     params = mlp_baseline(definition(batch_size=64), shape)
     assert n_weights(params, shape) <= max_weights
     wider = {**params, "units": int(params["units"]) + 1}
@@ -60,5 +60,5 @@ def test_default_network_is_the_largest_the_limit_allows(max_weights: int):
 
 
 def test_a_limit_no_hidden_layer_obeys_leaves_a_single_unit():
-    params = mlp_baseline(definition(batch_size=64), Shape(64, 10, 20))
+    params = mlp_baseline(definition(batch_size=64), NetworkShape(64, 10, 20))
     assert (params["layers"], params["units"]) == (1, 1)

@@ -99,10 +99,10 @@ def test_random_requests_and_first_points_need_no_optuna():
         "import sys\n"
         "from hpsearch.domain.space import Space\n"
         "from hpsearch.domain.study import Algorithm\n"
-        "from hpsearch.sampling.suggest import Shape, SuggestRequest, suggest\n"
+        "from hpsearch.sampling.suggest import NetworkShape, SuggestRequest, suggest\n"
         "of = Space.model_validate({'dropout': {'type': 'float', 'low': 0.0, 'high': 0.5}})\n"
         "for kind in ('random', 'bayesian'):\n"
-        "    suggest(SuggestRequest(of, Algorithm(kind=kind), Shape(3, 2, None), 'minimize', 5, 0, 40))\n"
+        "    suggest(SuggestRequest(of, Algorithm(kind=kind), NetworkShape(3, 2, None), 'minimize', 5, 0, 40))\n"
         "print(sorted({'optuna', 'scipy', 'sqlalchemy', 'sklearn'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

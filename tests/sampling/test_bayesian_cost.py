@@ -87,10 +87,10 @@ def test_answers_do_not_depend_on_the_order_of_hashes():
 
 def test_the_model_speaks_for_itself():
     """`TpeModel` keeps to the space even without the repairs around it."""
-    from hpsearch.sampling.plan import plan
+    from hpsearch.sampling.compiled_space import compile_space
 
     of = space({"layers": {"type": "int", "low": 0, "high": 3}, "units": {"values": [8, 4], "per_layer": True}})
-    model = TpeModel(plan(of), "minimize", [])
+    model = TpeModel(compile_space(of), "minimize", [])
     for seed in range(10):
         point, drawn = model.ask(seed)
         assert of.complete(point) == point

@@ -10,16 +10,16 @@ import pytest
 from hpsearch.domain.space import Space
 from hpsearch.errors import InvalidStudyError
 from hpsearch.sampling.grid import Grid
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.suggest import n_weights
 from tests.sampling.spaces import FINITE, arbitrary, identity, listed, space
 
-ANY = Shape(n_inputs=5, n_outputs=3, max_weights=None)
+ANY = NetworkShape(n_inputs=5, n_outputs=3, max_weights=None)
 ORDER_OF_SEED_0 = [7, 10, 4, 11, 5, 1, 9, 8, 6, 2, 0, 3]
 ORDER_OF_LAST_SEED = [11, 3, 8, 4, 10, 9, 2, 5, 0, 1, 7, 6]
 
 
-def check_against_listing(of: Space, shape: Shape) -> None:
+def check_against_listing(of: Space, shape: NetworkShape) -> None:
     everything = list(listed(of))
     limit = shape.max_weights
     feasible = [p for p in everything if limit is None or n_weights(p, shape) <= limit]
@@ -40,14 +40,14 @@ def check_against_listing(of: Space, shape: Shape) -> None:
 @pytest.mark.parametrize("name", FINITE)
 @pytest.mark.parametrize("max_weights", [None, 1_000, 60, 40, 25, 1])
 def test_is_the_plain_listing(name: str, max_weights: int | None):
-    check_against_listing(space(FINITE[name]), Shape(5, 3, max_weights))
+    check_against_listing(space(FINITE[name]), NetworkShape(5, 3, max_weights))
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_is_the_plain_listing_of_random_spaces(seed: int):
     of = arbitrary(seed)
     for max_weights in (None, 90, 30):
-        check_against_listing(of, Shape(3, 2, max_weights))
+        check_against_listing(of, NetworkShape(3, 2, max_weights))
 
 
 def test_points_read_in_the_order_of_the_definition():
@@ -121,7 +121,7 @@ def test_a_hundred_thousand_points_under_a_limit_are_ready_quickly():
         "batch_norm": {"values": [True, False], "when": {"layers": [1, 2, 3]}},
         "momentum": {"values": [0.9], "when": {"batch_norm": [True]}},
     }
-    shape = Shape(64, 10, 60_000)
+    shape = NetworkShape(64, 10, 60_000)
     begun = time.process_time()
     grid = Grid(space({**definition}), shape)
     order = grid.order(0)
@@ -151,7 +151,7 @@ def test_order_never_changes():
 
 def test_impossible_limit_names_the_smallest_network():
     with pytest.raises(InvalidStudyError, match="at most 20 weights, the smallest has 23") as refused:
-        Grid(space({"layers": 1, "units": {"values": [8, 2, 4]}}), Shape(6, 3, 20))
+        Grid(space({"layers": 1, "units": {"values": [8, 2, 4]}}), NetworkShape(6, 3, 20))
     assert refused.value.code == "study.infeasible"
 
 

@@ -13,18 +13,18 @@ from scipy import stats
 from hpsearch.domain.space import Space
 from hpsearch.domain.study import Algorithm
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.compiled_space import compile_space
 from hpsearch.sampling.draw import point_at, position_of, shares_of, value_at
-from hpsearch.sampling.plan import plan
-from hpsearch.sampling.request import Shape, SuggestRequest
+from hpsearch.sampling.request import NetworkShape, SuggestRequest
 from hpsearch.sampling.suggest import n_weights, suggest
 from hpsearch.sampling.uniform import Stream, uniforms
 from tests.sampling.spaces import FINITE, arbitrary, identity, listed, space
 
-ANY = Shape(n_inputs=8, n_outputs=2, max_weights=None)
+ANY = NetworkShape(n_inputs=8, n_outputs=2, max_weights=None)
 GOLDEN: Params = {"units": 6, "learning_rate": 0.0001544860958309311, "activation": "elu"}
 
 
-def draws(of: Space, n: int, *, shape: Shape = ANY, seed: int = 0) -> list[Params]:
+def draws(of: Space, n: int, *, shape: NetworkShape = ANY, seed: int = 0) -> list[Params]:
     return suggest(SuggestRequest(of, Algorithm(kind="random", seed=seed), shape, "minimize", n, 0, n))
 
 
@@ -122,7 +122,7 @@ def test_streams_of_different_seeds_indices_and_purposes_are_apart():
 def test_limit_only_cuts_the_distribution(max_weights: int):
     """Points under a limit are distributed like unlimited ones that happen to obey it."""
     of = space(FINITE["width of each layer"])
-    shape = Shape(8, 2, max_weights)
+    shape = NetworkShape(8, 2, max_weights)
     everything = [p for p in listed(of) if n_weights(p, shape) <= max_weights]
     # Each depth and activation is as likely as any other, and each of the three widths of a layer.
     likely = {identity(p): 3.0 ** -int(p["layers"]) for p in everything}
@@ -141,7 +141,7 @@ def test_where_almost_nothing_obeys_points_still_differ_and_obey():
             "dropout": {"type": "float", "low": 0.0, "high": 0.5},
         }
     )
-    shape = Shape(8, 2, 400)
+    shape = NetworkShape(8, 2, 400)
     points = draws(of, 60, shape=shape)
     assert all(of.complete(point) == point for point in points)
     assert all(n_weights(point, shape) <= 400 for point in points)
@@ -155,14 +155,14 @@ def test_where_almost_nothing_obeys_points_still_differ_and_obey():
 
 @pytest.mark.parametrize("name", FINITE)
 def test_shares_lead_back_to_the_point(name: str):
-    prepared = plan(space(FINITE[name]))
+    prepared = compile_space(space(FINITE[name]))
     for point in listed(space(FINITE[name])):
         assert point_at(prepared, shares_of(prepared, point)) == point
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_shares_lead_back_to_the_point_of_random_spaces(seed: int):
-    prepared = plan(arbitrary(seed))
+    prepared = compile_space(arbitrary(seed))
     for point in listed(arbitrary(seed)):
         assert point_at(prepared, shares_of(prepared, point)) == point
 
@@ -176,7 +176,7 @@ def test_shares_lead_back_to_the_point_of_random_spaces(seed: int):
     ],
 )
 def test_ends_of_a_range_are_reached_and_never_passed(parameter: dict[str, Any]):
-    slot = plan(space({"weight_decay": parameter})).slots[0]
+    slot = compile_space(space({"weight_decay": parameter})).slots[0]
     assert value_at(slot, 0.0) == parameter["low"]
     assert value_at(slot, 1.0) == parameter["high"]
     assert position_of(slot, parameter["low"]) == 0
@@ -186,16 +186,16 @@ def test_ends_of_a_range_are_reached_and_never_passed(parameter: dict[str, Any])
 
 @pytest.mark.parametrize("log", [False, True])
 def test_ends_of_an_integer_range_are_reached(log: bool):
-    slot = plan(space({"units": {"type": "int", "low": 1, "high": 65_536, "log": log}})).slots[0]
+    slot = compile_space(space({"units": {"type": "int", "low": 1, "high": 65_536, "log": log}})).slots[0]
     assert [value_at(slot, 0.0), value_at(slot, 1.0)] == [1, 65_536]
     assert [value_at(slot, position_of(slot, v)) for v in (1, 2, 999, 65_535, 65_536)] == [1, 2, 999, 65_535, 65_536]
 
 
 def test_a_value_outside_has_no_share():
-    slots = {slot.name: slot for slot in plan(space(FINITE["chain of conditions"])).slots}
+    slots = {slot.name: slot for slot in compile_space(space(FINITE["chain of conditions"])).slots}
     with pytest.raises(ValueError, match="adam"):
         position_of(slots["optimizer"], "adam")
-    wide = plan(space({"dropout": {"type": "float", "low": 0.0, "high": 0.5}})).slots[0]
+    wide = compile_space(space({"dropout": {"type": "float", "low": 0.0, "high": 0.5}})).slots[0]
     with pytest.raises(ValueError, match="dropout can not be"):
         position_of(wide, "much")
 

@@ -9,13 +9,13 @@ import pytest
 from hpsearch.domain.space import Space
 from hpsearch.domain.trial import Params
 from hpsearch.errors import InvalidStudyError
+from hpsearch.sampling.compiled_space import compile_space
 from hpsearch.sampling.limit import Limit
-from hpsearch.sampling.plan import plan
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.suggest import n_weights, smallest_network
 from tests.sampling.spaces import FINITE, arbitrary, listed, space
 
-SHAPE = Shape(n_inputs=8, n_outputs=2, max_weights=None)
+SHAPE = NetworkShape(n_inputs=8, n_outputs=2, max_weights=None)
 DEEP = space(
     {
         "layers": {"type": "int", "low": 1, "high": 4},
@@ -27,8 +27,8 @@ DEEP = space(
 POINT: Params = {"layers": 3, "units_1": 300, "units_2": 100, "units_3": 20, "batch_norm": True, "dropout": 0.25}
 
 
-def limit(of: Space, max_weights: int, shape: Shape = SHAPE) -> Limit:
-    return Limit(plan(of), replace(shape, max_weights=max_weights))
+def limit(of: Space, max_weights: int, shape: NetworkShape = SHAPE) -> Limit:
+    return Limit(compile_space(of), replace(shape, max_weights=max_weights))
 
 
 def test_a_point_within_the_limit_is_left_alone():
@@ -56,9 +56,9 @@ def test_the_nearest_depth_is_taken_when_even_the_narrowest_is_too_large():
 def test_wide_inputs_may_need_more_layers_not_fewer():
     """A linear model of 1,000 inputs and 10 outputs is larger than one with a narrow layer between them."""
     of = space({"layers": {"type": "int", "low": 0, "high": 2}, "units": {"values": [2, 64]}})
-    shape = Shape(1_000, 10, 3_000)
+    shape = NetworkShape(1_000, 10, 3_000)
     assert n_weights({"layers": 0}, shape) > 3_000
-    assert Limit(plan(of), shape).repair({"layers": 0}) == {"layers": 1, "units": 2}
+    assert Limit(compile_space(of), shape).repair({"layers": 0}) == {"layers": 1, "units": 2}
     assert smallest_network(of, shape) == n_weights({"layers": 1, "units": 2}, shape)
 
 
@@ -81,7 +81,7 @@ def test_repair_and_restriction_obey_wherever_anything_does(seed: int):
             assert of.complete(repaired) == repaired
             assert n_weights(repaired, SHAPE) <= max_weights
         for i in range(10):
-            restricted = held.restrict({slot.name: (i + 0.5) / 10 for slot in held.plan.searched}, i / 9)
+            restricted = held.restrict({slot.name: (i + 0.5) / 10 for slot in held.space.searched}, i / 9)
             assert of.complete(restricted) == restricted
             assert n_weights(restricted, SHAPE) <= max_weights
     with pytest.raises(InvalidStudyError, match=f"the smallest has {counts[0]:,}"):
@@ -124,7 +124,7 @@ def test_more_frames_than_can_be_walked_still_lead_to_points_that_obey():
     )
     held = limit(of, 100)
     for i in range(5):
-        point = held.restrict({slot.name: (i + 0.5) / 5 for slot in held.plan.searched}, i / 4)
+        point = held.restrict({slot.name: (i + 0.5) / 5 for slot in held.space.searched}, i / 4)
         assert n_weights(point, SHAPE) <= 100
         assert of.complete(point) == point
 
@@ -138,7 +138,7 @@ def test_conditions_crossed_beyond_counting_still_lead_to_points_that_obey():
     of = space({**parents, **crossed})
     narrowest = n_weights({f"units_{i}": 2 for i in range(1, 28)}, SHAPE)
     held = limit(of, narrowest + 50)
-    point = held.restrict(dict.fromkeys([slot.name for slot in held.plan.searched], 0.9), 0.5)
+    point = held.restrict(dict.fromkeys([slot.name for slot in held.space.searched], 0.9), 0.5)
     assert of.complete(point) == point
     assert n_weights(point, SHAPE) <= narrowest + 50
     assert list(held.frames())

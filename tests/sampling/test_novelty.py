@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from hpsearch.domain.space import Space
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.compiled_space import compile_space
 from hpsearch.sampling.limit import Limit
 from hpsearch.sampling.novelty import Novelty
-from hpsearch.sampling.plan import plan
-from hpsearch.sampling.request import Shape
+from hpsearch.sampling.request import NetworkShape
 from hpsearch.sampling.suggest import n_weights
 from tests.sampling.spaces import FINITE, identity, listed, space
 
-SHAPE = Shape(n_inputs=8, n_outputs=2, max_weights=None)
+SHAPE = NetworkShape(n_inputs=8, n_outputs=2, max_weights=None)
 
 
 def novelty(of: Space, *tried: Params, max_weights: int | None = None) -> Novelty:
-    return Novelty(of, Limit(plan(of), replace(SHAPE, max_weights=max_weights)), tried)
+    return Novelty(of, Limit(compile_space(of), replace(SHAPE, max_weights=max_weights)), tried)
 
 
 def test_an_untried_point_stays():

@@ -11,10 +11,10 @@ from hpsearch.domain.metrics import Direction
 from hpsearch.domain.space import Space
 from hpsearch.domain.study import Algorithm
 from hpsearch.domain.trial import Params
-from hpsearch.sampling.request import Observation, Shape, SuggestRequest
+from hpsearch.sampling.request import NetworkShape, Observation, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 
-SHAPE: Final = Shape(n_inputs=64, n_outputs=10, max_weights=None)
+SHAPE: Final = NetworkShape(n_inputs=64, n_outputs=10, max_weights=None)
 N_TRIALS: Final = 60
 SPACE: Final = Space.model_validate(
     {

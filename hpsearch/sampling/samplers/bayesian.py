@@ -11,10 +11,10 @@ from hpsearch.domain.lifecycle import TrialState
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.strict import Scalar
 from hpsearch.domain.trial import Params
+from hpsearch.sampling.compiled_space import CompiledSpace, compile_space
 from hpsearch.sampling.explore import first_point, n_startup
 from hpsearch.sampling.limit import Limit
 from hpsearch.sampling.novelty import Novelty
-from hpsearch.sampling.plan import Plan, plan
 from hpsearch.sampling.request import Observation, SuggestRequest
 from hpsearch.sampling.samplers.base import BaseSampler
 from hpsearch.sampling.uniform import Stream, raw_words
@@ -36,8 +36,8 @@ class BayesianSampler(BaseSampler):
         Raises:
             InvalidStudyError: No point of the space obeys the weight limit.
         """
-        limit = Limit(plan(request.space), request.shape)
-        known = list(_inside(limit.plan, request.observations))
+        limit = Limit(compile_space(request.space), request.shape)
+        known = list(_inside(limit.space, request.observations))
         novelty = Novelty(request.space, limit, (observation.params for observation in known))
         picker = _Picker(request, limit, known)
         found: list[Params] = []
@@ -79,7 +79,7 @@ class _Picker:
         if self._model is None:
             from hpsearch.sampling.tpe import TpeModel  # noqa: PLC0415 - only who asks the model pays for Optuna
 
-            self._model = TpeModel(self._limit.plan, self._request.direction, self._known, self._request.n)
+            self._model = TpeModel(self._limit.space, self._request.direction, self._known, self._request.n)
         params, drawn = self._model.ask(int(raw_words(1, seed, index, Stream.MODEL)[0]) % 2**32)
         return self._limit.repair(params), drawn
 
@@ -95,26 +95,26 @@ class _Picker:
             self._model.open(params)
 
 
-def _inside(plan: Plan, observations: Iterable[Observation]) -> Iterator[Observation]:
+def _inside(space: CompiledSpace, observations: Iterable[Observation]) -> Iterator[Observation]:
     """Yield the observations that are points of the space, in its own spelling."""
     for observation in observations:
-        params = plan.own(observation.params)
+        params = space.own(observation.params)
         if params is None:
-            params = _expressed(plan, observation.params)
+            params = _expressed(space, observation.params)
         if params is not None:
             yield Observation(params, observation.state, observation.value)
 
 
-def _expressed(plan: Plan, params: Params) -> Params | None:
+def _expressed(space: CompiledSpace, params: Params) -> Params | None:
     """Return the network a baseline describes in this space's parameters; None if the space does not hold it."""
     try:
         network = MlpConfig.from_params(params)
         point: Params = {}
-        for slot in plan.slots:
+        for slot in space.slots:
             value = _value_in(network, slot.name)
             if slot.active(point) and value is not None:
                 point[slot.name] = value
-        own = plan.own(point)
+        own = space.own(point)
         return own if own is not None and _alike(MlpConfig.from_params(own), network) else None
     except ValueError:
         return None

@@ -16,7 +16,7 @@ from hpsearch.domain.training import MAX_EPOCHS
 from hpsearch.errors import InvalidStudyError
 from hpsearch.lru_cache import LruCache
 from hpsearch.sampling.grid_walk import GridWalk, grid_walk
-from hpsearch.sampling.request import Shape, SuggestRequest
+from hpsearch.sampling.request import NetworkShape, SuggestRequest
 from hpsearch.sampling.suggest import suggest
 from hpsearch.service import datasets
 from hpsearch.service.context import Context
@@ -50,9 +50,9 @@ class Resolution:
     widths: Widths
     walk: GridWalk | None
 
-    def shape(self, definition: StudyDefinition) -> Shape:
+    def shape(self, definition: StudyDefinition) -> NetworkShape:
         """Return the widths with the definition's weight limit."""
-        return Shape(self.widths.n_inputs, self.widths.n_outputs, definition.constraints.max_weights)
+        return NetworkShape(self.widths.n_inputs, self.widths.n_outputs, definition.constraints.max_weights)
 
 
 _widths: LruCache[tuple[str, TaskName, str, str], Widths] = LruCache(64)
@@ -98,7 +98,7 @@ def resolve(ctx: Context, definition: StudyDefinition) -> Resolution:
     task: TaskName = definition.task or record.task  # type: ignore[assignment]
     objective = _metric_of(definition, task)
     widths = _measure(ctx, record, task, definition.split, objective.metric)
-    shape = Shape(widths.n_inputs, widths.n_outputs, definition.constraints.max_weights)
+    shape = NetworkShape(widths.n_inputs, widths.n_outputs, definition.constraints.max_weights)
     walk = grid_walk(definition.space, definition.algorithm, shape) if definition.algorithm.is_finite else None
     if walk is None:
         _check_feasible(definition, shape)
@@ -147,7 +147,7 @@ def _check_length(definition: StudyDefinition) -> None:
         raise InvalidStudyError(msg, details={"field": "training.max_epochs"})
 
 
-def _check_feasible(definition: StudyDefinition, shape: Shape) -> None:
+def _check_feasible(definition: StudyDefinition, shape: NetworkShape) -> None:
     """Draw one point at random: a space without any feasible point is refused here, not found out later."""
     suggest(
         SuggestRequest(

@@ -70,7 +70,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompiledSpace:
     """All flat parameters, each after its parents; those that decide the weight count (and their parents) first.
 
     Attributes:
@@ -134,7 +134,7 @@ def _close_together(slots: Mapping[str, Slot], wanted: set[str], placed: dict[st
         waiting.remove(chosen)
 
 
-def plan(space: Space) -> Plan:
+def compile_space(space: Space) -> CompiledSpace:
     """Return the space prepared; the order depends on nothing but the order of the definition."""
     slots: dict[str, Slot] = {}
     for name, parameter in space.ordered():
@@ -145,4 +145,4 @@ def plan(space: Space) -> Plan:
     placed: dict[str, int] = {}
     _close_together(slots, structural, placed)
     _close_together(slots, set(slots) - structural, placed)
-    return Plan(tuple(slots[name] for name in placed), len(structural), tuple(space.flat()))
+    return CompiledSpace(tuple(slots[name] for name in placed), len(structural), tuple(space.flat()))
