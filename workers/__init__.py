@@ -1,1 +1,1 @@
-"""The GPU edge: claims trials over HTTP, trains them in child processes and reports what came out."""
+"""The worker: claims trials over HTTP, trains them in child processes and reports what came out."""

@@ -1,4 +1,4 @@
-"""Assignments: the trials this worker holds, and what of them the server does not know yet."""
+"""Assignments: the trials this worker holds under a lease, and what of them is not reported yet."""
 
 from __future__ import annotations
 

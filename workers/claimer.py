@@ -1,4 +1,4 @@
-"""Claimer: asks for as many trials as the trainers can use, and fetches what they need."""
+"""Claimer: long-polls the server for as many trials as the trainers can use, and fetches their data sets."""
 
 from __future__ import annotations
 

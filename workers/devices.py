@@ -1,4 +1,4 @@
-"""What this machine can train on, and which trainer process gets what; never imports TensorFlow."""
+"""Device discovery: GPUs, CPU cores and memory, and which trainer process gets what; never imports TensorFlow."""
 
 from __future__ import annotations
 

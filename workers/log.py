@@ -1,4 +1,4 @@
-"""What a worker says on standard error: one line per event, for people or as JSON."""
+"""Logging to standard error: one line per event, for people or as JSON."""
 
 from __future__ import annotations
 

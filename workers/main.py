@@ -1,4 +1,4 @@
-"""The worker process: what `hpsearch worker` calls.
+"""Entry point of the worker process, with its signal handling: what `hpsearch worker` calls.
 
     from workers.main import run_worker
     from workers.options import WorkerOptions

@@ -1,4 +1,4 @@
-"""How one worker is to be run: what the command line asks for, checked."""
+"""Options of one worker, checked."""
 
 from __future__ import annotations
 

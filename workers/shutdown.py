@@ -1,4 +1,4 @@
-"""The last seconds of a worker: results are delivered, everything unfinished is given back."""
+"""Graceful shutdown: results are delivered, everything unfinished is released, within seconds."""
 
 from __future__ import annotations
 

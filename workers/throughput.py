@@ -1,4 +1,4 @@
-"""Throughput: how fast this worker trains, as the fleet's view shows it."""
+"""Throughput: epochs per second and trials per hour of this worker, for the fleet's view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder a worker works in: one of its own inside the shared one, gone when it ends."""
+"""The worker's temporary folder: one of its own inside the shared one, removed when it ends."""
 
 from __future__ import annotations
 

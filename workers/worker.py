@@ -1,4 +1,4 @@
-"""Worker: puts the parts together, from the first contact to the last report."""
+"""Worker: composes session, threads and supervisor, and runs them from registration to shutdown."""
 
 from __future__ import annotations
 

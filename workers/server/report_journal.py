@@ -1,4 +1,4 @@
-"""ReportJournal: what this worker reported and what was answered, to prove that nothing acknowledged was lost."""
+"""ReportJournal: a JSON-lines log of reports and their answers, to prove that nothing acknowledged was lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reporter: tells the server promptly what its trials do, and hears from it which to drop."""
+"""Reporter: sends heartbeats, epochs and outcomes in batches, and drops the trials the server does not want."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ServerSession: this worker's standing with the server; whatever happens to the network, it goes on trying."""
+"""ServerSession: registration with the server, and retries with backoff for as long as an outage lasts."""
 
 from __future__ import annotations
 

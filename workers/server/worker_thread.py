@@ -1,4 +1,4 @@
-"""WorkerThread: a thread of the worker that can not die unnoticed."""
+"""WorkerThread: a thread whose failure ends the worker, so that none dies unnoticed."""
 
 from __future__ import annotations
 

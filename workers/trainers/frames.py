@@ -1,4 +1,4 @@
-"""Length-prefixed JSON over a pipe: how a supervisor and its trainer processes talk.
+"""Length-prefixed JSON frames over a pipe, between a supervisor and its trainer processes.
 
 Each frame is four bytes of length, big-endian, and that many bytes of UTF-8 JSON. The pipes are descriptors of their
 own, so that nothing TensorFlow prints can get between.

@@ -1,4 +1,4 @@
-"""Supervisor: keeps the trainer processes alive and supplied, and notices when one dies, hangs or grows."""
+"""Supervisor of the trainer processes: starts and restarts them, gives them trials, ends those that hang or grow."""
 
 from __future__ import annotations
 

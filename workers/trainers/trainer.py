@@ -1,4 +1,4 @@
-"""Trainer: one trainer process as its supervisor holds it; starts it, talks to it, hears of its end."""
+"""Trainer: the supervisor's handle of one trainer process, its pipes and its trials."""
 
 from __future__ import annotations
 

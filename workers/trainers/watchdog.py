@@ -1,4 +1,4 @@
-"""Whether a trainer process hangs or has grown too large."""
+"""Watchdog: whether a trainer process hangs or leaks memory."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 def watched() -> Any:
     """The callback at an epoch's end, on a small compiled network without held-out rows."""
     from hpsearch.domain.mlp import MlpConfig
-    from workers.training.engine.epoch_callbacks import Watch
+    from workers.training.engine.epoch_callbacks import EpochCallbacks
     from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
     from workers.training.reference.callbacks import MeasureEpoch
 
@@ -18,7 +18,7 @@ def watched() -> Any:
     network = build_network(config, n_inputs=2, n_outputs=1, seed=1)
     network.compile(build_optimizer(config, network), build_loss("regression"))
     reported: list[Any] = []
-    watch = Watch(
+    callbacks = EpochCallbacks(
         report=reported.append,
         should_stop=lambda: False,
         epochs_before=4,
@@ -26,7 +26,7 @@ def watched() -> Any:
         trial_seed=1,
         data_order_seed=0,
     )
-    callback = MeasureEpoch(watch, None, None, None)
+    callback = MeasureEpoch(callbacks, None, None, None)
     callback.set_model(network)
     return callback, network, reported
 

@@ -1,4 +1,4 @@
-"""Arena: data sets and trials to train on, without a server, and a sink that remembers what an engine says."""
+"""Arena: data sets and trials for the suite, without a server, and a sink that records what an engine reports."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Told:
+class TrialRecord:
     """What an engine said of one trial.
 
     Attributes:
@@ -102,10 +102,10 @@ class Recorder:
     def epoch(self, task: TrialTask, measurement: Measurement) -> None:
         """Take one epoch."""
         self._alone("epoch")
-        told = self.epochs.setdefault(task.trial.trial_id, [])
-        if measurement.epoch != len(told) + 1:
-            self.faults.append(f"epoch {measurement.epoch} after {len(told)}")
-        told.append(measurement)
+        reported = self.epochs.setdefault(task.trial.trial_id, [])
+        if measurement.epoch != len(reported) + 1:
+            self.faults.append(f"epoch {measurement.epoch} after {len(reported)}")
+        reported.append(measurement)
 
     def finished(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
         """Take an end."""
@@ -143,7 +143,7 @@ class Arena:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hpsearch-conformance-")
         self._sets: dict[str, tuple[Path, DatasetProfile, str]] = {}
-        self._truth: dict[tuple[Engine, str, str], Told] = {}
+        self._truth: dict[tuple[Engine, str, str], TrialRecord] = {}
         self._n_tasks = 0
 
     def __enter__(self) -> Self:
@@ -186,9 +186,9 @@ class Arena:
         path = Path(self._folder.name) / f"{self._n_tasks}.keras"
         return TrialTask(trial, study, content, profile, path)
 
-    def told(
+    def train(
         self, engine: Engine, data: str, cases: Sequence[Case], *, at_first: int | None = None, keep: bool = False
-    ) -> list[Told]:
+    ) -> list[TrialRecord]:
         """Train cases and return what the engine said of each.
 
         Args:
@@ -210,9 +210,9 @@ class Arena:
             engine.train(left, recorder)
         if recorder.faults:
             raise RuntimeError("; ".join(recorder.faults))
-        return [told_of(recorder, task) for task in tasks]
+        return [record_of(recorder, task) for task in tasks]
 
-    def truth(self, engine: Engine, data: str, cases: Sequence[Case]) -> list[Told]:
+    def truth(self, engine: Engine, data: str, cases: Sequence[Case]) -> list[TrialRecord]:
         """Return what the reference says of cases, trained once however often it is asked for.
 
         Args:
@@ -221,8 +221,8 @@ class Arena:
             cases: Any.
         """
         missing = [case for case in cases if (engine, data, repr(case)) not in self._truth]
-        for case, told in zip(missing, self.told(engine, data, missing) if missing else (), strict=True):
-            self._truth[engine, data, repr(case)] = told
+        for case, record in zip(missing, self.train(engine, data, missing) if missing else (), strict=True):
+            self._truth[engine, data, repr(case)] = record
         return [self._truth[engine, data, repr(case)] for case in cases]
 
     def _set(self, name: str) -> tuple[Path, DatasetProfile, str]:
@@ -234,11 +234,11 @@ class Arena:
         return self._sets[name]
 
 
-def told_of(recorder: Recorder, task: TrialTask) -> Told:
-    """Return what a recorder heard of a trial."""
+def record_of(recorder: Recorder, task: TrialTask) -> TrialRecord:
+    """Return what a recorder took of a trial."""
     name = task.trial.trial_id
     outcome, model = recorder.ends.get(name, (None, None))
-    return Told(tuple(epoch.metrics for epoch in recorder.epochs.get(name, ())), outcome, model)
+    return TrialRecord(tuple(epoch.metrics for epoch in recorder.epochs.get(name, ())), outcome, model)
 
 
 def _built_in(name: str) -> tuple[pl.DataFrame, DatasetProfile]:

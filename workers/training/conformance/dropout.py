@@ -13,7 +13,7 @@ import scipy.stats
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
 from workers.training.conformance import Finding
-from workers.training.conformance.arena import Arena, Case, Told
+from workers.training.conformance.arena import Arena, Case, TrialRecord
 from workers.training.engine.contract import Engine
 
 RATE: Final = 0.4
@@ -34,11 +34,11 @@ def dropout(arena: Arena, engine: Engine, truth: Engine, n_seeds: int = 40) -> l
         n_seeds: At least 2.
     """
     right, wrong = [[_case(seed, rate) for seed in range(n_seeds)] for rate in (RATE, RATE * WRONG)]
-    told, mistaken = arena.told(engine, "digits", right), arena.told(engine, "digits", wrong)
+    records, mistaken = arena.train(engine, "digits", right), arena.train(engine, "digits", wrong)
     expected = arena.truth(truth, "digits", right)
     findings = []
     for name in ("train_loss", "loss"):
-        ours, theirs, off = (np.array([_last(one, name) for one in side]) for side in (told, expected, mistaken))
+        ours, theirs, off = (np.array([_last(one, name) for one in side]) for side in (records, expected, mistaken))
         bound = abs(float((off - ours).mean())) / 2
         low, high = _interval(ours - theirs)
         wrong_low, wrong_high = _interval(off - theirs)
@@ -56,8 +56,8 @@ def _case(seed: int, rate: float) -> Case:
     return Case(params, seed, _TRAINING)
 
 
-def _last(told: Told, name: str) -> float:
-    value = told.history[-1][name] if told.history else None
+def _last(record: TrialRecord, name: str) -> float:
+    value = record.history[-1][name] if record.history else None
     return float("nan") if value is None else value
 
 

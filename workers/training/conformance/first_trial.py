@@ -21,7 +21,9 @@ def train_one(name: str = "auto") -> tuple[str, float]:
     name = engine_for(name, find_gpus())
     started_s = time.perf_counter()
     with Arena() as arena:
-        (told,) = arena.told(make_engine(name), "iris", [Case({"layers": 1, "units": 8})])
-    if told.outcome is None or told.outcome.state != "COMPLETE":
-        raise RuntimeError("nothing came back" if told.outcome is None else told.outcome.detail or told.outcome.cause)
+        (record,) = arena.train(make_engine(name), "iris", [Case({"layers": 1, "units": 8})])
+    if record.outcome is None or record.outcome.state != "COMPLETE":
+        raise RuntimeError(
+            "nothing came back" if record.outcome is None else record.outcome.detail or record.outcome.cause
+        )
     return name, time.perf_counter() - started_s

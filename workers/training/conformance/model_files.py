@@ -13,7 +13,7 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.study import Split
 from hpsearch.domain.training import EarlyStopping, Training
 from workers.training.conformance import Finding
-from workers.training.conformance.arena import Arena, Case, Recorder, Told, told_of
+from workers.training.conformance.arena import Arena, Case, Recorder, TrialRecord, record_of
 from workers.training.engine.contract import Engine
 from workers.training.engine.scores import score
 from workers.training.engine.task import TrialTask
@@ -40,17 +40,17 @@ def model_files(arena: Arena, engine: Engine, data: Sequence[str] = _DATA) -> li
         recorder = Recorder(keep=True)
         engine.train(tasks, recorder)
         findings += [
-            Finding(f"file against report: {name}, {task.trial.kind}", _apart(task, told_of(recorder, task)), BOUND)
+            Finding(f"file against report: {name}, {task.trial.kind}", _apart(task, record_of(recorder, task)), BOUND)
             for task in tasks
         ]
         folded = Case(_PARAMS[0], 5, _TRAINING, Split(folds=3))
-        (told,) = arena.told(engine, name, [folded], keep=True)
-        findings.append(Finding(f"files missing of a cross-validated trial: {name}", float(told.model is None), 0.0))
+        (record,) = arena.train(engine, name, [folded], keep=True)
+        findings.append(Finding(f"files missing of a cross-validated trial: {name}", float(record.model is None), 0.0))
     return findings
 
 
-def _apart(task: TrialTask, told: Told) -> float:
-    if told.model is None or told.outcome is None or told.outcome.value is None:
+def _apart(task: TrialTask, record: TrialRecord) -> float:
+    if record.model is None or record.outcome is None or record.outcome.value is None:
         return float("inf")
     import keras
 
@@ -58,11 +58,11 @@ def _apart(task: TrialTask, told: Told) -> float:
     rows = split_rows(table, task.study.task, task.study.split)
     judged = rows.test if task.trial.kind == TrialKind.REFIT else rows.folds[0].validation
     raw = np.stack([table.columns[column.name][judged] for column in task.profile.columns], axis=1)
-    outputs = np.asarray(keras.models.load_model(told.model)(raw.astype(np.float32)))
+    outputs = np.asarray(keras.models.load_model(record.model)(raw.astype(np.float32)))
     value = score(task.study.task, outputs.astype(np.float64), table.target[judged])[task.study.metric]
     # What was reported in training: the file's own score replaces it in the outcome where the two differ.
-    best = told.history[(told.outcome.best_epoch or 0) - 1]
-    reported = told.outcome.value if task.trial.kind == TrialKind.REFIT else best[task.study.metric]
+    best = record.history[(record.outcome.best_epoch or 0) - 1]
+    reported = record.outcome.value if task.trial.kind == TrialKind.REFIT else best[task.study.metric]
     if reported is None:
         return float("inf")
     return float("inf") if value is None else abs(value - reported) / max(1.0, abs(reported))

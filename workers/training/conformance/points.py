@@ -15,7 +15,7 @@ from hpsearch.domain.study import Split
 from hpsearch.domain.training import EarlyStopping, LrDecay, Training
 from hpsearch.domain.trial import Outcome
 from workers.training.conformance import Finding
-from workers.training.conformance.arena import Arena, Case, Recorder, Told, told_of
+from workers.training.conformance.arena import Arena, Case, Recorder, TrialRecord, record_of
 from workers.training.conformance.cases import cases, unlike
 from workers.training.engine.contract import Engine
 
@@ -40,7 +40,7 @@ def curves(arena: Arena, engine: Engine, truth: Engine, data: str, *, every: int
     """
     chosen = list(cases(data))[offset::every]
     findings = []
-    expected, found = arena.truth(truth, data, chosen), arena.told(engine, data, chosen)
+    expected, found = arena.truth(truth, data, chosen), arena.train(engine, data, chosen)
     for case, left, right in zip(chosen, expected, found, strict=True):
         what = f"{data}, {_short(case)}, {len(right.history)} epochs"
         findings += [
@@ -79,7 +79,7 @@ def endings(arena: Arena, engine: Engine, truth: Engine) -> list[Finding]:
     }
     findings = []
     for data, wanted in chosen.items():
-        expected, found = arena.truth(truth, data, wanted), arena.told(engine, data, wanted)
+        expected, found = arena.truth(truth, data, wanted), arena.train(engine, data, wanted)
         for case, left, right in zip(wanted, expected, found, strict=True):
             what = f"{data}, {case.kind} {_short(case)}: {left.outcome.state if left.outcome else 'dropped'}"
             findings.append(Finding(f"outcome: {what}", _endings_apart(left, right), 0.0))
@@ -91,17 +91,19 @@ def isolation(arena: Arena, engine: Engine) -> list[Finding]:
     """Return how far trials are moved by their neighbours, in float32, where rounding would show at once."""
     whole = unlike(8)
     diverging = Case({"layers": 1, "units": 9, "optimizer": "sgd", "learning_rate": 1e10, "batch_size": 13}, 77)
-    told = arena.told(engine, "iris", whole)
-    alone = [arena.told(engine, "iris", [case])[0] for case in whole]
+    records = arena.train(engine, "iris", whole)
+    alone = [arena.train(engine, "iris", [case])[0] for case in whole]
     ways = {
-        "a second time": arena.told(engine, "iris", whole),
-        "in reverse order": arena.told(engine, "iris", whole[::-1])[::-1],
+        "a second time": arena.train(engine, "iris", whole),
+        "in reverse order": arena.train(engine, "iris", whole[::-1])[::-1],
         "each alone": alone,
-        "slots refilled one by one": arena.told(engine, "iris", whole, at_first=1),
-        "beside trials that diverge": arena.told(engine, "iris", [*[diverging] * 3, *whole])[3:],
-        "behind trials that diverge": arena.told(engine, "iris", [*[diverging] * 3, *whole], at_first=2)[3:],
+        "slots refilled one by one": arena.train(engine, "iris", whole, at_first=1),
+        "beside trials that diverge": arena.train(engine, "iris", [*[diverging] * 3, *whole])[3:],
+        "behind trials that diverge": arena.train(engine, "iris", [*[diverging] * 3, *whole], at_first=2)[3:],
     }
-    return [Finding(f"curves of 8 unlike trials, {way}", _all_moved(told, other), 0.0) for way, other in ways.items()]
+    return [
+        Finding(f"curves of 8 unlike trials, {way}", _all_moved(records, other), 0.0) for way, other in ways.items()
+    ]
 
 
 def cancellation(arena: Arena, engine: Engine) -> list[Finding]:
@@ -111,12 +113,12 @@ def cancellation(arena: Arena, engine: Engine) -> list[Finding]:
     tasks = [arena.task("iris", case) for case in whole]
     recorder = Recorder(stop_after={tasks[1].trial.trial_id: 2})
     engine.train(tasks, recorder)
-    dropped = told_of(recorder, tasks[1])
-    undisturbed = arena.told(engine, "iris", [whole[0], *whole[2:]])
-    others = [told_of(recorder, task) for task in (tasks[0], *tasks[2:])]
+    dropped = record_of(recorder, tasks[1])
+    undisturbed = arena.train(engine, "iris", [whole[0], *whole[2:]])
+    others = [record_of(recorder, task) for task in (tasks[0], *tasks[2:])]
     return [
-        Finding("epochs told of a dropped trial beyond the one it was dropped at", len(dropped.history) - 2, 0.0),
-        Finding("ends told of a dropped trial", float(dropped.outcome is not None), 0.0),
+        Finding("epochs reported of a dropped trial beyond the one it was dropped at", len(dropped.history) - 2, 0.0),
+        Finding("ends reported of a dropped trial", float(dropped.outcome is not None), 0.0),
         Finding("its neighbours' curves", _all_moved(undisturbed, others), 0.0),
     ]
 
@@ -129,11 +131,11 @@ def device_time(arena: Arena, engine: Engine) -> list[Finding]:
     lengths = [Training(max_epochs=n_epochs, early_stopping=None) for n_epochs in (40, 60, 80)]
     whole = [replace(case, training=lengths[number % 3]) for number, case in enumerate(unlike(12))]
     # What is loaded or compiled once is nobody's.
-    arena.told(engine, "digits", whole)
+    arena.train(engine, "digits", whole)
     started_s = time.perf_counter()
-    told = arena.told(engine, "digits", whole)
+    records = arena.train(engine, "digits", whole)
     took_s = time.perf_counter() - started_s
-    paid_s = [one.outcome.device_seconds if one.outcome else 0.0 for one in told]
+    paid_s = [one.outcome.device_seconds if one.outcome else 0.0 for one in records]
     share = sum(paid_s) / took_s
     return [
         Finding("device seconds of all trials beyond those of all slots, as a share", share / engine.n_slots - 1, 0.02),
@@ -142,7 +144,7 @@ def device_time(arena: Arena, engine: Engine) -> list[Finding]:
     ]
 
 
-def _apart(left: Told, right: Told, names: Sequence[str] | None) -> float:
+def _apart(left: TrialRecord, right: TrialRecord, names: Sequence[str] | None) -> float:
     """Return the largest difference of some metrics over all epochs, relative above 1; of all but losses for None."""
     if len(left.history) != len(right.history):
         return _DIFFERENT
@@ -160,7 +162,7 @@ def _apart(left: Told, right: Told, names: Sequence[str] | None) -> float:
     return worst if not np.isnan(worst) else _DIFFERENT
 
 
-def _endings_apart(left: Told, right: Told) -> float:
+def _endings_apart(left: TrialRecord, right: TrialRecord) -> float:
     """Return 0 where state, cause, sentence, epochs and reasons are the same, infinity otherwise."""
     return 0.0 if _ending(left.outcome) == _ending(right.outcome) else _DIFFERENT
 
@@ -174,7 +176,7 @@ def _ending(outcome: Outcome | None) -> object:
     return outcome.state, outcome.cause, outcome.best_epoch, outcome.epochs, outcome.stop_reason, spoken
 
 
-def _moved(left: Told, right: Told) -> float:
+def _moved(left: TrialRecord, right: TrialRecord) -> float:
     """Return the largest difference of any metric; 0 only if all are the same to the last bit."""
     if _ending(left.outcome) != _ending(right.outcome) or len(left.history) != len(right.history):
         return _DIFFERENT
@@ -183,7 +185,7 @@ def _moved(left: Told, right: Told) -> float:
     return max(_apart(left, right, None), _apart(left, right, ("loss", "train_loss")), _SMALLEST)
 
 
-def _all_moved(left: Sequence[Told], right: Sequence[Told]) -> float:
+def _all_moved(left: Sequence[TrialRecord], right: Sequence[TrialRecord]) -> float:
     return max(_moved(one, other) for one, other in zip(left, right, strict=True))
 
 

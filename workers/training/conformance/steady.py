@@ -37,7 +37,7 @@ def steady(arena: Arena, engine: Engine, n_trials: int = 500) -> list[Finding]:
     memory, seconds = [], []
     for part in range(_PARTS):
         started_s = time.process_time()
-        arena.told(engine, "iris", [replace(cases[n % 40], seed=part * n_part + n) for n in range(n_part)])
+        arena.train(engine, "iris", [replace(cases[n % 40], seed=part * n_part + n) for n in range(n_part)])
         seconds.append(time.process_time() - started_s)
         memory.append(psutil.Process().memory_info().rss / _MIB)
     grown = (memory[-1] - memory[0]) / (n_part * (_PARTS - 1))

@@ -1,4 +1,4 @@
-"""The contract between what trains trials (an engine) and what reports them (a sink)."""
+"""The interfaces of an engine, which trains trials, and of a sink, which takes its reports."""
 
 from __future__ import annotations
 

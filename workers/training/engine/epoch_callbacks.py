@@ -1,4 +1,4 @@
-"""Watch: follows the epochs of one fold, reports them and obeys the sink."""
+"""EpochCallbacks: what happens at the end of each epoch of a fold: history, report, check whether to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.training.engine.seeds import data_order
 Metrics = dict[str, float | None]
 
 
-class Watch:
+class EpochCallbacks:
     """Follows the epochs of one fold.
 
     Args:
@@ -57,13 +57,13 @@ class Watch:
         trial_seed, order_seed = self._seeds
         return data_order(trial_seed, order_seed, fold=fold, epoch=len(self.history) + 1, n_rows=n_rows)
 
-    def measured(self, metrics: Metrics) -> None:
+    def on_epoch_end(self, metrics: Metrics) -> None:
         """Take and report the metrics of the epoch that ends."""
         self.history.append(metrics)
         fold = {} if self._fold is None else {"fold": float(self._fold)}
         self._report(Measurement(epoch=self.epochs, metrics=metrics | fold))
 
-    def obey(self) -> None:
+    def check_stop(self) -> None:
         """Return when training may go on.
 
         Raises:

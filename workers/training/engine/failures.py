@@ -1,4 +1,4 @@
-"""Why a trial ends without a value, and the outcome that reports it."""
+"""Exceptions of training, and the outcome each stands for."""
 
 from __future__ import annotations
 

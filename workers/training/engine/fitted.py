@@ -1,4 +1,4 @@
-"""What an engine is asked to fit, and what it returns: the seam between a trial's kinds and the numbers."""
+"""The interface of fitting one network: what an engine is given, and the trained network it returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.objective import Objective
 from hpsearch.domain.task import TaskName
-from workers.training.engine.epoch_callbacks import Metrics, Watch
+from workers.training.engine.epoch_callbacks import EpochCallbacks, Metrics
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import Prepared
 from workers.training.engine.schedule import Schedule
@@ -71,7 +71,7 @@ class Fit(Protocol):
     """How an engine trains one network."""
 
     def __call__(
-        self, recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0
+        self, recipe: Recipe, schedule: Schedule, prepared: Prepared, callbacks: EpochCallbacks, *, fold: int = 0
     ) -> Fitted:
         """Return the network trained on the rows of `prepared.train`.
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.objective import Objective
+from workers.training.engine.fitted import StopReason
 from workers.training.engine.numerics import DType
 from workers.training.engine.patience import Rate, Stopping
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.seeds import data_order, derive_seed
 from workers.training.engine.stacked_scores import Metrics
-
-StopReason = Literal["early_stopping", "max_epochs"]
 
 
 class Member:
@@ -121,9 +120,9 @@ class Member:
         elif scores is None:
             self.trouble = f"a prediction was not finite after epoch {number}"
         else:
-            self._judge(number, metrics)
+            self._evaluate(number, metrics)
 
-    def _judge(self, number: int, metrics: Metrics) -> None:
+    def _evaluate(self, number: int, metrics: Metrics) -> None:
         value = metrics[self._objective.metric]
         if value is None:
             self.is_undefined = True

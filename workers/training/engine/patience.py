@@ -1,4 +1,4 @@
-"""When a member has stopped improving: Keras's `EarlyStopping` and `ReduceLROnPlateau`, as plain arithmetic."""
+"""Early stopping and learning-rate decay: Keras's `EarlyStopping` and `ReduceLROnPlateau` in plain arithmetic."""
 
 from __future__ import annotations
 

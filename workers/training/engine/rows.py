@@ -1,4 +1,4 @@
-"""The rows of a study as a network meets them: read once, divided, prepared, and kept for the next trial."""
+"""The prepared rows of a study, training and held-out, cached for the next trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a trial stops and when its learning rate falls: its own parameters over the study's."""
+"""Schedule: epochs, early stopping and learning-rate decay of a trial, its own parameters over the study's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every random choice of a trial, derived from the trial's seed and the study's data-order seed alone."""
+"""Random seeds and data orders, derived from the trial's seed and the study's data-order seed alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sinks around a sink: one voice at a time, and silence about what was told before."""
+"""Adapters of a sink: one that locks it for several threads, one that skips epochs reported before."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from workers.training.engine.task import TrialTask
 
 
 class LockedSink:
-    """Lets two threads speak to a sink, never at once, and counts the trials in hand.
+    """Lets threads call a sink, never two at once, and counts the trials in hand.
 
     Args:
-        sink: Spoken to.
+        sink: Called.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -48,7 +48,7 @@ class LockedSink:
             return self._more(n)
 
     def wait(self, timeout_s: float) -> None:
-        """Return when there may be further trials, or after so many seconds; does not keep others from speaking."""
+        """Return when there may be further trials, or after so many seconds; does not hold the lock."""
         wait = getattr(self._sink, "wait", None)
         if wait is None:
             time.sleep(timeout_s)
@@ -74,32 +74,32 @@ class LockedSink:
             self._sink.finished(task, outcome, model)
 
     def should_stop(self, task: TrialTask) -> bool:
-        """Ask on."""
+        """Return the sink's answer."""
         with self._lock:
             return self._sink.should_stop(task)
 
     def keeps_model(self, task: TrialTask, value: float) -> bool:
-        """Ask on."""
+        """Return the sink's answer."""
         with self._lock:
             return self._sink.keeps_model(task, value)
 
 
 class SkippingSink:
-    """Keeps the first epochs to itself: they were told before the trial was started again.
+    """Skips the first epochs: they were reported before the trial was started again.
 
     Args:
-        sink: Spoken to.
-        n_told: Epochs already told.
+        sink: Called.
+        n_reported: Epochs already reported.
     """
 
-    def __init__(self, sink: LockedSink, n_told: int) -> None:
+    def __init__(self, sink: LockedSink, n_reported: int) -> None:
         self._sink = sink
-        self._n_told = n_told
+        self._n_reported = n_reported
         self.is_finished = False
 
     def epoch(self, task: TrialTask, measurement: Measurement) -> None:
         """Pass a new epoch on."""
-        if measurement.epoch > self._n_told:
+        if measurement.epoch > self._n_reported:
             self._sink.epoch(task, measurement)
 
     def finished(self, task: TrialTask, outcome: Outcome, model: Path | None) -> None:
@@ -108,9 +108,9 @@ class SkippingSink:
         self._sink.finished(task, outcome, model)
 
     def should_stop(self, task: TrialTask) -> bool:
-        """Ask on."""
+        """Return the sink's answer."""
         return self._sink.should_stop(task)
 
     def keeps_model(self, task: TrialTask, value: float) -> bool:
-        """Ask on."""
+        """Return the sink's answer."""
         return self._sink.keeps_model(task, value)

@@ -1,10 +1,9 @@
-"""What a trial of each kind trains, what its value is, and which network it leaves behind; for every engine."""
+"""Training a trial of any kind (hold-out, k-fold, refit) with any engine: its value and the model it leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import fmean, pstdev
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +13,10 @@ from hpsearch.domain.lifecycle import TrialKind
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.trial import Outcome
 from workers.training.engine.contract import Sink
-from workers.training.engine.epoch_callbacks import Metrics, Watch
+from workers.training.engine.cross_validation import fit_on_all_rows, mean_best_epoch, outcome_of_folds
+from workers.training.engine.epoch_callbacks import EpochCallbacks, Metrics
 from workers.training.engine.failures import DivergedError, UntrainableError
-from workers.training.engine.fitted import Fit, Fitted, Recipe
+from workers.training.engine.fitted import Fit, Fitted, Recipe, StopReason
 from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import Prepared, StudyRows
 from workers.training.engine.schedule import Schedule
@@ -111,12 +111,9 @@ class _Run:
     recipe: Recipe
     schedule: Schedule
 
-    def watch(self, epochs_before: int = 0, fold: int | None = None, *, silent: bool = False) -> Watch:
-        def report(measurement: object) -> None:
-            del measurement
-
-        return Watch(
-            report=report if silent else lambda measurement: self.sink.epoch(self.task, measurement),
+    def callbacks(self, epochs_before: int = 0, fold: int | None = None) -> EpochCallbacks:
+        return EpochCallbacks(
+            report=lambda measurement: self.sink.epoch(self.task, measurement),
             should_stop=lambda: self.sink.should_stop(self.task),
             epochs_before=epochs_before,
             fold=fold,
@@ -126,43 +123,35 @@ class _Run:
 
     def hold_out(self) -> Result:
         prepared = self.study.fold(0)
-        fitted = self.fit(self.recipe, self.schedule, prepared, self.watch())
-        outcome = Outcome(
-            state="COMPLETE",
-            value=fitted.best[self.recipe.objective.metric],
-            metrics=fitted.best,
-            best_epoch=fitted.best_epoch,
-            epochs=len(fitted.history),
-            stop_reason=fitted.stop_reason,
+        fitted = self.fit(self.recipe, self.schedule, prepared, self.callbacks())
+        outcome = outcome_of_folds(
+            self.recipe.objective.metric, [fitted.best], [fitted.best_epoch], [fitted.stop_reason], len(fitted.history)
         )
         return Result(outcome, lambda: split_source(fitted, prepared, self.recipe.dtype))
 
     def cross_validation(self) -> Result:
-        epochs, best_epochs, bests, reasons = 0, [], [], []
+        n_epochs = 0
+        ends: list[tuple[Metrics, int, StopReason]] = []
         for number in range(self.study.n_folds):
-            watch = self.watch(epochs, number + 1)
-            fitted = self.fit(self.recipe, self.schedule, self.study.fold(number), watch, fold=number)
-            epochs = watch.epochs
-            best_epochs.append(fitted.best_epoch)
-            bests.append(fitted.best)
-            reasons.append(fitted.stop_reason)
-        metrics = over_folds(bests)
-        mean_best_epoch = max(1, round(fmean(best_epochs)))
-        outcome = Outcome(
-            state="COMPLETE",
-            value=metrics[self.recipe.objective.metric],
-            metrics=metrics,
-            best_epoch=mean_best_epoch,
-            epochs=epochs,
-            stop_reason="early_stopping" if "early_stopping" in reasons else "max_epochs",
-        )
-        return Result(outcome, lambda: self.on_all_rows(mean_best_epoch))
+            callbacks = self.callbacks(n_epochs, number + 1)
+            fitted = self.fit(self.recipe, self.schedule, self.study.fold(number), callbacks, fold=number)
+            n_epochs = callbacks.epochs
+            # The networks themselves go: they may be large.
+            ends.append((fitted.best, fitted.best_epoch, fitted.stop_reason))
+        bests, best_epochs, stop_reasons = zip(*ends, strict=True)
+        outcome = outcome_of_folds(self.recipe.objective.metric, bests, best_epochs, stop_reasons, n_epochs)
+        return Result(outcome, lambda: self.on_all_rows(mean_best_epoch(best_epochs)))
 
     def on_all_rows(self, n_epochs: int) -> Source:
-        """Train the network of a cross-validated trial: on every row that is not a test row, without reports."""
-        prepared = rows_of(self.study, "development")
-        schedule = replace(self.schedule, max_epochs=n_epochs)
-        fitted = self.fit(self.recipe, schedule, prepared, self.watch(silent=True))
+        fitted, prepared = fit_on_all_rows(
+            self.fit,
+            self.recipe,
+            self.schedule,
+            self.study,
+            n_epochs=n_epochs,
+            data_order_seed=self.task.study.data_order_seed,
+            should_stop=lambda: self.sink.should_stop(self.task),
+        )
         return all_rows_source(fitted, prepared, self.recipe.dtype, self.study.n_folds)
 
     def refit(self) -> Result:
@@ -175,7 +164,7 @@ class _Run:
             raise UntrainableError(msg)
         prepared = rows_of(self.study, "refit")
         schedule = replace(self.schedule, max_epochs=n_epochs)
-        fitted = self.fit(self.recipe, schedule, replace(prepared, held_out=None), self.watch())
+        fitted = self.fit(self.recipe, schedule, replace(prepared, held_out=None), self.callbacks())
         outputs = _outputs(fitted, prepared)
         metrics: Metrics = {f"test_{name}": value for name, value in self._test_metrics(outputs, prepared).items()}
         metric = self.recipe.objective.metric
@@ -250,13 +239,3 @@ def all_rows_source(fitted: Fitted, prepared: Prepared, dtype: DType, n_folds: i
 
 def _outputs(fitted: Fitted, prepared: Prepared) -> npt.NDArray[Any]:
     return fitted.outputs((prepared.held_out or prepared.train).inputs)
-
-
-def over_folds(bests: list[Metrics]) -> Metrics:
-    """Return mean and, as `<metric>_std`, population standard deviation of each metric that every fold has."""
-    over: Metrics = {}
-    for name in bests[0]:
-        values = [value for best in bests if (value := best[name]) is not None]
-        if len(values) == len(bests):
-            over |= {name: fmean(values), f"{name}_std": pstdev(values)}
-    return over

@@ -1,4 +1,4 @@
-"""FusedEngine: trains many trials at once, each as if it were alone."""
+"""FusedEngine: mixed networks trained side by side, stacked into one TensorFlow program, each as if it were alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import tensorflow as tf
+
 from workers.training.engine.contract import Sink
 from workers.training.engine.numerics import DType
 from workers.training.engine.rows import RowsCache
 from workers.training.engine.task import TrialTask
 from workers.training.fused.fold_data import FoldStore
-from workers.training.fused.graph.compile_cache import enable_compile_cache
+from workers.training.fused.graph.compile_cache import TENSORFLOW, enable_compile_cache
 from workers.training.fused.graph.program_key import Mode
 from workers.training.fused.graph.xla_flags import compile_exactly
 from workers.training.fused.planning.device_profile import DeviceProfile, this_device
@@ -75,7 +77,10 @@ class FusedEngine:
             self._explain(f"compiled programs are not kept for the next start: {error}")
             return None
         if folder is None:
-            self._explain("compiled programs are not kept for the next start: TensorFlow can not, or was in use before")
+            self._explain(
+                "compiled programs are not kept for the next start: that needs a TensorFlow "
+                f"{TENSORFLOW} that can write them down and was not in use before, this is {tf.__version__}"
+            )
         return folder
 
     def _compiling(self, n_programs: int) -> None:

@@ -1,4 +1,4 @@
-"""The one thread in which plain Keras works beside the packs: whole trials for the reference, and model files."""
+"""KerasThread: the one thread that uses plain Keras beside the packs, for whole trials and model files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pack: the slots of one program, who sits in them, and one epoch of all of them."""
+"""Pack: the slots of one program, the members in them, and one epoch of all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call of `FusedEngine.train`: slots given to trials as they come, packs run side by side, until none is left."""
+"""Session: one call of `FusedEngine.train`, which gives slots to trials as they come and runs packs side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many of the slots that were computed had a member: for the log."""
+"""Slot usage: the share of computed slots that had a member, for the log."""
 
 from __future__ import annotations
 

@@ -1,15 +1,13 @@
-"""One trial on its way through the packs: reports in the reference's order, its outcome and its model."""
+"""TrialRun: one trial of the fused engine, its folds side by side, reported in the reference's order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from statistics import fmean
 
 from hpsearch.domain.mlp import MlpConfig
 from hpsearch.domain.trial import Measurement, Outcome
 from workers.training.engine.contract import Sink
-from workers.training.engine.epoch_callbacks import Watch
+from workers.training.engine.cross_validation import fit_on_all_rows, mean_best_epoch, outcome_of_folds
 from workers.training.engine.failures import DivergedError, UntrainableError, outcome_of
 from workers.training.engine.fitted import Fitted, Recipe
 from workers.training.engine.member import Member
@@ -17,7 +15,7 @@ from workers.training.engine.numerics import Arrays, DType
 from workers.training.engine.rows import StudyRows
 from workers.training.engine.schedule import Schedule
 from workers.training.engine.task import TrialTask
-from workers.training.engine.trial_kinds import Source, all_rows_source, over_folds, split_source
+from workers.training.engine.trial_kinds import Source, all_rows_source, split_source
 from workers.training.keras_networks.network import build_network
 from workers.training.reference.evaluator import outputs_of
 from workers.training.reference.fit import fit
@@ -88,7 +86,7 @@ class TrialRun:
         while not self.is_over:
             member = self.members[self._fold]
             if self._reported < len(member.history):
-                self._tell(member, sink)
+                self._report(member, sink)
             elif not member.is_over:
                 return
             elif member.stop_reason is None:
@@ -98,7 +96,7 @@ class TrialRun:
             else:
                 self.outcome = self._complete()
 
-    def _tell(self, member: Member, sink: Sink) -> None:
+    def _report(self, member: Member, sink: Sink) -> None:
         metrics = member.history[self._reported]
         self._reported += 1
         fold = {"fold": float(self._fold + 1)} if len(self.members) > 1 else {}
@@ -116,21 +114,13 @@ class TrialRun:
         )
 
     def _complete(self) -> Outcome:
-        bests = [member.history[member.best_epoch - 1] for member in self.members]
-        reasons = [member.stop_reason for member in self.members]
-        metrics = bests[0] if len(bests) == 1 else over_folds(bests)
-        return Outcome(
-            state="COMPLETE",
-            value=metrics[self.task.study.metric],
-            metrics=metrics,
-            best_epoch=self._mean_best_epoch,
-            epochs=self.n_reported,
-            stop_reason="early_stopping" if "early_stopping" in reasons else "max_epochs",
+        return outcome_of_folds(
+            self.task.study.metric,
+            [member.history[member.best_epoch - 1] for member in self.members],
+            [member.best_epoch for member in self.members],
+            [member.stop_reason for member in self.members],
+            self.n_reported,
         )
-
-    @property
-    def _mean_best_epoch(self) -> int:
-        return max(1, round(fmean(member.best_epoch for member in self.members)))
 
     def source(self, weights: Callable[[], Arrays]) -> Source:
         """Return what the model file is made of; a cross-validated trial trains its network first, with plain Keras.
@@ -138,7 +128,7 @@ class TrialRun:
         Args:
             weights: Gives the trained weights in Keras's order; not asked for a cross-validated trial.
         """
-        return self._of_all_rows() if len(self.members) > 1 else self._of_weights(weights())
+        return self._on_all_rows() if len(self.members) > 1 else self._of_weights(weights())
 
     def _of_weights(self, weights: Arrays) -> Source:
         prepared = self.study.fold(0)
@@ -160,16 +150,13 @@ class TrialRun:
         )
         return split_source(fitted, prepared, self._dtype)
 
-    def _of_all_rows(self) -> Source:
-        prepared = self.study.development(test=False)
-        watch = Watch(
-            report=lambda _: None,
-            should_stop=lambda: False,
-            epochs_before=0,
-            fold=None,
-            trial_seed=self.task.trial.seed,
+    def _on_all_rows(self) -> Source:
+        fitted, prepared = fit_on_all_rows(
+            fit,
+            self._recipe,
+            self._schedule,
+            self.study,
+            n_epochs=mean_best_epoch([member.best_epoch for member in self.members]),
             data_order_seed=self.task.study.data_order_seed,
         )
-        schedule = replace(self._schedule, max_epochs=self._mean_best_epoch)
-        fitted = fit(self._recipe, schedule, prepared, watch)
         return all_rows_source(fitted, prepared, self._dtype, len(self.members))

@@ -1,4 +1,4 @@
-"""What a model gets right and wrong on the rows it is judged by, in few numbers: for its card."""
+"""Evaluation of a model for its card: confusion of the classes, or errors."""
 
 from __future__ import annotations
 

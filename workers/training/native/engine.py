@@ -22,7 +22,7 @@ from workers.training.engine.rows import RowsCache, StudyRows
 from workers.training.engine.sink_adapters import LockedSink
 from workers.training.engine.task import TrialTask
 from workers.training.engine.trial_kinds import run_trial
-from workers.training.model_files.lane import ModelLane
+from workers.training.model_files.file_queue import ModelFileQueue
 from workers.training.model_files.writer import ModelWriter
 from workers.training.native.fit import fit
 from workers.training.native.kernel_store import prepare_kernels
@@ -33,14 +33,14 @@ _LOG = logging.getLogger("hpsearch.native")
 _CLAIM_S: Final = 0.2
 # Weight of the last trial in the mean length of trials.
 _LATELY: Final = 0.1
-# How long a lane without work sleeps before it looks whether all others are done.
+# How long a thread without work sleeps before it looks whether all others are done.
 _LOOK_S: Final = 0.1
 
 
 class NativeEngine:
-    """Trains trials side by side, one in each lane; a lane is a thread that computes without Python's lock.
+    """Trains trials side by side, one in each thread, which computes without Python's lock.
 
-    A trial's curve is a function of its parameters, its seed, the study's data and data-order seed alone: lanes share
+    A trial's curve is a function of its parameters, its seed, the study's data and data-order seed alone: threads share
     nothing but the rows. Reports of one trial come in order, those of different trials interleave; the sink is never
     called from two threads at once.
 
@@ -110,7 +110,7 @@ class NativeEngine:
         _Session(self, sink, tasks).run()
 
     def rows(self, task: TrialTask) -> StudyRows:
-        """Return the rows of a task's study; lanes share them."""
+        """Return the rows of a task's study; threads share them."""
         with self._rows_lock:
             return self._rows.of(task)
 
@@ -146,18 +146,18 @@ class _Session:
         self._lock = threading.Lock()
         self._n_busy = 0
         self._error: BaseException | None = None
-        self._models = ModelLane(self._sink, engine.writer, self._sink.trained)
+        self._models = ModelFileQueue(self._sink, engine.writer, self._sink.trained)
 
     def run(self) -> None:
         """Train to the end."""
-        lanes = [
-            threading.Thread(target=self._work, name=f"lane-{number}", daemon=True)
+        threads = [
+            threading.Thread(target=self._work, name=f"trial-{number}", daemon=True)
             for number in range(self._engine.n_slots)
         ]
-        for lane in lanes:
-            lane.start()
-        for lane in lanes:
-            lane.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         self._models.close()
         if self._error is not None:
             raise self._error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from workers.training.engine.epoch_callbacks import Metrics, Watch, check_objective
+from workers.training.engine.epoch_callbacks import EpochCallbacks, Metrics, check_objective
 from workers.training.engine.failures import DivergedError
 from workers.training.engine.fitted import Fitted, Recipe, StopReason
 from workers.training.engine.optimizer_coefficients import n_moments
@@ -17,7 +17,13 @@ from workers.training.native.network import NativeNetwork, layout_of
 
 
 def fit(
-    recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0, memory: MemoryGate
+    recipe: Recipe,
+    schedule: Schedule,
+    prepared: Prepared,
+    callbacks: EpochCallbacks,
+    *,
+    fold: int = 0,
+    memory: MemoryGate,
 ) -> Fitted:
     """Train one network; see `engine.fitted.Fit`. A stop takes effect between two gradient steps.
 
@@ -25,7 +31,7 @@ def fit(
         recipe: As for `Fit`.
         schedule: As for `Fit`.
         prepared: As for `Fit`.
-        watch: As for `Fit`.
+        callbacks: As for `Fit`.
         fold: As for `Fit`.
         memory: Waited for until there is room for the network.
 
@@ -35,11 +41,11 @@ def fit(
     config = recipe.config
     n_rows, n_inputs = prepared.train.inputs.shape
     layout = layout_of(config, n_rows=n_rows, n_inputs=n_inputs, n_outputs=prepared.preparation.n_outputs)
-    with memory.room_for(layout.n_bytes(recipe.dtype, n_moments(config.optimizer)), watch.obey):
-        return _fit(recipe, schedule, prepared, watch, fold)
+    with memory.room_for(layout.n_bytes(recipe.dtype, n_moments(config.optimizer)), callbacks.check_stop):
+        return _fit(recipe, schedule, prepared, callbacks, fold)
 
 
-def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, fold: int) -> Fitted:
+def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, callbacks: EpochCallbacks, fold: int) -> Fitted:
     preparation, held_out = prepared.preparation, prepared.held_out
     network = NativeNetwork(
         recipe.config,
@@ -63,19 +69,19 @@ def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, f
     rate = Rate(recipe.config.learning_rate, schedule.lr_decay, recipe.dtype)
     reason: StopReason = "max_epochs"
     for number in range(1, schedule.max_epochs + 1):
-        train_loss = network.train(watch.next_order(network.n_rows), rate.value, watch.obey)
+        train_loss = network.train(callbacks.next_order(network.n_rows), rate.value, callbacks.check_stop)
         scores = None
         if truth is not None and held_out is not None:
-            (scores,) = truth.scores(network.outputs(held_out.inputs, watch.obey)[None])
+            (scores,) = truth.scores(network.outputs(held_out.inputs, callbacks.check_stop)[None])
         metrics: Metrics = (scores or {}) | {
             "train_loss": train_loss if math.isfinite(train_loss) else None,
             "learning_rate": rate.shown,
         }
-        watch.measured(metrics)
+        callbacks.on_epoch_end(metrics)
         trouble = _trouble(network, train_loss, scores, is_judged=truth is not None)
         if trouble is not None:
             msg = f"{trouble} after epoch {number}"
-            raise DivergedError(msg, watch.epochs)
+            raise DivergedError(msg, callbacks.epochs)
         if truth is None:
             rate.epoch(train_loss)
         else:
@@ -84,14 +90,14 @@ def _fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, f
             rate.epoch(metrics["loss"])
             if stopping.is_best:
                 network.keep()
-        watch.obey()
+        callbacks.check_stop()
         if stopping.is_over:
             reason = "early_stopping"
             break
     if truth is None:
         network.keep()
     network.free()
-    history = tuple(watch.history)
+    history = tuple(callbacks.history)
     return Fitted(
         history,
         len(history) if truth is None else stopping.best_epoch,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from hpsearch.domain.trial import Outcome, Params
 from hpsearch.wire.claims import ClaimedTrial, StudyBrief
 from workers.devices import available_bytes
 from workers.training.engine.contract import Sink
-from workers.training.engine.epoch_callbacks import Watch
+from workers.training.engine.cross_validation import fit_on_all_rows
 from workers.training.engine.failures import outcome_of
 from workers.training.engine.fitted import Recipe
 from workers.training.engine.numerics import Arrays, DType
@@ -87,14 +86,15 @@ class InProcessTrainer:
         """
         config = MlpConfig.from_params(params)
         study = self._study
-        prepared = self._rows.development(test=False)
-        watch = Watch(
-            report=lambda _measurement: None, should_stop=lambda: False, epochs_before=0, fold=None,
-            trial_seed=seed, data_order_seed=study.data_order_seed,
-        )  # fmt: skip
-        recipe = Recipe(config, study.task, study.objective, seed, _DTYPE)
-        schedule = replace(Schedule.of(config, study.training), max_epochs=n_epochs)
-        return fit(recipe, schedule, prepared, watch, memory=self._memory).weights(), prepared.preparation
+        fitted, prepared = fit_on_all_rows(
+            partial(fit, memory=self._memory),
+            Recipe(config, study.task, study.objective, seed, _DTYPE),
+            Schedule.of(config, study.training),
+            self._rows,
+            n_epochs=n_epochs,
+            data_order_seed=study.data_order_seed,
+        )
+        return fitted.weights(), prepared.preparation
 
 
 def _say_nothing(_sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""MemoryGate: networks begin when there is memory for them, and one that could never fit is told so at once."""
+"""MemoryGate: admission by memory, for networks that train at the same time."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class MemoryGate:
         self._changed = threading.Condition()
 
     @contextmanager
-    def room_for(self, n_bytes: int, obey: Callable[[], None]) -> Iterator[None]:
+    def room_for(self, n_bytes: int, check_stop: Callable[[], None]) -> Iterator[None]:
         """Wait until there is room, and keep it within the body.
 
         Args:
             n_bytes: Needed.
-            obey: Called while waiting; may raise.
+            check_stop: Called while waiting; may raise.
 
         Raises:
             MemoryError: It is more than all there is.
@@ -42,7 +42,7 @@ class MemoryGate:
         with self._changed:
             while n_bytes > self._free_bytes:
                 self._changed.wait(_LOOK_S)
-                obey()
+                check_stop()
             self._free_bytes -= n_bytes
         try:
             yield

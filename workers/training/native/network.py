@@ -73,13 +73,13 @@ class NativeNetwork:
         self._scales = np.array([1.0 / (1.0 - rate) for rate in rates], dtype)
         self._n_steps = 0
 
-    def train(self, order: npt.NDArray[np.int64], rate: float, obey: Callable[[], None]) -> float:
+    def train(self, order: npt.NDArray[np.int64], rate: float, check_stop: Callable[[], None]) -> float:
         """Train one epoch and return the mean over its rows of the loss before each step, L2 term included.
 
         Args:
             order: Of the rows, a permutation.
             rate: The learning rate, as the type of the weights holds it.
-            obey: Called between steps, every few hundredths of a second; may raise to stop in mid-epoch.
+            check_stop: Called between steps, every few hundredths of a second; may raise to stop in mid-epoch.
         """
         rule = np.array(rule_of(self._config, rate).column())
         step_operations = 6.0 * self.layout.n_weights * self.batch_size
@@ -87,7 +87,7 @@ class NativeNetwork:
         total = 0.0
         for first_row in range(0, self.n_rows, n_rows_a_call):
             if first_row:
-                obey()
+                check_stop()
             n_rows = min(n_rows_a_call, self.n_rows - first_row)
             loss: float = train_steps(
                 self._part.inputs, self._codes, self._values, order, first_row, n_rows, self.batch_size, self._loss,
@@ -100,13 +100,13 @@ class NativeNetwork:
         return total / self.n_rows
 
     def outputs(
-        self, inputs: npt.NDArray[Any], obey: Callable[[], None] = lambda: None, *, best: bool = False
+        self, inputs: npt.NDArray[Any], check_stop: Callable[[], None] = lambda: None, *, best: bool = False
     ) -> npt.NDArray[Any]:
         """Return the raw outputs of rows, (n, n_outputs).
 
         Args:
             inputs: (n, n_inputs) of the network's type.
-            obey: As in `train`.
+            check_stop: As in `train`.
             best: By the weights kept as the best, instead of those now.
         """
         weights, averages = self._best if best else (self._weights, self._averages)
@@ -116,7 +116,7 @@ class NativeNetwork:
         found = np.empty((len(inputs), self._n_outputs), inputs.dtype)
         for first_row in range(0, len(inputs), n_rows_a_call):
             if first_row:
-                obey()
+                check_stop()
             n_rows = min(n_rows_a_call, len(inputs) - first_row)
             predict(
                 inputs, found, first_row, n_rows, at_once, self._activation, self.layout.table, weights, averages,

@@ -1,1 +1,1 @@
-"""A trainer process: what it hears from its supervisor and what it says."""
+"""The trainer process: its messages with the supervisor, and which engine it runs."""

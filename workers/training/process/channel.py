@@ -14,7 +14,7 @@ from workers.training.engine.task import TrialTask
 
 
 class Channel:
-    """The two pipes to the supervisor, the trials it sent that nobody trains yet, and what it said of the others.
+    """The two pipes to the supervisor, the trials it sent that nobody trains yet, and what was said of the others.
 
     A thread reads commands all the time: a drop must be seen in mid-training, and the end of the pipe means that the
     supervisor is dead, whereupon this process ends at once.

@@ -1,4 +1,4 @@
-"""PipeSink: how an engine takes trials from the supervisor and tells it of them."""
+"""PipeSink: the sink that passes an engine's reports to the supervisor and takes trials from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge: what a network predicts for held-out rows, and how good that is."""
+"""Evaluator: a network's predictions for held-out rows, and their metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workers.training.engine.scores import score
 _MAX_ACTIVATIONS: Final = 2**24
 
 
-class Judge:
+class Evaluator:
     """Scores one network on the same rows again and again; the rows stay on the device.
 
     Args:

@@ -8,17 +8,17 @@ import keras
 import numpy as np
 
 from hpsearch.domain.training import LrDecay
-from workers.training.engine.epoch_callbacks import Watch
+from workers.training.engine.epoch_callbacks import EpochCallbacks
 from workers.training.engine.fitted import Fitted, Recipe, StopReason
 from workers.training.engine.rows import Prepared
 from workers.training.engine.schedule import Schedule
 from workers.training.keras_networks.network import build_loss, build_network, build_optimizer
 from workers.training.reference.batches import BatchStream
-from workers.training.reference.callbacks import MeasureEpoch, ObeySink
-from workers.training.reference.evaluator import Judge, outputs_of, widest_of
+from workers.training.reference.callbacks import CheckStop, MeasureEpoch
+from workers.training.reference.evaluator import Evaluator, outputs_of, widest_of
 
 
-def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *, fold: int = 0) -> Fitted:
+def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, callbacks: EpochCallbacks, *, fold: int = 0) -> Fitted:
     """Train one network with `model.fit`; see `engine.fitted.Fit`."""
     config = recipe.config
     network = build_network(
@@ -36,10 +36,12 @@ def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *,
         steps_per_execution=stream.n_batches,
         jit_compile=False,
     )
-    judge = None
+    evaluator = None
     if prepared.held_out is not None:
-        judge = Judge(recipe.task, recipe.objective.metric, prepared.preparation, prepared.held_out, widest_of(network))
-    stopping = _stopping(recipe, schedule, judged=judge is not None)
+        evaluator = Evaluator(
+            recipe.task, recipe.objective.metric, prepared.preparation, prepared.held_out, widest_of(network)
+        )
+    stopping = _stopping(recipe, schedule, judged=evaluator is not None)
     network.fit(
         stream.dataset(),
         epochs=schedule.max_epochs,
@@ -47,13 +49,13 @@ def fit(recipe: Recipe, schedule: Schedule, prepared: Prepared, watch: Watch, *,
         shuffle=False,
         verbose=0,
         callbacks=[
-            MeasureEpoch(watch, stream, judge, recipe.objective.metric if judge else None),
+            MeasureEpoch(callbacks, stream, evaluator, recipe.objective.metric if evaluator else None),
             *([stopping] if stopping else []),
-            *_decay(schedule.lr_decay, judged=judge is not None),
-            ObeySink(watch),
+            *_decay(schedule.lr_decay, judged=evaluator is not None),
+            CheckStop(callbacks),
         ],
     )
-    history = tuple(watch.history)
+    history = tuple(callbacks.history)
     best_epoch, reason = len(history), "max_epochs"
     if stopping is not None:
         best_epoch, reason = stopping.best_epoch + 1, "early_stopping" if stopping.stopped_epoch else "max_epochs"

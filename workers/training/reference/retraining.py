@@ -1,4 +1,4 @@
-"""Training one trial again with plain Keras, to compare its curve with the stored one."""
+"""Retraining one trial with plain Keras, to compare its curve with the stored one."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from workers.training.conformance.arena import Arena
 from workers.training.conformance.dropout import dropout
 from workers.training.conformance.engines import make_engine
 from workers.training.conformance.model_files import model_files
-from workers.training.engine.epoch_callbacks import Watch
+from workers.training.engine.epoch_callbacks import EpochCallbacks
 from workers.training.engine.initial import initial_kernels
 from workers.training.engine.optimizer_coefficients import rule_of
 from workers.training.engine.patience import Stopping
@@ -89,13 +89,13 @@ def _wrong_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dropped trial goes on for a while."""
-    obey = Watch.obey
+    check_stop = EpochCallbacks.check_stop
 
-    def slow(watch: Any) -> None:
-        if len(watch.history) > 5:
-            obey(watch)
+    def slow(callbacks: Any) -> None:
+        if len(callbacks.history) > 5:
+            check_stop(callbacks)
 
-    monkeypatch.setattr(Watch, "obey", slow)
+    monkeypatch.setattr(EpochCallbacks, "check_stop", slow)
 
 
 def _free_rides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Compiled programs on disk, so that the next process on this machine finds them instead of compiling again."""
+"""XLA's persistent compile cache, so that the next process on this machine finds its programs compiled."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from hpsearch.interpreter import python_command
 from workers.devices import find_gpus
 from workers.training.fused.graph.program_key import ProgramKey
 
+# `stable_names` replaces a private function of TensorFlow, tried with these versions; with another nothing is cached.
+TENSORFLOW: Final = "2.21"
 # A program has half a megabyte to two; a search space rarely needs more than a hundred.
 _MAX_BYTES: Final = 256 * 2**20
 _ANSWERS: Final = ("yes", "no")
@@ -37,7 +39,7 @@ _FLAG: Final = "--tf_xla_persistent_cache_directory"
 
 
 def enable_compile_cache(root: Path) -> Path | None:
-    """Make XLA keep what it compiles, and return the folder; None when that can not be.
+    """Make XLA cache what it compiles, and return the folder; None when that can not be.
 
     Every machine type and version of TensorFlow gets a folder of its own: machine code of another processor could not
     run here. Folders of others are left alone, the programs unused longest make room. To be called before TensorFlow
@@ -56,7 +58,7 @@ def enable_compile_cache(root: Path) -> Path | None:
     flags = os.environ.get(_VARIABLE, "")
     if _FLAG in flags:
         return folder if f"{_FLAG}={folder} " in flags else None
-    if _has_computed():
+    if _has_computed() or not tf.__version__.startswith(f"{TENSORFLOW}."):
         return None
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():

@@ -1,4 +1,4 @@
-"""One epoch of a pack as one call into TensorFlow: keep the best weights, take every step, judge the held-out rows."""
+"""Program: one epoch of a pack as one compiled TensorFlow function, evaluation of the held-out rows included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides a compiled program: shapes, and which features any member of the pack needs."""
+"""ProgramKey: what a program is compiled for, its shapes and the features its members need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What XLA is told before TensorFlow starts; imports nothing that would start it."""
+"""XLA's flags, set before TensorFlow starts; imports nothing that would start it."""
 
 from __future__ import annotations
 

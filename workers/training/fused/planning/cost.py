@@ -1,4 +1,4 @@
-"""What a program costs, in seconds and bytes, from its shape and the constants of the kind of device."""
+"""Cost model of a program: seconds and bytes, from its shape and the constants of the kind of device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the device at hand can do: constants of its kind, so that what is chosen by them is the same at every moment."""
+"""DeviceProfile: constants of a kind of device for the cost model, the same at every moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which program a member is trained by, and which compiled programs there are."""
+"""Planner: which program trains a member, and an LRU cache of the compiled ones."""
 
 from __future__ import annotations
 

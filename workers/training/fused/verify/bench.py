@@ -20,7 +20,7 @@ from hpsearch.domain.study import Split
 from hpsearch.domain.task import TASKS, TaskName, task_for
 from hpsearch.domain.training import Training
 from hpsearch.domain.trial import Params
-from workers.training.engine.epoch_callbacks import Watch
+from workers.training.engine.epoch_callbacks import EpochCallbacks
 from workers.training.engine.fitted import Recipe
 from workers.training.engine.member import Member
 from workers.training.engine.numerics import Arrays, DType
@@ -180,7 +180,7 @@ class Bench:
     def reference(self, case: Case) -> Curve:
         """Return the curve of a case trained by plain Keras."""
         recipe = Recipe(case.config, self.task, self.objective, case.seed, self.dtype)
-        watch = Watch(
+        callbacks = EpochCallbacks(
             report=lambda _: None,
             should_stop=lambda: False,
             epochs_before=0,
@@ -189,7 +189,7 @@ class Bench:
             data_order_seed=0,
         )
         with keras_floats(self.dtype):
-            fitted = fit(recipe, Schedule.of(case.config, case.training), self.rows.fold(0), watch)
+            fitted = fit(recipe, Schedule.of(case.config, case.training), self.rows.fold(0), callbacks)
             weights = fitted.weights()
         return Curve(fitted.history, fitted.best_epoch, fitted.stop_reason, weights)
 

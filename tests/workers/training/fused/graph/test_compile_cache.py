@@ -152,3 +152,14 @@ def test_on_a_gpu_keeping_is_tried_out_once(
     assert (compile_cache.enable_compile_cache(tmp_path) is not None) == is_kept
     assert len(asked) == len(ends)
     assert ("persistent_cache" in os.environ["TF_XLA_FLAGS"]) == is_kept
+
+
+def test_only_tensorflow_of_the_tried_versions_caches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unused: None
+) -> None:
+    monkeypatch.setattr(compile_cache, "find_gpus", tuple)
+    monkeypatch.setattr("tensorflow.__version__", "2.99.0")
+    assert compile_cache.enable_compile_cache(tmp_path) is None
+    assert os.environ["TF_XLA_FLAGS"] == ""
+    monkeypatch.setattr("tensorflow.__version__", f"{compile_cache.TENSORFLOW}.0")
+    assert compile_cache.enable_compile_cache(tmp_path) is not None

@@ -17,7 +17,7 @@ from tests.workers.training.fused.ledger import Ledger
 from tests.workers.training.memory import Builtin, MakeTask
 from workers.training.engine.task import TrialTask
 from workers.training.model_files.child import Order, Reply
-from workers.training.model_files.lane import ModelLane
+from workers.training.model_files.file_queue import ModelFileQueue
 from workers.training.native.engine import NativeEngine
 
 
@@ -46,13 +46,13 @@ def _no_source() -> Any:
 
 
 class Scene:
-    """A lane whose writer stands still until told otherwise."""
+    """A queue whose writer stands still until told otherwise."""
 
     def __init__(self, make_task: MakeTask, data: Any) -> None:
         self.ledger = Ledger()
         self.writer = SlowWriter()
         self.waiting: list[str] = []
-        self.lane = ModelLane(self.ledger, self.writer, lambda task: self.waiting.append(task.trial.trial_id))  # type: ignore[arg-type]
+        self.queue = ModelFileQueue(self.ledger, self.writer, lambda task: self.waiting.append(task.trial.trial_id))  # type: ignore[arg-type]
         self._make, self._data = make_task, data
 
     def task(self, *, n_models: int = 1, **more: Any) -> TrialTask:
@@ -62,13 +62,13 @@ class Scene:
 
     def offer(self, value: float, **more: Any) -> str:
         task = self.task(**more)
-        self.lane.offer(task, Outcome(state="COMPLETE", value=value), _no_source)
+        self.queue.offer(task, Outcome(state="COMPLETE", value=value), _no_source)
         return task.trial.trial_id
 
     def write_all(self) -> None:
         for _ in range(100):
             self.writer.go_on.release()
-        self.lane.close()
+        self.queue.close()
 
 
 @pytest.fixture

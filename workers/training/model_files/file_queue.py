@@ -1,4 +1,4 @@
-"""ModelLane: finished trials whose model files are wanted, written beside the training, the best first."""
+"""ModelFileQueue: a priority queue of model files to be written beside the training, the best trial's first."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Offer:
         return self.task.trial.kind not in ALWAYS_KEPT
 
 
-class ModelLane:
+class ModelFileQueue:
     """Decides which finished trials leave a model file, has the files written, and reports all of them.
 
     A trial is reported COMPLETE after its file is written, so that the best trial never lacks one. While it waits, as
