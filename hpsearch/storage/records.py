@@ -31,7 +31,6 @@ class StudyRecord:
     end_reason: str | None
     definition: dict[str, Any]
     resolved: dict[str, Any]
-    fingerprint: str
     priority: int
     notes: str
     labels: dict[str, str]
@@ -72,7 +71,6 @@ class NewStudyRow:
     name: str
     definition: dict[str, Any]
     resolved: dict[str, Any]
-    fingerprint: str
     dataset_id: int
     token_uid: str
     max_trials: int

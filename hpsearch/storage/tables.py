@@ -98,7 +98,6 @@ study = Table(
     # In the order of its space the points of a seed are drawn.
     Column("definition", OrderedJson, nullable=False),
     Column("resolved", Json, nullable=False),
-    Column("fingerprint", String(64), nullable=False, index=True),
     Column("dataset_id", Id, ForeignKey("dataset.id"), nullable=False, index=True),
     Column("token_uid", String(36)),
     Column("priority", Integer, nullable=False),

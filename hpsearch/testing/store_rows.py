@@ -42,7 +42,7 @@ def study(
             )
         )
         resolved = {"direction": "minimize"}
-        new = NewStudyRow(name, "study", definition or {}, resolved, "0" * 64, dataset_id, uid(), max_trials=1_000)
+        new = NewStudyRow(name, "study", definition or {}, resolved, dataset_id, uid(), max_trials=1_000)
         study_id = tx.studies.add(new)
         tx.studies.lock(study_id).edit(priority=priority, labels=labels)
         create(tx, study_id, n_trials)

@@ -7,7 +7,8 @@ from hpsearch.domain.study import StudyDefinition
 from hpsearch.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from hpsearch.sampling.baselines import linear_baseline, mlp_baseline
 from hpsearch.service.context import Caller, Context
-from hpsearch.service.ids import fingerprint, new_uid
+from hpsearch.service.idempotency import IdempotencyKey
+from hpsearch.service.ids import new_uid
 from hpsearch.service.queue import trial_rows
 from hpsearch.service.queue.filling import fill_locked
 from hpsearch.service.queue.trial_rows import NewTrial
@@ -37,24 +38,22 @@ def create(
         InvalidInputError: The key was used with another definition.
         ForbiddenError: The token has as many open studies as it may.
     """
-    mark = fingerprint(definition.model_dump(mode="json"))
-    if idempotency_key is not None:
+    once = IdempotencyKey.of(caller, idempotency_key, definition.model_dump(mode="json"))
+    if once is not None:
         with ctx.store.read() as tx:
-            known = _made_before(tx, caller, idempotency_key, mark)
+            known = _made_before(tx, once)
             if known is not None:
                 return view(tx, known)
     resolution = resolve(ctx, definition)
     uid = new_uid()
     with ctx.store.write() as tx:
         # First of all: the same request at the same time waits here, and then finds what this one made.
-        if idempotency_key is not None and not tx.studies.remember_request(
-            token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=uid, at=tx.at
-        ):
-            known = _made_before(tx, caller, idempotency_key, mark)
+        if once is not None and not once.remember(tx, uid):
+            known = _made_before(tx, once)
             if known is not None:
                 return view(tx, known)
         _check_room(ctx, tx, caller)
-        created = view(tx, _insert(tx, caller, definition, resolution, uid=uid, mark=mark))
+        created = view(tx, _insert(tx, caller, definition, resolution, uid=uid))
     ctx.signals.fill_needed.set()
     ctx.signals.work()
     return created
@@ -71,24 +70,21 @@ def _check_room(ctx: Context, tx: Transaction, caller: Caller) -> None:
         raise ForbiddenError(msg, code="quota.open_studies")
 
 
-def _made_before(tx: Transaction, caller: Caller, key: str, mark: str) -> StudyRecord | None:
-    known = tx.studies.remembered_request(token_uid=caller.token_id, key=key)
-    if known is None:
+def _made_before(tx: Transaction, once: IdempotencyKey) -> StudyRecord | None:
+    made = once.made(tx)
+    if made is None:
         return None
-    if known[0] != mark:
-        msg = f"Idempotency-Key {key!r} was used with another body; choose a new key"
-        raise InvalidInputError(msg, code="idempotency_key.reused")
     try:
-        return tx.studies.get(known[1])
+        return tx.studies.get(made)
     except NotFoundError:
         msg = (
-            f"the study made with Idempotency-Key {key!r}, {known[1]}, was deleted since; choose a new key for another"
+            f"the study made with Idempotency-Key {once.key!r}, {made}, was deleted since; choose a new key for another"
         )
         raise NotFoundError(msg, code="study.not_found") from None
 
 
 def _insert(
-    tx: Transaction, caller: Caller, definition: StudyDefinition, resolution: Resolution, *, uid: str, mark: str
+    tx: Transaction, caller: Caller, definition: StudyDefinition, resolution: Resolution, *, uid: str
 ) -> StudyRecord:
     study_id = tx.studies.add(
         NewStudyRow(
@@ -96,7 +92,6 @@ def _insert(
             name=definition.name,
             definition=definition.model_dump(mode="json"),
             resolved=resolution.resolved.model_dump(mode="json"),
-            fingerprint=mark,
             dataset_id=resolution.dataset.id,
             token_uid=caller.token_id,
             max_trials=resolution.resolved.max_trials,

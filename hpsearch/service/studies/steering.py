@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from hpsearch.domain.lifecycle import STUDY_FINAL, StudyState, TrialKind, TrialState
 from hpsearch.domain.study import StudyDefinition
 from hpsearch.domain.trial import Params, Trial
-from hpsearch.errors import ConflictError, InvalidInputError, InvalidStudyError
+from hpsearch.errors import ConflictError, InvalidStudyError
 from hpsearch.sampling.suggest import n_weights
 from hpsearch.service.context import Caller, Context
 from hpsearch.service.definitions import definition_of, grid_of, resolved_of, shape_of
-from hpsearch.service.ids import fingerprint
+from hpsearch.service.idempotency import IdempotencyKey
 from hpsearch.service.queue import trial_rows
 from hpsearch.service.queue.cancellation import cancel_trial
 from hpsearch.service.queue.event_log import log
@@ -255,28 +255,18 @@ def enqueue(
         InvalidStudyError: The point does not belong to the space or breaks the weight limit.
         InvalidInputError: The key was used with another point.
     """
-    mark = fingerprint([study_id, request.model_dump(mode="json")])
+    once = IdempotencyKey.of(caller, idempotency_key, [study_id, request.model_dump(mode="json")])
     with ctx.store.write() as tx:
         study = tx.studies.lock_uid(study_id)  # first: the same request at the same time waits here
-        if idempotency_key is not None:
-            known = tx.studies.remembered_request(token_uid=caller.token_id, key=idempotency_key)
-            if known is not None and known[0] == mark:
-                return tx.trials.get(known[1])
-            if known is not None:
-                raise _reused(idempotency_key)
+        made = None if once is None else once.made(tx)
+        if made is not None:
+            return tx.trials.get(made)
         trial = tx.trials.by_id(_enqueue_locked(tx, study, request))
         log(tx, "trial.enqueued", study, trial.trial_id, number=trial.number)
-        if idempotency_key is not None and not tx.studies.remember_request(
-            token_uid=caller.token_id, key=idempotency_key, fingerprint=mark, object_uid=trial.trial_id, at=tx.at
-        ):
-            raise _reused(idempotency_key)
+        if once is not None and not once.remember(tx, trial.trial_id):
+            raise once.reused()
     _wake(ctx, study_id)
     return trial
-
-
-def _reused(key: str) -> InvalidInputError:
-    msg = f"Idempotency-Key {key!r} was used with another body; choose a new key"
-    return InvalidInputError(msg, code="idempotency_key.reused")
 
 
 def _enqueue_locked(tx: Transaction, study: LockedStudy, request: EnqueueRequest) -> int:
