@@ -19,6 +19,7 @@ from benchmarks.study_arms import hpsearch_arm
 from benchmarks.study_arms.arms import Bench
 from benchmarks.study_arms.definitions import write_definition
 from benchmarks.study_arms.measured import measure
+from benchmarks.study_arms.plan import Plan
 from benchmarks.study_arms.prepare import UnfairError, prepare
 
 _HOLDS_AND_COUNTS = """
@@ -77,15 +78,22 @@ def test_a_study_that_fails_leaves_the_others_their_turn(
     assert printed.index("no luck with full") < printed.index("no luck with mixed")
 
 
+def _with_two_epochs(bench: Bench, folder: Path, study: str, **fields: object) -> Plan:
+    """Have each trial of a prepared study trained for two epochs."""
+    plan = bench.prepare(study)
+    stop = plan.stop.__class__(2, None, 0.0, (0.5, 1, 1e-7))
+    plan = plan.__class__(**{**vars(plan), "stop": stop, **fields})
+    plan.write(folder / study)
+    return plan
+
+
 @pytest.mark.slow
 def test_the_other_side_searches_confirms_and_refits(tmp_path: Path):
     import keras
     import numpy as np
 
     bench = Bench(tmp_path, 2, n_trials=3)
-    plan = bench.prepare("full-confirmed")
-    short = {"confirm_seeds": 1, "confirm_top": 2, "stop": plan.stop.__class__(2, None, 0.0, (0.5, 1, 1e-7))}
-    plan.__class__(**{**vars(plan), **short}).write(tmp_path / "full-confirmed")
+    plan = _with_two_epochs(bench, tmp_path, "full-confirmed", confirm_seeds=1, confirm_top=2)
     run = bench.run("optuna", "full-confirmed", 1)
     assert (run.n_trials, run.n_others) == (3, 3)
     assert 3 * 2 + 2 * 2 < run.epochs <= 3 * 2 + 2 * 2 + 2
@@ -97,6 +105,7 @@ def test_the_other_side_searches_confirms_and_refits(tmp_path: Path):
 @pytest.mark.slow
 def test_the_other_side_takes_a_regression_with_conditions(tmp_path: Path):
     bench = Bench(tmp_path, 2, n_trials=2)
+    _with_two_epochs(bench, tmp_path, "diabetes")
     run = bench.run("optuna", "diabetes", 1)
     assert (run.n_trials, run.n_others) == (2, 0)
     # In the target's own units, squared: a constant comes to some 5,700.
